@@ -1,0 +1,75 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "messenger",
+    products: [
+        .library(name: "GRPC", targets: ["GRPC"]),
+        .executable(name: "messenger-server", targets: ["Server"]),
+        .executable(name: "messenger-client", targets: ["Client"]),
+    ],
+    // Why each of them is here: README.md, "Dependencies".
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // gRPC's C core. No pkgConfig: SwiftPM expands what grpc.pc requires exponentially; the module map links it.
+        .systemLibrary(name: "CGRPC", providers: [.apt(["libgrpc-dev"])]),
+        // protobuf-c's output, committed; `./dev proto` makes it again.
+        .target(name: "CMessenger", linkerSettings: [.linkedLibrary("protobuf-c")]),
+        .target(name: "GRPC", dependencies: ["CGRPC"], swiftSettings: swiftSettings),
+        .target(
+            name: "Messenger",
+            dependencies: [
+                "CMessenger", "GRPC",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: swiftSettings
+        ),
+        .executableTarget(
+            name: "Server",
+            dependencies: [
+                "GRPC", "Messenger",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: swiftSettings
+        ),
+        .executableTarget(
+            name: "Client",
+            dependencies: [
+                "GRPC", "Messenger",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: swiftSettings
+        ),
+        .testTarget(name: "GRPCTests", dependencies: ["GRPC"], swiftSettings: swiftSettings),
+        .testTarget(name: "MessengerTests", dependencies: ["Messenger", "GRPC"], swiftSettings: swiftSettings),
+        .testTarget(name: "ServerTests", dependencies: ["Server", "Messenger", "GRPC"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ClientTests",
+            dependencies: [
+                "Client", "Messenger", "GRPC",
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+            ],
+            swiftSettings: swiftSettings
+        ),
+    ]
+)

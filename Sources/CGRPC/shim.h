@@ -1,0 +1,162 @@
+// What of gRPC's C core Swift cannot import by itself: macros, C unions filled in one go, and the tag that serves both
+// kinds of completion queue. Everything else is used as the headers below declare it.
+#pragma once
+
+// First of all, before gRPC's headers define _GNU_SOURCE: the C library's types must be those that Swift knows.
+#include <features.h>
+
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_posix.h>
+#include <grpc/grpc_security.h>
+#include <grpc/support/alloc.h>
+#include <grpc/support/log.h>
+#include <grpc/support/string_util.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+// A tag: where the event of one started operation goes. The functor comes first, so the tag's address is what a NEXT
+// queue hands back and also what a callback queue calls.
+typedef struct cgrpc_tag {
+    grpc_completion_queue_functor functor;
+    void *target;        // the Swift object that the event is for, retained while the operation is in flight
+    uint32_t operation;  // which of the target's operations
+} cgrpc_tag;
+
+static inline void cgrpc_tag_init(cgrpc_tag *tag, uint32_t operation,
+                                  void (*run)(grpc_completion_queue_functor *, int)) {
+    memset(tag, 0, sizeof *tag);
+    tag->functor.functor_run = run;
+    tag->functor.inlineable = 1;
+    tag->operation = operation;
+}
+
+// Everything that the operations of one call point to. It belongs to the Swift object that stands for the call, which is
+// retained by each operation in flight.
+typedef struct cgrpc_call_storage {
+    cgrpc_tag tags[5];
+    grpc_call *call;
+    grpc_byte_buffer *sent_message;
+    grpc_byte_buffer *received_message;
+    grpc_metadata_array received_initial_metadata;
+    grpc_metadata_array received_trailing_metadata;
+    grpc_slice status_details;
+    grpc_status_code status;
+    int cancelled;
+    gpr_timespec deadline;
+} cgrpc_call_storage;
+
+static inline cgrpc_tag *cgrpc_call_storage_tag(cgrpc_call_storage *storage, uint32_t operation) {
+    return &storage->tags[operation];
+}
+
+// The operations of one batch, at most one of a kind.
+typedef struct cgrpc_batch {
+    size_t count;
+    grpc_op ops[6];
+} cgrpc_batch;
+
+static inline grpc_op *cgrpc_batch_next(cgrpc_batch *batch, grpc_op_type type, uint32_t flags) {
+    grpc_op *op = &batch->ops[batch->count++];
+    op->op = type;
+    op->flags = flags;
+    op->reserved = NULL;
+    return op;
+}
+
+static inline void cgrpc_batch_send_initial_metadata(cgrpc_batch *batch, grpc_metadata *metadata, size_t count,
+                                                     uint32_t flags) {
+    grpc_op *op = cgrpc_batch_next(batch, GRPC_OP_SEND_INITIAL_METADATA, flags);
+    op->data.send_initial_metadata.count = count;
+    op->data.send_initial_metadata.metadata = metadata;
+    op->data.send_initial_metadata.maybe_compression_level.is_set = 0;
+}
+
+static inline void cgrpc_batch_send_message(cgrpc_batch *batch, cgrpc_call_storage *storage, uint32_t flags) {
+    cgrpc_batch_next(batch, GRPC_OP_SEND_MESSAGE, flags)->data.send_message.send_message = storage->sent_message;
+}
+
+static inline void cgrpc_batch_send_close_from_client(cgrpc_batch *batch) {
+    cgrpc_batch_next(batch, GRPC_OP_SEND_CLOSE_FROM_CLIENT, 0);
+}
+
+static inline void cgrpc_batch_send_status_from_server(cgrpc_batch *batch, cgrpc_call_storage *storage,
+                                                       grpc_metadata *metadata, size_t count) {
+    grpc_op *op = cgrpc_batch_next(batch, GRPC_OP_SEND_STATUS_FROM_SERVER, 0);
+    op->data.send_status_from_server.status = storage->status;
+    op->data.send_status_from_server.status_details = &storage->status_details;
+    op->data.send_status_from_server.trailing_metadata = metadata;
+    op->data.send_status_from_server.trailing_metadata_count = count;
+}
+
+static inline void cgrpc_batch_recv_initial_metadata(cgrpc_batch *batch, cgrpc_call_storage *storage) {
+    cgrpc_batch_next(batch, GRPC_OP_RECV_INITIAL_METADATA, 0)->data.recv_initial_metadata.recv_initial_metadata =
+        &storage->received_initial_metadata;
+}
+
+static inline void cgrpc_batch_recv_message(cgrpc_batch *batch, cgrpc_call_storage *storage) {
+    cgrpc_batch_next(batch, GRPC_OP_RECV_MESSAGE, 0)->data.recv_message.recv_message = &storage->received_message;
+}
+
+static inline void cgrpc_batch_recv_status_on_client(cgrpc_batch *batch, cgrpc_call_storage *storage) {
+    grpc_op *op = cgrpc_batch_next(batch, GRPC_OP_RECV_STATUS_ON_CLIENT, 0);
+    op->data.recv_status_on_client.status = &storage->status;
+    op->data.recv_status_on_client.status_details = &storage->status_details;
+    op->data.recv_status_on_client.trailing_metadata = &storage->received_trailing_metadata;
+    op->data.recv_status_on_client.error_string = NULL;
+}
+
+static inline void cgrpc_batch_recv_close_on_server(cgrpc_batch *batch, cgrpc_call_storage *storage) {
+    cgrpc_batch_next(batch, GRPC_OP_RECV_CLOSE_ON_SERVER, 0)->data.recv_close_on_server.cancelled =
+        &storage->cancelled;
+}
+
+static inline grpc_call_error cgrpc_batch_start(cgrpc_batch *batch, grpc_call *call, cgrpc_tag *tag) {
+    return grpc_call_start_batch(call, batch->ops, batch->count, tag, NULL);
+}
+
+static inline const uint8_t *cgrpc_slice_bytes(const grpc_slice *slice) { return GRPC_SLICE_START_PTR(*slice); }
+static inline uint8_t *cgrpc_slice_mutable_bytes(grpc_slice *slice) { return GRPC_SLICE_START_PTR(*slice); }
+static inline size_t cgrpc_slice_length(const grpc_slice *slice) { return GRPC_SLICE_LENGTH(*slice); }
+static inline void cgrpc_slice_set_length(grpc_slice *slice, size_t length) { GRPC_SLICE_SET_LENGTH(*slice, length); }
+
+// Turns a received byte buffer into one slice, without a copy where it is one already, and destroys the buffer.
+// False if the bytes cannot be decompressed.
+static inline bool cgrpc_byte_buffer_take_slice(grpc_byte_buffer *buffer, grpc_slice *slice) {
+    bool taken = true;
+    if (buffer->data.raw.compression == GRPC_COMPRESS_NONE && buffer->data.raw.slice_buffer.count == 1) {
+        *slice = grpc_slice_ref(buffer->data.raw.slice_buffer.slices[0]);
+    } else {
+        grpc_byte_buffer_reader reader;
+        taken = grpc_byte_buffer_reader_init(&reader, buffer) != 0;
+        if (taken) {
+            *slice = grpc_byte_buffer_reader_readall(&reader);
+            grpc_byte_buffer_reader_destroy(&reader);
+        }
+    }
+    grpc_byte_buffer_destroy(buffer);
+    return taken;
+}
+
+// Waits for a call of a registered method, bound to `call_queue` and announced on `queue`.
+static inline grpc_call_error cgrpc_request_registered_call(grpc_server *server, void *method, bool reads_message,
+                                                            cgrpc_call_storage *storage,
+                                                            grpc_completion_queue *call_queue,
+                                                            grpc_completion_queue *queue, cgrpc_tag *tag) {
+    return grpc_server_request_registered_call(server, method, &storage->call, &storage->deadline,
+                                               &storage->received_initial_metadata,
+                                               reads_message ? &storage->received_message : NULL, call_queue, queue,
+                                               tag);
+}
+
+// Waits for a call of any method that is not registered.
+static inline grpc_call_error cgrpc_request_call(grpc_server *server, grpc_call_details *details,
+                                                 cgrpc_call_storage *storage, grpc_completion_queue *queue,
+                                                 cgrpc_tag *tag) {
+    return grpc_server_request_call(server, &storage->call, details, &storage->received_initial_metadata, queue, queue,
+                                    tag);
+}
+
+// Names the calling thread, for debuggers and top.
+static inline void cgrpc_set_thread_name(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }

@@ -1,0 +1,199 @@
+internal import CGRPC
+internal import Synchronization
+
+/// One call of the core, on either side: the owner of its handle and of all that its operations point to.
+///
+/// At most one operation of each ``Operation`` is in flight. An operation can be started from any thread; its event is
+/// handled on the thread of `queue`.
+///
+/// `@unchecked`: a part of `storage` belongs to the operation that uses it from its start to its event, and is touched
+/// outside of that only by whoever may start that operation next; `lanes` decides who that is.
+class Call: EventTarget, @unchecked Sendable {
+    /// What can be in flight on a call at the same time.
+    enum Operation: UInt32, CaseIterable {
+        /// Server: waiting for a call to arrive.
+        case request
+        /// Initial metadata, message, close or status on their way out.
+        case send
+        case receiveInitialMetadata
+        case receiveMessage
+        /// Client: the status. Server: the peer's end. For a unary client call, everything at once.
+        case end
+    }
+
+    let queue: CompletionQueue
+    let storage: UnsafeMutablePointer<cgrpc_call_storage>
+
+    private let lanes = Mutex(Lanes())
+    /// Held during a start: batches of one call must not be started concurrently.
+    private let starting = Mutex<Void>(())
+    /// What the send operation in flight points to, beside `storage`.
+    private var sentMetadata: CoreMetadata?
+
+    init(queue: CompletionQueue) {
+        self.queue = queue
+        storage = .allocate(capacity: 1)
+        storage.initialize(to: cgrpc_call_storage())
+        storage.pointee.status_details = grpc_empty_slice()
+        grpc_metadata_array_init(&storage.pointee.received_initial_metadata)
+        grpc_metadata_array_init(&storage.pointee.received_trailing_metadata)
+        super.init()
+        for operation in Operation.allCases {
+            _ = Tag(initializing: tagPointer(operation), operation: operation.rawValue)
+        }
+    }
+
+    deinit {
+        if let call = storage.pointee.call { grpc_call_unref(call) }
+        if let message = storage.pointee.sent_message { grpc_byte_buffer_destroy(message) }
+        if let message = storage.pointee.received_message { grpc_byte_buffer_destroy(message) }
+        grpc_metadata_array_destroy(&storage.pointee.received_initial_metadata)
+        grpc_metadata_array_destroy(&storage.pointee.received_trailing_metadata)
+        grpc_slice_unref(storage.pointee.status_details)
+        storage.deallocate()
+    }
+
+    final override var eventQueue: CompletionQueue { queue }
+
+    final override func operationCompleted(_ operation: UInt32, succeeded: Bool) {
+        guard let operation = Operation(rawValue: operation) else { return }
+        completed(operation, succeeded: succeeded)
+    }
+
+    /// Handles the event of an operation. A subclass overrides it for the operations that nobody awaits.
+    func completed(_ operation: Operation, succeeded: Bool) {
+        let waiting = lanes.withLock { $0[operation].complete(succeeded) }
+        waiting?.resume(returning: succeeded)
+    }
+
+    /// Ends the call at once: operations in flight complete, the peer sees `CANCELLED`. Thread-safe, at any time.
+    final func cancel() {
+        guard let call = storage.pointee.call else { return }
+        grpc_call_cancel(call, nil)
+    }
+
+    /// The peer's address in the core's form, `ipv4:127.0.0.1:4242` for example. Not authenticated.
+    final var peer: String {
+        guard let call = storage.pointee.call, let peer = grpc_call_get_peer(call) else { return "unknown" }
+        defer { gpr_free(peer) }
+        return String(cString: peer)
+    }
+
+    final func tagPointer(_ operation: Operation) -> UnsafeMutablePointer<cgrpc_tag> {
+        cgrpc_call_storage_tag(storage, operation.rawValue)
+    }
+}
+
+// MARK: - Operations
+
+extension Call {
+    /// Starts a batch that nobody waits for; its event goes to ``completed(_:succeeded:)``.
+    final func start(_ operation: Operation, _ batch: inout cgrpc_batch) throws(RPCError) {
+        guard queue.gate.enter() else { throw .shutDown }
+        defer { queue.leaveGate() }
+        let tag = Tag(tagPointer(operation))
+        tag.retain(self)
+        let error = withUnsafeMutablePointer(to: &batch) { batch in
+            starting.withLock { _ in cgrpc_batch_start(batch, storage.pointee.call, tag.pointer) }
+        }
+        guard error == GRPC_CALL_OK else {
+            // No event will come.
+            tag.release()
+            throw RPCError(code: .internal, message: "gRPC refused an operation: \(describe(error))")
+        }
+    }
+
+    /// Starts the batch that `build` makes and waits for its event.
+    ///
+    /// Cancelling the task cancels the call, which completes the operation.
+    /// - Returns: Whether the operation succeeded.
+    final func perform(
+        _ operation: Operation,
+        _ build: (inout cgrpc_batch) -> Void
+    ) async throws(RPCError) -> Bool {
+        guard begin(operation) else {
+            throw RPCError(code: .internal, message: "a call takes one operation '\(operation)' at a time")
+        }
+        var batch = cgrpc_batch()
+        build(&batch)
+        do {
+            try start(operation, &batch)
+        } catch {
+            lanes.withLock { $0[operation] = .idle }
+            throw error
+        }
+        if let succeeded = queue.takePostedEvent(of: Tag(tagPointer(operation))) {
+            lanes.withLock { $0[operation] = .idle }
+            return succeeded
+        }
+        return await completion(of: operation)
+    }
+
+    /// Waits for the event of an operation that has been claimed and started. Cancelling the task cancels the call.
+    final func completion(of operation: Operation) async -> Bool {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                let completed = lanes.withLock { $0[operation].wait(continuation) }
+                if let completed { continuation.resume(returning: completed) }
+            }
+        } onCancel: {
+            cancel()
+        }
+    }
+
+    /// Claims an operation: until its event, what it uses of `storage` is the caller's. `false` if it is in flight.
+    final func begin(_ operation: Operation) -> Bool {
+        lanes.withLock { $0[operation].begin() }
+    }
+
+    /// Sends what `build` puts into a batch.
+    final func performSend(
+        metadata: CoreMetadata? = nil,
+        message: ByteBuffer? = nil,
+        flags: UInt32 = 0,
+        _ build: (inout cgrpc_batch) -> Void = { _ in }
+    ) async throws(RPCError) -> Bool {
+        try await perform(.send) { batch in
+            holdSent(metadata: metadata, message: message)
+            if message != nil { cgrpc_batch_send_message(&batch, storage, flags) }
+            build(&batch)
+        }
+    }
+
+    /// Keeps what a send operation points to until the next one, in place of what the last one pointed to. The caller
+    /// has claimed ``Operation/send``.
+    final func holdSent(metadata: CoreMetadata?, message: ByteBuffer?) {
+        if let message = storage.pointee.sent_message { grpc_byte_buffer_destroy(message) }
+        storage.pointee.sent_message = message?.makeCoreBuffer()
+        sentMetadata = metadata
+    }
+
+    /// As ``holdSent(metadata:message:)``, for the status of a server.
+    final func holdSent(_ status: Status) {
+        grpc_slice_unref(storage.pointee.status_details)
+        storage.pointee.status_details = grpc_slice(copying: status.message.utf8)
+        storage.pointee.status = grpc_status_code(rawValue: Int32(status.code.rawValue))
+    }
+
+    /// Receives one message; `nil` at the end of the stream.
+    final func receiveMessage() async throws(RPCError) -> ByteBuffer? {
+        let succeeded = try await perform(.receiveMessage) { batch in
+            cgrpc_batch_recv_message(&batch, storage)
+        }
+        return succeeded ? try takeReceivedMessage() : nil
+    }
+
+    final func takeReceivedMessage() throws(RPCError) -> ByteBuffer? {
+        guard let message = storage.pointee.received_message else { return nil }
+        storage.pointee.received_message = nil
+        var slice = grpc_slice()
+        guard cgrpc_byte_buffer_take_slice(message, &slice) else {
+            throw RPCError(code: .internal, message: "the message could not be decompressed")
+        }
+        return ByteBuffer(taking: slice)
+    }
+
+    private func describe(_ error: grpc_call_error) -> String {
+        grpc_call_error_to_string(error).map { String(cString: $0) } ?? "error \(error.rawValue)"
+    }
+}

@@ -1,0 +1,104 @@
+internal import CGRPC
+
+/// Metadata in the core's form, owned: what a send operation points to.
+final class CoreMetadata {
+    let entries: UnsafeMutablePointer<grpc_metadata>
+    let count: Int
+
+    /// Throws `INVALID_ARGUMENT` for a key or value that gRPC does not allow.
+    init(_ metadata: Metadata) throws(RPCError) {
+        entries = .allocate(capacity: Swift.max(1, metadata.count))
+        var count = 0
+        do {
+            for (key, value) in metadata {
+                entries[count] = try Self.entry(key, value)
+                count += 1
+            }
+        } catch {
+            Self.free(entries, count)
+            throw error
+        }
+        self.count = count
+    }
+
+    deinit {
+        Self.free(entries, count)
+    }
+
+    private static func free(_ entries: UnsafeMutablePointer<grpc_metadata>, _ count: Int) {
+        for index in 0..<count {
+            grpc_slice_unref(entries[index].key)
+            grpc_slice_unref(entries[index].value)
+        }
+        entries.deallocate()
+    }
+
+    private static func entry(_ key: String, _ value: Metadata.Value) throws(RPCError) -> grpc_metadata {
+        var entry = grpc_metadata()
+        entry.key = grpc_slice(copying: key.utf8)
+        let isBinary = grpc_is_binary_header(entry.key) != 0
+        var isLegal = grpc_header_key_is_legal(entry.key) != 0
+        switch value {
+        case .string(let string):
+            entry.value = grpc_slice(copying: string.utf8)
+            isLegal = isLegal && !isBinary && grpc_header_nonbin_value_is_legal(entry.value) != 0
+        case .binary(let bytes):
+            entry.value = grpc_slice(copying: bytes)
+            isLegal = isLegal && isBinary
+        }
+        guard isLegal else {
+            grpc_slice_unref(entry.key)
+            grpc_slice_unref(entry.value)
+            throw RPCError(code: .invalidArgument, message: "metadata not allowed by gRPC, key '\(key)'")
+        }
+        return entry
+    }
+}
+
+extension Metadata {
+    /// Copies received metadata, which belongs to its call.
+    init(copying array: grpc_metadata_array) {
+        self.init()
+        reserveCapacity(array.count)
+        for index in 0..<array.count {
+            let entry = array.metadata[index]
+            let key = String(copying: entry.key)
+            if grpc_is_binary_header(entry.key) != 0 {
+                append(.binary([UInt8](copying: entry.value)), forKey: key)
+            } else {
+                append(.string(String(copying: entry.value)), forKey: key)
+            }
+        }
+    }
+}
+
+extension grpc_slice {
+    /// A slice of its own, which the caller unrefs.
+    init(copying bytes: some Collection<UInt8>) {
+        let copy = bytes.withContiguousStorageIfAvailable { grpc_slice_from_copied_buffer($0.baseAddress, $0.count) }
+        if let copy {
+            self = copy
+        } else {
+            let bytes = Array(bytes)
+            self = grpc_slice_from_copied_buffer(bytes, bytes.count)
+        }
+    }
+}
+
+extension String {
+    /// Bytes that are not UTF-8 are replaced.
+    init(copying slice: grpc_slice) {
+        var slice = slice
+        self.init(
+            decoding: UnsafeRawBufferPointer(start: cgrpc_slice_bytes(&slice), count: cgrpc_slice_length(&slice)),
+            as: UTF8.self
+        )
+    }
+}
+
+extension [UInt8] {
+    init(copying slice: grpc_slice) {
+        var slice = slice
+        self.init(UnsafeRawBufferPointer(start: cgrpc_slice_bytes(&slice), count: cgrpc_slice_length(&slice)))
+    }
+}

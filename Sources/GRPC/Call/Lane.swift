@@ -1,0 +1,64 @@
+/// Where one kind of operation of a call stands: a state machine without I/O.
+///
+/// The one who starts an operation and the event that completes it may be on different threads, so either of "waits" and
+/// "is complete" may come first.
+enum Lane {
+    case idle
+    case inFlight
+    case awaited(UnsafeContinuation<Bool, Never>)
+    case complete(Bool)
+
+    /// An operation is to be started; `false` if one is in flight.
+    mutating func begin() -> Bool {
+        guard case .idle = self else { return false }
+        self = .inFlight
+        return true
+    }
+
+    /// The operation's event has come. Returns who is to be resumed.
+    mutating func complete(_ succeeded: Bool) -> UnsafeContinuation<Bool, Never>? {
+        if case .awaited(let continuation) = self {
+            self = .idle
+            return continuation
+        }
+        self = .complete(succeeded)
+        return nil
+    }
+
+    /// Somebody waits for the event. Returns its outcome if it has come already.
+    mutating func wait(_ continuation: UnsafeContinuation<Bool, Never>) -> Bool? {
+        if case .complete(let succeeded) = self {
+            self = .idle
+            return succeeded
+        }
+        self = .awaited(continuation)
+        return nil
+    }
+}
+
+/// The lanes that somebody awaits.
+struct Lanes {
+    private var send = Lane.idle
+    private var receiveInitialMetadata = Lane.idle
+    private var receiveMessage = Lane.idle
+    private var end = Lane.idle
+
+    subscript(operation: Call.Operation) -> Lane {
+        get {
+            switch operation {
+            case .send: send
+            case .receiveInitialMetadata: receiveInitialMetadata
+            case .receiveMessage: receiveMessage
+            case .request, .end: end
+            }
+        }
+        set {
+            switch operation {
+            case .send: send = newValue
+            case .receiveInitialMetadata: receiveInitialMetadata = newValue
+            case .receiveMessage: receiveMessage = newValue
+            case .request, .end: end = newValue
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+internal import CGRPC
+
+/// A client's connection to a service, made when it is first needed and made anew whenever it breaks. Thread-safe.
+///
+/// A call keeps the channel alive; the connection is closed when the last reference to the channel is gone.
+///
+/// `@unchecked`: the core's channel handle is thread-safe.
+public final class Channel: @unchecked Sendable {
+    let handle: OpaquePointer
+    let group: CompletionQueueGroup
+
+    /// - Parameters:
+    ///   - target: `HOST:PORT`, or a URI that the core's resolvers know: `dns:///name:port`, `unix:path`, `ipv4:…`.
+    ///   - credentials: What is shown to the server and wanted of it.
+    ///   - group: Where the channel's calls are polled. A call is on the queue whose thread begins it, if any.
+    public init(
+        target: String,
+        credentials: ChannelCredentials = .insecure,
+        options: ChannelOptions = ChannelOptions(),
+        group: CompletionQueueGroup
+    ) {
+        self.group = group
+        // Never NULL: a senseless target makes a channel whose calls fail.
+        handle = options.arguments.withCoreArguments { arguments in
+            credentials.withHandle { grpc_channel_create(target, $0, arguments) }
+        }
+    }
+
+    deinit {
+        grpc_channel_destroy(handle)
+    }
+}
+
+// MARK: - Calls
+
+extension Channel {
+    /// Calls a method with one request and one response.
+    ///
+    /// Cancelling the task cancels the call.
+    /// - Throws: ``RPCError`` with the server's status, or one of the core's: `UNAVAILABLE`, `DEADLINE_EXCEEDED`,
+    ///   `CANCELLED`, `RESOURCE_EXHAUSTED`, `INTERNAL`.
+    public func unary<Request, Response>(
+        _ method: MethodDescriptor<Request, Response>,
+        _ request: Request,
+        options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> Response {
+        let message = try request.encodedForSending()
+        let call = try ClientCall(channel: self, path: method.path, options: options)
+        return try Response(decodingReceived: try await call.exchange(message, options: options))
+    }
+
+    /// Calls a method with one request and a stream of responses.
+    ///
+    /// Returns at once; what goes wrong is thrown by the stream.
+    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, and what encoding the request throws.
+    public func serverStreaming<Request, Response>(
+        _ method: MethodDescriptor<Request, Response>,
+        _ request: Request,
+        options: CallOptions = CallOptions()
+    ) throws(RPCError) -> ResponseStream<Response> {
+        let message = try request.encodedForSending()
+        let call = try ClientCall(channel: self, path: method.path, options: options)
+        try call.startStream(message, options: options)
+        return ResponseStream(call: call)
+    }
+}
+
+extension WireMessage {
+    fileprivate func encodedForSending() throws(RPCError) -> ByteBuffer {
+        do {
+            return try encoded()
+        } catch let error as RPCError {
+            throw error
+        } catch {
+            throw RPCError(code: .internal, message: "the request could not be encoded", cause: error)
+        }
+    }
+
+    init(decodingReceived message: ByteBuffer) throws(RPCError) {
+        do {
+            try self.init(decoding: message)
+        } catch let error as RPCError {
+            throw error
+        } catch {
+            throw RPCError(code: .internal, message: "the response could not be decoded", cause: error)
+        }
+    }
+}

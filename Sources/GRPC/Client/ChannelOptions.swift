@@ -1,0 +1,40 @@
+internal import CGRPC
+
+/// How a channel behaves.
+public struct ChannelOptions: Sendable {
+    /// The largest message that the server may send, in bytes; a larger one fails the call with `RESOURCE_EXHAUSTED`.
+    public var maxReceiveMessageSize = 4 << 20
+    /// The time between attempts to connect grows from `initialBackoff` to `maxBackoff`, with jitter.
+    public var initialBackoff: Duration = .milliseconds(100)
+    public var maxBackoff: Duration = .seconds(2)
+    /// Finds a silent server; `nil` for none.
+    public var keepalive: Keepalive? = .default
+    /// What a stream that is not being read may hold back in memory, in bytes; `nil` leaves it to the core, which goes
+    /// up to 4 MiB and more.
+    public var streamWindow: Int?
+    /// Precedes the core's own name in the `user-agent` header.
+    public var userAgent: String?
+
+    public init() {}
+
+    var arguments: CoreArguments {
+        var arguments = CoreArguments()
+        arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, maxReceiveMessageSize)
+        arguments.setMilliseconds(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, initialBackoff)
+        arguments.setMilliseconds(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, initialBackoff)
+        arguments.setMilliseconds(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, maxBackoff)
+        // A name that does not resolve yet, as when containers start together, is asked for as often as connections
+        // are tried; the core's own minimum is 30 s.
+        arguments.setMilliseconds(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, initialBackoff)
+        // Channels to one target would share a connection otherwise, and with it its options.
+        arguments.set(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, true)
+        arguments.set(GRPC_ARG_ENABLE_CHANNELZ, false)
+        keepalive?.add(to: &arguments)
+        if let streamWindow {
+            arguments.set(GRPC_ARG_HTTP2_BDP_PROBE, false)
+            arguments.set(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, streamWindow)
+        }
+        if let userAgent { arguments.set(GRPC_ARG_PRIMARY_USER_AGENT_STRING, userAgent) }
+        return arguments
+    }
+}

@@ -1,0 +1,292 @@
+internal import CGRPC
+internal import Synchronization
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// An event loop: one thread that polls one of the core's completion queues, and the task executor of the calls on it.
+///
+/// The thread works in *turns*. A turn takes every event that is there, then runs the jobs of Swift tasks that became
+/// ready, then ends with what is to be done once for all of them. A task that prefers this executor runs on the thread
+/// that polls its calls, so an event resumes it without a hop to another thread.
+///
+/// Blocking the thread in a handler blocks every call on the queue.
+///
+/// `@unchecked`: the C handles are used as the core's thread-safety rules allow, `gate` keeps starts and shutdown apart,
+/// and what is marked as the thread's own is touched on the thread alone.
+public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
+    struct Event {
+        let tag: Tag
+        let succeeded: Bool
+    }
+
+    /// The queue that the thread polls.
+    let handle: OpaquePointer
+    /// Passed by every start of an operation on this queue or on ``streamQueues``.
+    let gate = OperationGate()
+
+    private let library: Library
+    private let threadID = Atomic<UInt>(0)
+    private let wakeup: Wakeup
+
+    // The thread's own.
+    private var jobs: [UnownedJob] = []
+    private var runningJobs: [UnownedJob] = []
+    private var events: [Event] = []
+
+    /// What other threads have brought.
+    private let inbound = Mutex(Inbound())
+
+    private struct Inbound: ~Copyable {
+        var jobs: [UnownedJob] = []
+        var events: [Event] = []
+        var wakeupIsUnderWay = false
+        var hasEnded = false
+        var waitingForEnd: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let streamQueues = Mutex<[CallbackQueue]>([])
+
+    /// Events taken in one turn at the most, so that jobs are not starved by a storm of them.
+    private static let eventsPerTurn = 256
+
+    /// Starts the thread.
+    init(library: Library, name: String) throws(SystemError) {
+        self.library = library
+        // Never NULL: it allocates and aborts on failure.
+        handle = grpc_completion_queue_create_for_next(nil)
+        wakeup = Wakeup(handle)
+        var thread = pthread_t()
+        let context = Unmanaged.passRetained(ThreadContext(queue: self, name: name))
+        let error = pthread_create(&thread, nil, completionQueueThread, context.toOpaque())
+        guard error == 0 else {
+            context.release()
+            throw SystemError(doing: "starting a thread", errno: error)
+        }
+        pthread_detach(thread)
+    }
+
+    deinit {
+        wakeup.destroy()
+        grpc_completion_queue_destroy(handle)
+    }
+}
+
+// MARK: - The thread
+
+private final class ThreadContext {
+    let queue: CompletionQueue
+    let name: String
+
+    init(queue: CompletionQueue, name: String) {
+        self.queue = queue
+        self.name = name
+    }
+}
+
+private func completionQueueThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    guard let argument else { return nil }
+    let context = Unmanaged<ThreadContext>.fromOpaque(argument).takeRetainedValue()
+    cgrpc_set_thread_name(context.name)
+    context.queue.run()
+    return nil
+}
+
+extension CompletionQueue {
+    /// Whether the caller runs on this queue's thread.
+    var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+    fileprivate func run() {
+        threadID.store(UInt(pthread_self()), ordering: .relaxed)
+        let never = gpr_inf_future(GPR_CLOCK_MONOTONIC)
+        let now = gpr_inf_past(GPR_CLOCK_MONOTONIC)
+        while true {
+            var event = grpc_completion_queue_next(handle, hasWork ? now : never, nil)
+            var taken = 0
+            while event.type == GRPC_OP_COMPLETE {
+                deliver(event)
+                taken += 1
+                guard taken < Self.eventsPerTurn else { break }
+                event = grpc_completion_queue_next(handle, now, nil)
+            }
+            deliverPostedEvents()
+            runJobs()
+            guard event.type != GRPC_QUEUE_SHUTDOWN else { break }
+        }
+        end()
+    }
+
+    private var hasWork: Bool { !jobs.isEmpty || !events.isEmpty }
+
+    private func deliver(_ event: grpc_event) {
+        if let tag = Tag(event.tag) {
+            tag.deliver(succeeded: event.success != 0)
+        } else {
+            takeInbound()
+        }
+    }
+
+    private func deliverPostedEvents() {
+        while !events.isEmpty {
+            var batch: [Event] = []
+            swap(&batch, &events)
+            for event in batch {
+                event.tag.deliver(succeeded: event.succeeded)
+            }
+        }
+    }
+
+    /// Runs the jobs that are ready; those that they make ready wait for the next turn.
+    private func runJobs() {
+        swap(&jobs, &runningJobs)
+        for job in runningJobs {
+            job.runSynchronously(on: asUnownedTaskExecutor())
+        }
+        runningJobs.removeAll(keepingCapacity: true)
+    }
+
+    private func takeInbound() {
+        inbound.withLock { inbound in
+            inbound.wakeupIsUnderWay = false
+            jobs += inbound.jobs
+            events += inbound.events
+            inbound.jobs.removeAll(keepingCapacity: true)
+            inbound.events.removeAll(keepingCapacity: true)
+        }
+    }
+
+    private func end() {
+        takeInbound()
+        deliverPostedEvents()
+        let waiting = inbound.withLock { inbound in
+            inbound.hasEnded = true
+            jobs += inbound.jobs
+            inbound.jobs = []
+            return inbound.waitingForEnd
+        }
+        threadID.store(0, ordering: .relaxed)
+        for job in jobs {
+            globalConcurrentExecutor.enqueue(ExecutorJob(job))
+        }
+        jobs = []
+        for continuation in waiting {
+            continuation.resume()
+        }
+    }
+}
+
+// MARK: - Work from anywhere
+
+extension CompletionQueue {
+    /// Queues a task's job. Thread-safe. After ``shutDown()`` jobs go to Swift's global executor, so no task hangs.
+    public func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        if isCurrent {
+            jobs.append(job)
+        } else if !bring({ $0.jobs.append(job) }) {
+            globalConcurrentExecutor.enqueue(ExecutorJob(job))
+        }
+    }
+
+    /// Queues the event of an operation on one of the callback queues. Thread-safe.
+    func post(_ event: Event) {
+        if isCurrent {
+            events.append(event)
+        } else {
+            // The thread does not end before the last event of its callback queues.
+            _ = bring { $0.events.append(event) }
+        }
+    }
+
+    /// Adds work from another thread and wakes this one; `false` if it has ended. One wake-up is under way at a time.
+    private func bring(_ add: (inout Inbound) -> Void) -> Bool {
+        enum Outcome { case added, needsWakeup, hasEnded }
+        let outcome = inbound.withLock { inbound -> Outcome in
+            guard !inbound.hasEnded else { return .hasEnded }
+            add(&inbound)
+            guard !inbound.wakeupIsUnderWay else { return .added }
+            inbound.wakeupIsUnderWay = true
+            return .needsWakeup
+        }
+        // Once the gate is closed the thread ends without a wake-up, and takes what has been brought as it does.
+        if outcome == .needsWakeup, gate.enter() {
+            wakeup.start()
+            leaveGate()
+        }
+        return outcome != .hasEnded
+    }
+
+    /// On the queue's own thread, right after the start of an operation on a callback queue: whether it succeeded, if it
+    /// is complete already. Its event is then taken.
+    func takePostedEvent(of tag: Tag) -> Bool? {
+        guard isCurrent, let last = events.last, last.tag.pointer == tag.pointer else { return nil }
+        events.removeLast()
+        tag.release()
+        return last.succeeded
+    }
+}
+
+// MARK: - Streams
+
+extension CompletionQueue {
+    /// A queue for a long-lived call to be bound to, whose events come to this queue's thread.
+    func streamQueue() -> CallbackQueue {
+        streamQueues.withLock { queues in
+            if let queue = queues.last(where: { $0.hasRoom }) { return queue }
+            let queue = CallbackQueue(library: library)
+            queues.append(queue)
+            return queue
+        }
+    }
+}
+
+// MARK: - Shutdown
+
+extension CompletionQueue {
+    /// Ends one start that ``gate`` has let in.
+    func leaveGate() {
+        if gate.leave() { shutDownHandles() }
+    }
+
+    /// Lets no more operations be started, waits for those in flight, and ends the thread.
+    ///
+    /// Every call on the queue must have ended or been cancelled, or this waits for it.
+    func shutDown() async {
+        if gate.close() { shutDownHandles() }
+        await withCheckedContinuation { continuation in
+            let hasEnded = inbound.withLock { inbound in
+                if !inbound.hasEnded { inbound.waitingForEnd.append(continuation) }
+                return inbound.hasEnded
+            }
+            if hasEnded { continuation.resume() }
+        }
+    }
+
+    /// The callback queues first: their last events need this queue's thread.
+    private func shutDownHandles() {
+        let queues = streamQueues.withLock { $0 }
+        let remaining = Countdown(queues.count) { [self] in grpc_completion_queue_shutdown(handle) }
+        for queue in queues {
+            queue.shutDown { remaining.countDown() }
+        }
+        if queues.isEmpty { grpc_completion_queue_shutdown(handle) }
+    }
+}
+
+/// Calls a closure when it has been counted down to zero.
+private final class Countdown: Sendable {
+    private let count: Atomic<Int>
+    private let action: @Sendable () -> Void
+
+    init(_ count: Int, action: @escaping @Sendable () -> Void) {
+        self.count = Atomic(count)
+        self.action = action
+    }
+
+    func countDown() {
+        if count.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { action() }
+    }
+}

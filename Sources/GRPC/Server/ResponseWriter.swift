@@ -1,0 +1,23 @@
+/// Sends the messages of a stream to the client.
+///
+/// One write at a time: a second one begun meanwhile fails with `INTERNAL`. A write waits while the client's flow
+/// control takes no more; cancelling the task ends that wait, and the call.
+public struct ResponseWriter<Message: WireMessage>: Sendable {
+    let call: ServerCall
+
+    /// Sends one message.
+    /// - Throws: `CANCELLED` when the client is gone, and what encoding the message throws.
+    public func write(_ message: Message) async throws {
+        try await call.send(message.encoded(), isBuffered: false)
+    }
+
+    /// Sends several messages that are there already, letting the transport gather them into few writes.
+    /// - Throws: As ``write(_:)``; the messages before the one that failed may have been sent.
+    public func write(contentsOf messages: some Collection<Message>) async throws {
+        var remaining = messages.count
+        for message in messages {
+            remaining -= 1
+            try await call.send(message.encoded(), isBuffered: remaining > 0)
+        }
+    }
+}

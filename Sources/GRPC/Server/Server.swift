@@ -1,0 +1,178 @@
+internal import CGRPC
+internal import Synchronization
+
+/// A gRPC server: answers the calls of a set of methods on the threads of a ``CompletionQueueGroup``.
+///
+/// A server that has been started must be shut down with ``shutDown(gracePeriod:)``; it lives until then. Thread-safe.
+///
+/// `@unchecked`: the core's server handle is thread-safe once it is started, and `registrations` is set before that.
+public final class Server: @unchecked Sendable {
+    /// A method that the core knows of.
+    struct Registration {
+        let method: ServerMethod
+        let handle: UnsafeMutableRawPointer?
+    }
+
+    let handle: OpaquePointer
+    private let group: CompletionQueueGroup
+    private let options: ServerOptions
+    private let registrations: [Registration]
+    private let callCount = Atomic<Int>(0)
+    private let shutdown = Mutex(Shutdown.notBegun)
+
+    private enum Shutdown {
+        case notBegun
+        case underWay([CheckedContinuation<Void, Never>])
+        case complete
+    }
+
+    /// - Throws: `INVALID_ARGUMENT` if two methods have the same path.
+    public init(
+        methods: [ServerMethod],
+        options: ServerOptions = ServerOptions(),
+        group: CompletionQueueGroup
+    ) throws(RPCError) {
+        // Never NULL: it allocates and aborts on failure.
+        let handle: OpaquePointer = options.arguments.withCoreArguments { grpc_server_create($0, nil) }
+        var registrations: [Registration] = []
+        for method in methods {
+            let payload =
+                method.readsFirstMessage ? GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER : GRPC_SRM_PAYLOAD_NONE
+            guard let registration = grpc_server_register_method(handle, method.path, nil, payload, 0) else {
+                grpc_server_destroy(handle)
+                throw RPCError(code: .invalidArgument, message: "the method \(method.path) is there twice")
+            }
+            registrations.append(Registration(method: method, handle: registration))
+        }
+        for queue in group.queues {
+            grpc_server_register_completion_queue(handle, queue.handle, nil)
+        }
+        self.handle = handle
+        self.group = group
+        self.options = options
+        self.registrations = registrations
+    }
+
+    deinit {
+        grpc_server_destroy(handle)
+    }
+}
+
+// MARK: - Start
+
+extension Server {
+    /// Listens and answers calls from now on. At most once.
+    ///
+    /// - Parameters:
+    ///   - addresses: `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`; port 0 for any that is free.
+    ///   - credentials: What connections must show.
+    /// - Returns: The ports, in the order of the addresses.
+    /// - Throws: ``SystemError`` if an address is taken, not allowed or senseless; the server is then shut down.
+    public func start(
+        listeningOn addresses: [String],
+        credentials: ServerCredentials = .insecure
+    ) async throws(SystemError) -> [Int] {
+        var ports: [Int] = []
+        for address in addresses {
+            let port = credentials.withHandle { grpc_server_add_http2_port(handle, address, $0) }
+            guard port > 0 else {
+                let error = ListenFailure.reason(for: address)
+                await shutDown(gracePeriod: .zero)
+                throw error
+            }
+            ports.append(Int(port))
+        }
+        grpc_server_start(handle)
+        for queue in group.queues {
+            for registration in registrations {
+                for _ in 0..<options.slotsPerMethod {
+                    ServerCall(server: self, registration: registration, queue: queue).post()
+                }
+            }
+            UnknownMethodCall(server: self, queue: queue).post()
+        }
+        return ports
+    }
+
+    /// A call has arrived; ``callEnded()`` must follow. `false` if there are too many.
+    func callBegan() -> Bool {
+        callCount.add(1, ordering: .relaxed).newValue <= options.maxConcurrentCalls
+    }
+
+    func callEnded() {
+        callCount.subtract(1, ordering: .relaxed)
+    }
+
+    /// The number of calls that are open.
+    public var openCalls: Int { callCount.load(ordering: .relaxed) }
+}
+
+// MARK: - Shutdown
+
+extension Server {
+    /// Stops listening, lets open calls go on for up to `gracePeriod`, then cancels those left and waits for their end.
+    public func shutDown(gracePeriod: Duration) async {
+        let cancellation = Task {
+            try await Task.sleep(for: gracePeriod)
+            grpc_server_cancel_all_calls(handle)
+        }
+        await withCheckedContinuation { continuation in
+            let (isFirst, isComplete) = shutdown.withLock { shutdown in
+                switch shutdown {
+                case .notBegun:
+                    shutdown = .underWay([continuation])
+                    return (true, false)
+                case .underWay(let waiting):
+                    shutdown = .underWay(waiting + [continuation])
+                    return (false, false)
+                case .complete:
+                    return (false, true)
+                }
+            }
+            if isFirst { ServerShutdown(server: self, queue: group.queues[0]).start() }
+            if isComplete { continuation.resume() }
+        }
+        cancellation.cancel()
+    }
+
+    fileprivate func shutdownCompleted() {
+        let waiting = shutdown.withLock { shutdown in
+            defer { shutdown = .complete }
+            if case .underWay(let waiting) = shutdown { return waiting }
+            return []
+        }
+        for continuation in waiting {
+            continuation.resume()
+        }
+    }
+}
+
+/// The one operation of a server that is not a call's.
+private final class ServerShutdown: EventTarget {
+    private let server: Server
+    private let queue: CompletionQueue
+    private let tag: UnsafeMutablePointer<cgrpc_tag>
+
+    init(server: Server, queue: CompletionQueue) {
+        self.server = server
+        self.queue = queue
+        tag = .allocate(capacity: 1)
+    }
+
+    deinit {
+        tag.deallocate()
+    }
+
+    override var eventQueue: CompletionQueue { queue }
+
+    func start() {
+        guard queue.gate.enter() else { return server.shutdownCompleted() }
+        defer { queue.leaveGate() }
+        Tag(initializing: tag, operation: 0).retain(self)
+        grpc_server_shutdown_and_notify(server.handle, queue.handle, tag)
+    }
+
+    override func operationCompleted(_: UInt32, succeeded: Bool) {
+        server.shutdownCompleted()
+    }
+}

@@ -1,0 +1,174 @@
+internal import CGRPC
+internal import Synchronization
+
+/// A call on the server: first a slot in which one may arrive, then that call until its end.
+///
+/// `@unchecked`: as ``Call``; what is added here is immutable or in `state`.
+final class ServerCall: Call, @unchecked Sendable {
+    let server: Server
+    let registration: Server.Registration
+
+    private let streamQueue: CallbackQueue?
+    private let state = Mutex(State())
+
+    private struct State {
+        var hasArrived = false
+        var hasSentInitialMetadata = false
+        var hasFinished = false
+        var peerIsGone = false
+        var trailingMetadata: Metadata = [:]
+        var handler: Task<Void, Never>?
+    }
+
+    init(server: Server, registration: Server.Registration, queue: CompletionQueue) {
+        self.server = server
+        self.registration = registration
+        streamQueue = registration.method.isStreaming ? queue.streamQueue() : nil
+        super.init(queue: queue)
+        streamQueue?.callBegan()
+    }
+
+    deinit {
+        streamQueue?.callEnded()
+        if state.withLock({ $0.hasArrived }) { server.callEnded() }
+    }
+
+    /// Waits for a call to arrive. Nothing happens once the server is shutting down.
+    func post() {
+        guard queue.gate.enter() else { return }
+        defer { queue.leaveGate() }
+        let tag = Tag(tagPointer(.request))
+        tag.retain(self)
+        let error = cgrpc_request_registered_call(
+            server.handle,
+            registration.handle,
+            registration.method.readsFirstMessage,
+            storage,
+            streamQueue?.handle ?? queue.handle,
+            queue.handle,
+            tag.pointer
+        )
+        if error != GRPC_CALL_OK { tag.release() }
+    }
+
+    override func completed(_ operation: Operation, succeeded: Bool) {
+        switch operation {
+        case .request where succeeded: arrived()
+        case .request: break
+        case .end: ended()
+        default: super.completed(operation, succeeded: succeeded)
+        }
+    }
+
+    private func arrived() {
+        ServerCall(server: server, registration: registration, queue: queue).post()
+        state.withLock { $0.hasArrived = true }
+        guard server.callBegan() else {
+            finish(with: Status(code: .resourceExhausted, message: "too many calls are in progress"))
+            return
+        }
+        if registration.method.isStreaming { watchForEnd() }
+        // Runs here and now until it first waits, and on this thread from then on.
+        let handler = Task.immediate(executorPreference: queue) {
+            await self.registration.method.handle(self)
+        }
+        let (hasFinished, peerIsGone) = state.withLock { state in
+            if !state.hasFinished { state.handler = handler }
+            return (state.hasFinished, state.peerIsGone)
+        }
+        // A unary call that is answered already has its end in the same batch as the answer.
+        if !hasFinished, !registration.method.isStreaming { watchForEnd() }
+        if peerIsGone { handler.cancel() }
+    }
+
+    /// The peer's end is the only prompt sign that it is gone.
+    private func watchForEnd() {
+        var batch = cgrpc_batch()
+        cgrpc_batch_recv_close_on_server(&batch, storage)
+        // Fails only when the queue is shut down, with the call.
+        try? start(.end, &batch)
+    }
+
+    private func ended() {
+        guard storage.pointee.cancelled != 0 else { return }
+        let handler = state.withLock { state in
+            state.peerIsGone = true
+            return state.handler
+        }
+        handler?.cancel()
+    }
+}
+
+// MARK: - What the handler does
+
+extension ServerCall {
+    var metadata: Metadata { Metadata(copying: storage.pointee.received_initial_metadata) }
+
+    var timeRemaining: Duration? { Deadline.remaining(storage.pointee.deadline) }
+
+    func setTrailingMetadata(_ metadata: Metadata) {
+        state.withLock { $0.trailingMetadata = metadata }
+    }
+
+    /// Sends initial metadata unless it has been sent.
+    func sendInitialMetadata(_ metadata: Metadata) async throws(RPCError) {
+        guard takeInitialMetadata() else {
+            throw RPCError(code: .internal, message: "initial metadata has been sent already")
+        }
+        let metadata = try CoreMetadata(metadata)
+        let succeeded = try await performSend(metadata: metadata) { batch in
+            cgrpc_batch_send_initial_metadata(&batch, metadata.entries, metadata.count, 0)
+        }
+        guard succeeded else { throw .peerIsGone }
+    }
+
+    /// Sends one message, after initial metadata if there has been none.
+    /// - Parameter isBuffered: Another message follows at once; the transport may wait for it.
+    func send(_ message: ByteBuffer, isBuffered: Bool) async throws(RPCError) {
+        let isFirst = takeInitialMetadata()
+        let flags = isBuffered ? UInt32(GRPC_WRITE_BUFFER_HINT) : 0
+        let succeeded = try await performSend(message: message, flags: flags) { batch in
+            if isFirst { cgrpc_batch_send_initial_metadata(&batch, nil, 0, 0) }
+        }
+        guard succeeded else { throw .peerIsGone }
+    }
+
+    /// Ends the call, with a last message if there is one. Nobody waits for it.
+    func finish(with status: Status, message: ByteBuffer? = nil, metadata: Metadata = [:]) {
+        let (isFirst, isUnwatched, trailing) = state.withLock { state in
+            defer {
+                state.hasFinished = true
+                state.hasSentInitialMetadata = true
+            }
+            let isUnwatched = !registration.method.isStreaming && state.handler == nil
+            return (!state.hasSentInitialMetadata, isUnwatched, state.trailingMetadata)
+        }
+        guard begin(.send) else {
+            // The handler returned while a task that it left behind is sending.
+            return cancel()
+        }
+        var batch = cgrpc_batch()
+        // Metadata that gRPC does not allow is left out: the status matters more.
+        let core = try? CoreMetadata(trailing.appending(metadata))
+        holdSent(metadata: core, message: message)
+        holdSent(status)
+        if isFirst { cgrpc_batch_send_initial_metadata(&batch, nil, 0, 0) }
+        if message != nil { cgrpc_batch_send_message(&batch, storage, 0) }
+        cgrpc_batch_send_status_from_server(&batch, storage, core?.entries, core?.count ?? 0)
+        if isUnwatched { cgrpc_batch_recv_close_on_server(&batch, storage) }
+        // Fails only when the queue is shut down, with the call.
+        try? start(.send, &batch)
+    }
+
+    private func takeInitialMetadata() -> Bool {
+        state.withLock { state in
+            defer { state.hasSentInitialMetadata = true }
+            return !state.hasSentInitialMetadata
+        }
+    }
+}
+
+extension RPCError {
+    /// A send failed, which has one reason only: the call is over.
+    static var peerIsGone: RPCError { RPCError(code: .cancelled, message: "the call has ended") }
+}

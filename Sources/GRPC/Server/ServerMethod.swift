@@ -1,0 +1,68 @@
+/// A method of a server: its name, its shape, and the handler that answers its calls.
+///
+/// The handler runs in a task of its own on the thread that polls the call, so it must not block. The task is cancelled
+/// when the client cancels, disappears, or its deadline passes. An ``RPCError`` that the handler throws becomes the
+/// call's status; any other error becomes `UNKNOWN` with a fixed message.
+public struct ServerMethod: Sendable {
+    let path: String
+    /// Whether the call outlives one exchange of messages.
+    let isStreaming: Bool
+    /// Whether the core reads the client's first message before it announces the call.
+    let readsFirstMessage: Bool
+    let handle: @Sendable (ServerCall) async -> Void
+
+    /// One request, one response.
+    public static func unary<Request, Response>(
+        _ descriptor: MethodDescriptor<Request, Response>,
+        handler: @escaping @Sendable (Request, ServerContext) async throws -> Response
+    ) -> ServerMethod {
+        ServerMethod(path: descriptor.path, isStreaming: false, readsFirstMessage: true) { call in
+            do {
+                let request = try Request(decodingFirstMessageOf: call)
+                let response = try await handler(request, ServerContext(call: call))
+                call.finish(with: .ok, message: try response.encoded())
+            } catch {
+                call.finish(with: error)
+            }
+        }
+    }
+
+    /// One request, a stream of responses. The stream ends when the handler returns.
+    public static func serverStreaming<Request, Response>(
+        _ descriptor: MethodDescriptor<Request, Response>,
+        handler: @escaping @Sendable (Request, ResponseWriter<Response>, ServerContext) async throws -> Void
+    ) -> ServerMethod {
+        ServerMethod(path: descriptor.path, isStreaming: true, readsFirstMessage: true) { call in
+            do {
+                let request = try Request(decodingFirstMessageOf: call)
+                try await handler(request, ResponseWriter(call: call), ServerContext(call: call))
+                call.finish(with: .ok)
+            } catch {
+                call.finish(with: error)
+            }
+        }
+    }
+}
+
+extension ServerCall {
+    /// Ends the call with the status of an error.
+    fileprivate func finish(with error: any Error) {
+        let error = RPCError(ofHandler: error)
+        finish(with: Status(code: error.code, message: error.message), metadata: error.metadata)
+    }
+}
+
+extension WireMessage {
+    fileprivate init(decodingFirstMessageOf call: ServerCall) throws {
+        guard let message = try call.takeReceivedMessage() else {
+            throw RPCError(code: .invalidArgument, message: "the call ended before its request message")
+        }
+        do {
+            try self.init(decoding: message)
+        } catch let error as RPCError {
+            throw error
+        } catch {
+            throw RPCError(code: .invalidArgument, message: "the request message could not be decoded", cause: error)
+        }
+    }
+}

@@ -1,0 +1,31 @@
+internal import CGRPC
+
+/// How a server behaves. The defaults suit a service that strangers can reach.
+public struct ServerOptions: Sendable {
+    /// The largest message that a client may send, in bytes; a larger one gets `RESOURCE_EXHAUSTED`.
+    public var maxReceiveMessageSize = 4 << 20
+    /// Calls open at the same time on one connection; a client waits with further ones.
+    public var maxConcurrentStreamsPerConnection = 1000
+    /// Calls open at the same time on all connections; further ones get `RESOURCE_EXHAUSTED`.
+    public var maxConcurrentCalls = 20_000
+    /// The size of all metadata that a client may send with a call, in bytes.
+    public var maxMetadataSize = 16 << 10
+    /// Finds silent clients; `nil` for none.
+    public var keepalive: Keepalive? = .default
+    /// How many calls of each method the core may announce on each completion queue before the queue has looked.
+    public var slotsPerMethod = 64
+
+    public init() {}
+
+    var arguments: CoreArguments {
+        var arguments = CoreArguments()
+        // Otherwise a process left over on the port silently takes a share of the calls.
+        arguments.set(GRPC_ARG_ALLOW_REUSEPORT, false)
+        arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, maxReceiveMessageSize)
+        arguments.set(GRPC_ARG_MAX_CONCURRENT_STREAMS, maxConcurrentStreamsPerConnection)
+        arguments.set(GRPC_ARG_MAX_METADATA_SIZE, maxMetadataSize)
+        arguments.set(GRPC_ARG_ENABLE_CHANNELZ, false)
+        keepalive?.add(to: &arguments)
+        return arguments
+    }
+}

@@ -1,0 +1,56 @@
+internal import CGRPC
+
+/// Arguments of a channel or server in the core's form.
+///
+/// The core copies what it is given, so the memory need only live during ``withCoreArguments(_:)``.
+struct CoreArguments {
+    private var integers: [(key: String, value: Int32)] = []
+    private var strings: [(key: String, value: String)] = []
+
+    mutating func set(_ key: String, _ value: Int) {
+        integers.append((key, Int32(clamping: value)))
+    }
+
+    mutating func set(_ key: String, _ value: Bool) {
+        integers.append((key, value ? 1 : 0))
+    }
+
+    mutating func set(_ key: String, _ value: String) {
+        strings.append((key, value))
+    }
+
+    /// In whole milliseconds; leaves the core's own value for `nil`.
+    mutating func setMilliseconds(_ key: String, _ value: Duration?) {
+        guard let value else { return }
+        set(key, Int(clamping: value.components.seconds) * 1000 + Int(value.components.attoseconds / 1_000_000_000_000_000))
+    }
+
+    func withCoreArguments<Result>(_ body: (UnsafePointer<grpc_channel_args>) -> Result) -> Result {
+        var allocated: [UnsafeMutablePointer<CChar>?] = []
+        defer { allocated.forEach { gpr_free($0) } }
+        func copy(_ string: String) -> UnsafeMutablePointer<CChar>? {
+            let copy = gpr_strdup(string)
+            allocated.append(copy)
+            return copy
+        }
+        var entries: [grpc_arg] = []
+        for (key, value) in integers {
+            var entry = grpc_arg()
+            entry.type = GRPC_ARG_INTEGER
+            entry.key = copy(key)
+            entry.value.integer = value
+            entries.append(entry)
+        }
+        for (key, value) in strings {
+            var entry = grpc_arg()
+            entry.type = GRPC_ARG_STRING
+            entry.key = copy(key)
+            entry.value.string = copy(value)
+            entries.append(entry)
+        }
+        return entries.withUnsafeMutableBufferPointer { entries in
+            var arguments = grpc_channel_args(num_args: entries.count, args: entries.baseAddress)
+            return body(&arguments)
+        }
+    }
+}

@@ -1,0 +1,15 @@
+/// Names a method and fixes the types of its messages.
+public struct MethodDescriptor<Request: WireMessage, Response: WireMessage>: Sendable {
+    /// The service's full name, with its package: `mes_grpc.MessengerServer` for example.
+    public let service: String
+    /// The method's name within its service.
+    public let method: String
+
+    public init(service: String, method: String) {
+        self.service = service
+        self.method = method
+    }
+
+    /// The method's path in HTTP/2: `/service/method`.
+    public var path: String { "/\(service)/\(method)" }
+}

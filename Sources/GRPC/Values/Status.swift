@@ -1,0 +1,77 @@
+/// The outcome of a call: a code, and for anything but `ok` a sentence for people.
+///
+/// See [the definition of gRPC's status codes](https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
+public struct Status: Sendable, Hashable {
+    /// What happened.
+    public var code: Code
+    /// A sentence for people; empty where there is nothing to say. Travels as UTF-8.
+    public var message: String
+
+    public init(code: Code, message: String = "") {
+        self.code = code
+        self.message = message
+    }
+
+    /// The call was completed.
+    public static let ok = Status(code: .ok)
+}
+
+extension Status {
+    /// One of gRPC's status codes, 0 to 16.
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        private enum Value: Int, CaseIterable {
+            case ok, cancelled, unknown, invalidArgument, deadlineExceeded, notFound, alreadyExists, permissionDenied
+            case resourceExhausted, failedPrecondition, aborted, outOfRange, unimplemented, `internal`, unavailable
+            case dataLoss, unauthenticated
+        }
+
+        private let value: Value
+
+        private init(_ value: Value) {
+            self.value = value
+        }
+
+        /// The code with this number on the wire; `nil` for a number that gRPC does not define.
+        public init?(rawValue: Int) {
+            guard let value = Value(rawValue: rawValue) else { return nil }
+            self.value = value
+        }
+
+        /// The code's number on the wire.
+        public var rawValue: Int { value.rawValue }
+
+        /// The code's name as gRPC writes it, `INVALID_ARGUMENT` for example.
+        public var description: String {
+            var name = ""
+            for character in "\(value)" {
+                if character.isUppercase { name += "_" }
+                name += character.uppercased()
+            }
+            return name
+        }
+
+        public static let ok = Code(.ok)
+        /// Given up, most often by the caller.
+        public static let cancelled = Code(.cancelled)
+        public static let unknown = Code(.unknown)
+        /// The request is wrong, whatever the state of the server.
+        public static let invalidArgument = Code(.invalidArgument)
+        /// The deadline passed first. The server may have done its work all the same.
+        public static let deadlineExceeded = Code(.deadlineExceeded)
+        public static let notFound = Code(.notFound)
+        public static let alreadyExists = Code(.alreadyExists)
+        public static let permissionDenied = Code(.permissionDenied)
+        /// A limit was reached: message size, streams, memory.
+        public static let resourceExhausted = Code(.resourceExhausted)
+        public static let failedPrecondition = Code(.failedPrecondition)
+        public static let aborted = Code(.aborted)
+        /// Past the range that is valid now; it may have been valid or become so.
+        public static let outOfRange = Code(.outOfRange)
+        public static let unimplemented = Code(.unimplemented)
+        public static let `internal` = Code(.internal)
+        /// The service cannot be reached or is going away; the call can be tried again.
+        public static let unavailable = Code(.unavailable)
+        public static let dataLoss = Code(.dataLoss)
+        public static let unauthenticated = Code(.unauthenticated)
+    }
+}

@@ -1,0 +1,20 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// The operating system refused something.
+public struct SystemError: Error, Sendable, CustomStringConvertible {
+    /// What was being done: "listening on 0.0.0.0:51075" for example.
+    public let action: String
+    /// The system's error number.
+    public let errno: Int32
+
+    init(doing action: String, errno: Int32) {
+        self.action = action
+        self.errno = errno
+    }
+
+    public var description: String { "\(action): \(String(cString: strerror(errno)))" }
+}

@@ -1,0 +1,20 @@
+/// A message as a method sends and receives it: a value that can be turned into bytes and back.
+///
+/// The binding knows no encoding of its own; a type conforms with the one that its service uses. ``ByteBuffer``
+/// conforms as itself, for what is encoded once and sent many times, and for proxies and tests.
+public protocol WireMessage: Sendable {
+    /// Decodes a received message. A thrown ``RPCError`` ends the call with its status; any other error ends it with
+    /// `INVALID_ARGUMENT` on a server and `INTERNAL` on a client.
+    init(decoding buffer: ByteBuffer) throws
+
+    /// Encodes the message to be sent. Throws what ``init(decoding:)`` may throw.
+    func encoded() throws -> ByteBuffer
+}
+
+extension ByteBuffer: WireMessage {
+    public init(decoding buffer: ByteBuffer) {
+        self = buffer
+    }
+
+    public func encoded() -> ByteBuffer { self }
+}

@@ -1,0 +1,133 @@
+"""The messenger under test: the one at the addresses given, else processes of our own.
+
+    MESSENGER_TEST_CLIENT1_ADDR, MESSENGER_TEST_CLIENT2_ADDR   the two clients' HTTP sides, host:port
+    MESSENGER_TEST_SERVER_ADDR                                 the server; without it, tests of its gRPC side are skipped
+    MESSENGER_TEST_BIN                                         the folder of the programs (.build/debug) if we start them
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+import pytest
+
+from support.api import connected
+from support.http import HTTPClient
+from support.processes import PROGRAMS, Client, Program, Server
+from support.room import drain
+from support.waiting import wait_until
+
+AnyProgram = TypeVar("AnyProgram", bound=Program)
+
+ADDRESSES = {name: os.environ.get(f"MESSENGER_TEST_{name}_ADDR") for name in ("CLIENT1", "CLIENT2", "SERVER")}
+THEIRS = bool(ADDRESSES["CLIENT1"] or ADDRESSES["CLIENT2"])
+
+
+@dataclass
+class Messenger:
+    """A server and two clients of it."""
+
+    client1: HTTPClient
+    client2: HTTPClient
+    #: The server's address, if it is known.
+    server_address: str | None
+
+
+class Launcher:
+    """Starts programs for one test, and ends those that the test leaves running."""
+
+    def __init__(self) -> None:
+        self._programs: list[Program] = []
+
+    def server(self, *arguments: str, **settings: object) -> Server:
+        return self._keep(Server(*arguments, **settings))
+
+    def client(self, server: str, *arguments: str, **settings: object) -> Client:
+        return self._keep(Client(server, *arguments, **settings))
+
+    def program(self, name: str, *arguments: str, **settings: object) -> Program:
+        return self._keep(Program(name, *arguments, **settings))
+
+    def _keep(self, program: AnyProgram) -> AnyProgram:
+        self._programs.append(program)
+        return program
+
+    def close(self) -> None:
+        for program in self._programs:
+            program.close()
+
+
+def pytest_report_header() -> str:
+    if THEIRS:
+        return "messenger: " + ", ".join(f"{name.lower()} {address}" for name, address in ADDRESSES.items())
+    return f"messenger: own processes of {PROGRAMS}"
+
+
+@pytest.fixture(scope="session")
+def messenger() -> Iterator[Messenger]:
+    if THEIRS:
+        assert ADDRESSES["CLIENT1"] and ADDRESSES["CLIENT2"], "set both MESSENGER_TEST_CLIENT1_ADDR and _CLIENT2_ADDR"
+        given = Messenger(HTTPClient(ADDRESSES["CLIENT1"]), HTTPClient(ADDRESSES["CLIENT2"]), ADDRESSES["SERVER"])
+        for client in given.client1, given.client2:
+            wait_until(lambda: _answers(client), f"{client.address} answers", within=60)
+        yield given
+        return
+    launcher = Launcher()
+    try:
+        server = launcher.server().wait_ready()
+        client1 = launcher.client(server.address)
+        client2 = launcher.client(server.address)
+        yield Messenger(client1.wait_ready().http, client2.wait_ready().http, server.address)
+    finally:
+        launcher.close()
+
+
+@pytest.fixture
+def room(messenger: Messenger) -> Messenger:
+    """The messenger with both clients' buffers empty."""
+    drain(messenger.client1, messenger.client2)
+    return messenger
+
+
+@pytest.fixture
+def server_address(messenger: Messenger) -> str:
+    if not messenger.server_address:
+        pytest.skip("MESSENGER_TEST_SERVER_ADDR is not given")
+    return messenger.server_address
+
+
+@pytest.fixture
+def channel(server_address: str) -> Iterator[grpc.Channel]:
+    """A connection to the server."""
+    with connected(server_address) as channel:
+        yield channel
+
+
+@pytest.fixture
+def launch() -> Iterator[Launcher]:
+    """For tests that need programs to stop, to break or to configure."""
+    if THEIRS:
+        pytest.skip("the programs under test are not ours to start and stop")
+    launcher = Launcher()
+    yield launcher
+    launcher.close()
+
+
+def _answers(client: HTTPClient) -> bool:
+    try:
+        return client.request("GET", "/readyz").status == 200
+    except OSError:
+        return False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Shows the end of each program's log with a failure."""
+    report = yield
+    if report.failed:
+        for program in Program.open:
+            lines = program.log().splitlines()[-40:]
+            report.sections.append((f"log of {program.name} (process {program.pid})", "\n".join(lines)))
+    return report

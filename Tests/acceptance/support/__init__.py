@@ -1,0 +1,1 @@
+"""What the acceptance tests share: the programs as processes, and their users (HTTP, gRPC, curl, grpcurl)."""

@@ -1,0 +1,148 @@
+"""The programs under test as processes of our own."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from support.http import HTTPClient
+from support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+
+#: Where the programs are.
+PROGRAMS = ROOT / os.environ.get("MESSENGER_TEST_BIN", ".build/debug")
+
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    """A port that nobody listens on, below the range from which the system takes ports for connections."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+            return port
+
+
+class Program:
+    """A running messenger-server or messenger-client, its log in a file."""
+
+    #: Those that have been started and not closed, for the logs of a failed test.
+    open: list["Program"] = []
+
+    def __init__(self, name: str, *arguments: str, **settings: object):
+        """Starts the program with these settings alone: no MESSENGER_ variable comes in from outside."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("MESSENGER_")}
+        environment.update({key: str(value) for key, value in settings.items()})
+        self.name = name
+        self._log = tempfile.NamedTemporaryFile(prefix=f"{name}-", suffix=".log")
+        self._process = subprocess.Popen(
+            [PROGRAMS / name, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        Program.open.append(self)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def log(self) -> str:
+        """What the program has written so far."""
+        return Path(self._log.name).read_text(errors="replace")
+
+    def cpu_seconds(self) -> float:
+        """The processor time that the program has used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def exit_code(self, within: float) -> int:
+        """Waits for the program's end; a negative number means that a signal ended it."""
+        try:
+            return self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} is still running after {within:g} s\n{self.log()}") from None
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, within: float = 5) -> float:
+        """Stops the program, which must end by itself with exit code 0; returns the seconds that this took."""
+        began = time.monotonic()
+        self.signal(number)
+        code = self.exit_code(within)
+        assert code == 0, f"{self.name} ended with {code} after {number.name}\n{self.log()}"
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """Ends the program at once, as a power cut would."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        self.kill()
+        self._log.close()
+        Program.open.remove(self)
+
+
+class Server(Program):
+    def __init__(self, *arguments: str, port: int | None = None, **settings: object):
+        self.port = port or free_port()
+        self.address = f"localhost:{self.port}"
+        super().__init__("messenger-server", *arguments, MESSENGER_SERVER_PORT=self.port, **settings)
+
+    def wait_ready(self) -> "Server":
+        wait_until(lambda: _listens(self), f"the server listens on {self.port}")
+        return self
+
+
+class Client(Program):
+    def __init__(self, server: str, *arguments: str, port: int | None = None, **settings: object):
+        self.port = port or free_port()
+        self.http = HTTPClient(f"localhost:{self.port}")
+        super().__init__(
+            "messenger-client",
+            *arguments,
+            MESSENGER_SERVER_ADDR=server,
+            MESSENGER_HTTP_PORT=self.port,
+            **settings,
+        )
+
+    def wait_ready(self) -> "Client":
+        """Waits until the client's stream is open."""
+        self.wait_live()
+        wait_until(lambda: self._asked("/readyz"), "the client's /readyz says 200")
+        return self
+
+    def wait_live(self) -> "Client":
+        """Waits until the client answers HTTP, with or without a server."""
+        wait_until(lambda: _listens(self), f"the client listens on {self.port}")
+        wait_until(lambda: self._asked("/healthz"), "the client's /healthz says 200")
+        return self
+
+    def _asked(self, path: str) -> bool:
+        assert self.running, f"{self.name} ended\n{self.log()}"
+        return self.http.request("GET", path).status == 200
+
+
+def _listens(program: Server | Client) -> bool:
+    assert program.running, f"{program.name} ended\n{program.log()}"
+    try:
+        socket.create_connection(("127.0.0.1", program.port), timeout=1).close()
+    except OSError:
+        return False
+    return True

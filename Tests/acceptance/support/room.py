@@ -1,0 +1,56 @@
+"""The room as its users see it: times, and what arrived where."""
+
+import itertools
+import re
+import time
+import uuid
+from datetime import datetime, timezone
+
+from support.http import HTTPClient
+from support.waiting import wait_until
+
+#: RFC 3339 in UTC with nine fractional digits.
+SEND_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
+
+Received = list[dict[str, str]]
+
+
+def unique(name: str) -> str:
+    """A name that no other test, nor an earlier run against the same server, has used."""
+    return f"{name}-{uuid.uuid4().hex[:12]}"
+
+
+def nanoseconds(send_time: str) -> int:
+    """A sendTime as JSON has it, in nanoseconds since 1970."""
+    assert SEND_TIME.fullmatch(send_time), send_time
+    seconds = datetime.fromisoformat(send_time[:19]).replace(tzinfo=timezone.utc).timestamp()
+    return int(seconds) * 10**9 + int(send_time[20:29])
+
+
+def assert_increasing(send_times: list) -> None:
+    """Each time is later than the one before it."""
+    for earlier, later in itertools.pairwise(send_times):
+        assert earlier < later, f"{later} came after {earlier}"
+
+
+def collect(client: HTTPClient, count: int, within: float = 30) -> Received:
+    """Flushes the client until it has given `count` messages; fails if they don't come, or if more come with them."""
+    received: Received = []
+    deadline = time.monotonic() + within
+    with client.connection() as connection:
+        while len(received) < count:
+            assert time.monotonic() < deadline, f"{len(received)} of {count} messages after {within:g} s"
+            some = connection.flush()
+            received += some
+            if not some:
+                time.sleep(0.005)
+    assert len(received) == count, f"{len(received)} messages instead of {count}: {received[count:][:3]} ..."
+    return received
+
+
+def drain(*clients: HTTPClient) -> None:
+    """Empties the clients' buffers: each has then given everything that was accepted before the call."""
+    author = unique("drain")
+    clients[0].send(author, "")
+    for client in clients:
+        wait_until(lambda: any(m["author"] == author for m in client.flush()), f"the marker at {client.address}")
