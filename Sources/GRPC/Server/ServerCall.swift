@@ -126,7 +126,8 @@ extension ServerCall {
     /// - Parameter isBuffered: Another message follows at once; the transport may wait for it.
     func send(_ message: ByteBuffer, isBuffered: Bool) async throws(RPCError) {
         let isFirst = takeInitialMetadata()
-        let flags = isBuffered ? UInt32(GRPC_WRITE_BUFFER_HINT) : 0
+        // A buffered message would hold initial metadata back with it, and the batch of both would not complete.
+        let flags = isBuffered && !isFirst ? UInt32(GRPC_WRITE_BUFFER_HINT) : 0
         let succeeded = try await performSend(message: message, flags: flags) { batch in
             if isFirst { cgrpc_batch_send_initial_metadata(&batch, nil, 0, 0) }
         }

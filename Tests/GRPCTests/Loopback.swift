@@ -1,0 +1,64 @@
+import GRPC
+
+/// A server and a channel to it, for one test.
+struct Loopback {
+    let group: CompletionQueueGroup
+    let server: Server
+    let channel: Channel
+    let port: Int
+
+    /// Runs `body` with both, then shuts everything down in order.
+    static func run(
+        _ methods: [ServerMethod],
+        options: ServerOptions = ServerOptions(),
+        channelOptions: ChannelOptions = ChannelOptions(),
+        _ body: (Loopback) async throws -> Void
+    ) async throws {
+        let group = try CompletionQueueGroup(count: 2)
+        let server = try Server(methods: methods, options: options, group: group)
+        let port = try await server.start(listeningOn: ["127.0.0.1:0"])[0]
+        let result: Result<Void, any Error>
+        do {
+            let channel = Channel(target: "127.0.0.1:\(port)", options: channelOptions, group: group)
+            try await body(Loopback(group: group, server: server, channel: channel, port: port))
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        await server.shutDown(gracePeriod: .zero)
+        await group.shutDown()
+        try result.get()
+    }
+}
+
+/// The methods that the tests call: their messages are bytes.
+enum Echo {
+    static let unary = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: "Unary")
+    static let stream = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: "Stream")
+    static let missing = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: "Missing")
+}
+
+extension ByteBuffer {
+    init(_ text: String) {
+        self.init(text.utf8)
+    }
+
+    var text: String { withBytes { $0.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } } }
+}
+
+/// One value that one task sets and others wait for.
+actor Signal {
+    private var isSet = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    func set() {
+        isSet = true
+        for continuation in waiting { continuation.resume() }
+        waiting = []
+    }
+
+    func wait() async {
+        if isSet { return }
+        await withCheckedContinuation { waiting.append($0) }
+    }
+}

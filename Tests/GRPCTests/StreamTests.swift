@@ -1,0 +1,190 @@
+import GRPC
+import Testing
+
+@Suite(.timeLimit(.minutes(1)))
+struct StreamTests {
+    private static let counting = ServerMethod.serverStreaming(Echo.stream) { request, writer, _ in
+        for index in 0..<(Int(request.text) ?? 0) {
+            try await writer.write(ByteBuffer("\(index)"))
+        }
+    }
+
+    /// Streams until its task is cancelled, then says so.
+    private static func endless(_ opened: Signal, _ cancelled: Signal) -> ServerMethod {
+        .serverStreaming(Echo.stream) { _, writer, context in
+            try await context.sendInitialMetadata([:])
+            await opened.set()
+            await withTaskCancellationHandler {
+                await Signal().waitUntilCancelled()
+            } onCancel: {
+                Task { await cancelled.set() }
+            }
+        }
+    }
+
+    @Test(arguments: [0, 1, 10_000]) func messagesInOrder(count: Int) async throws {
+        try await Loopback.run([Self.counting]) { loopback in
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer("\(count)"))
+            var received: [String] = []
+            for try await message in stream { received.append(message.text) }
+            #expect(received == (0..<count).map { "\($0)" })
+        }
+    }
+
+    @Test func burst() async throws {
+        let method = ServerMethod.serverStreaming(Echo.stream) { _, writer, _ in
+            try await writer.write(contentsOf: (0..<300).map { ByteBuffer("\($0)") })
+        }
+        try await Loopback.run([method]) { loopback in
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
+            var received: [String] = []
+            for try await message in stream { received.append(message.text) }
+            #expect(received == (0..<300).map { "\($0)" })
+        }
+    }
+
+    @Test func initialAndTrailingMetadata() async throws {
+        let release = Signal()
+        let method = ServerMethod.serverStreaming(Echo.stream) { _, writer, context in
+            try await context.sendInitialMetadata(["position": "here"])
+            await release.wait()
+            context.setTrailingMetadata(["total": "0"])
+        }
+        try await Loopback.run([method]) { loopback in
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
+            // Before any message, and before the end.
+            #expect(try await stream.initialMetadata.first("position") == "here")
+            await release.set()
+            #expect(await stream.trailingMetadata.first("total") == "0")
+            for try await _ in stream { Issue.record("no message was sent") }
+        }
+    }
+
+    @Test func errorAfterMessages() async throws {
+        let method = ServerMethod.serverStreaming(Echo.stream) { _, writer, _ in
+            try await writer.write(ByteBuffer("one"))
+            throw RPCError(code: .outOfRange, message: "that was all")
+        }
+        try await Loopback.run([method]) { loopback in
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
+            var received: [String] = []
+            let error = await #expect(throws: RPCError.self) {
+                for try await message in stream { received.append(message.text) }
+            }
+            #expect(received == ["one"])
+            #expect(error?.code == .outOfRange)
+        }
+    }
+
+    @Test func cancelledByTheReader() async throws {
+        let (opened, cancelled) = (Signal(), Signal())
+        try await Loopback.run([Self.endless(opened, cancelled)]) { loopback in
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
+            await opened.wait()
+            stream.cancel()
+            await cancelled.wait()
+            let error = await #expect(throws: RPCError.self) { for try await _ in stream {} }
+            #expect(error?.code == .cancelled)
+        }
+    }
+
+    @Test func cancelledWithTheReadersTask() async throws {
+        let (opened, cancelled) = (Signal(), Signal())
+        try await Loopback.run([Self.endless(opened, cancelled)]) { loopback in
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
+            let reader = Task { for try await _ in stream {} }
+            await opened.wait()
+            reader.cancel()
+            await cancelled.wait()
+            await #expect(throws: RPCError.self) { try await reader.value }
+        }
+    }
+
+    @Test func cancelledWhenTheStreamIsReleased() async throws {
+        let (opened, cancelled) = (Signal(), Signal())
+        try await Loopback.run([Self.endless(opened, cancelled)]) { loopback in
+            _ = try await loopback.channel.serverStreaming(Echo.stream, ByteBuffer("")).initialMetadata
+            await cancelled.wait()
+        }
+    }
+
+    @Test func deadline() async throws {
+        let (opened, cancelled) = (Signal(), Signal())
+        try await Loopback.run([Self.endless(opened, cancelled)]) { loopback in
+            let options = CallOptions(timeout: .milliseconds(200))
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""), options: options)
+            let error = await #expect(throws: RPCError.self) { for try await _ in stream {} }
+            #expect(error?.code == .deadlineExceeded)
+            await cancelled.wait()
+        }
+    }
+
+    @Test func stalledReaderHoldsBackTheWriter() async throws {
+        let cancelled = Signal()
+        let written = Counter()
+        let method = ServerMethod.serverStreaming(Echo.stream) { _, writer, _ in
+            let message = ByteBuffer([UInt8](repeating: 7, count: 100_000))
+            do {
+                while true {
+                    try await writer.write(message)
+                    await written.increment()
+                }
+            } catch {
+                await cancelled.set()
+            }
+        }
+        var options = ChannelOptions()
+        options.streamWindow = 64 << 10
+        try await Loopback.run([method], channelOptions: options) { loopback in
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
+            var iterator = stream.makeAsyncIterator()
+            for _ in 0..<100 { #expect(try await iterator.next()?.count == 100_000) }
+            let whileReading = await written.value
+            #expect(whileReading < 100 + 50, "what was not read is not written")
+            stream.cancel()
+            await cancelled.wait()
+        }
+    }
+
+    @Test func serverShutDownWithOpenStreams() async throws {
+        let (opened, cancelled) = (Signal(), Signal())
+        try await Loopback.run([Self.endless(opened, cancelled)]) { loopback in
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
+            await opened.wait()
+            await loopback.server.shutDown(gracePeriod: .milliseconds(10))
+            await #expect(throws: RPCError.self) { for try await _ in stream {} }
+        }
+    }
+
+    @Test func manyStreams() async throws {
+        try await Loopback.run([Self.counting]) { loopback in
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<500 {
+                    group.addTask {
+                        var count = 0
+                        for try await _ in try loopback.channel.serverStreaming(Echo.stream, ByteBuffer("20")) { count += 1 }
+                        return count
+                    }
+                }
+                for try await count in group { #expect(count == 20) }
+            }
+        }
+    }
+}
+
+actor Counter {
+    private(set) var value = 0
+    func increment() { value += 1 }
+}
+
+extension Signal {
+    /// Returns when the task is cancelled.
+    nonisolated func waitUntilCancelled() async {
+        let (stream, continuation) = AsyncStream<Void>.makeStream()
+        await withTaskCancellationHandler {
+            for await _ in stream {}
+        } onCancel: {
+            continuation.finish()
+        }
+    }
+}

@@ -1,0 +1,147 @@
+import GRPC
+import Testing
+
+@Suite(.timeLimit(.minutes(1)))
+struct UnaryTests {
+    @Test func answers() async throws {
+        let method = ServerMethod.unary(Echo.unary) { request, _ in ByteBuffer("re: " + request.text) }
+        try await Loopback.run([method]) { loopback in
+            let response = try await loopback.channel.unary(Echo.unary, ByteBuffer("hello"))
+            #expect(response.text == "re: hello")
+        }
+    }
+
+    @Test func manyAtOnce() async throws {
+        let method = ServerMethod.unary(Echo.unary) { request, _ in request }
+        try await Loopback.run([method]) { loopback in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for index in 0..<1000 {
+                    group.addTask {
+                        let response = try await loopback.channel.unary(Echo.unary, ByteBuffer("\(index)"))
+                        #expect(response.text == "\(index)")
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    @Test func largeMessages() async throws {
+        let method = ServerMethod.unary(Echo.unary) { request, _ in request }
+        try await Loopback.run([method]) { loopback in
+            let bytes = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0) }
+            let response = try await loopback.channel.unary(Echo.unary, ByteBuffer(bytes))
+            #expect(response == ByteBuffer(bytes))
+        }
+    }
+
+    @Test func handlerThatWaits() async throws {
+        let method = ServerMethod.unary(Echo.unary) { request, _ in
+            await Task.yield()
+            try await Task.sleep(for: .milliseconds(1))
+            return request
+        }
+        try await Loopback.run([method]) { loopback in
+            let response = try await loopback.channel.unary(Echo.unary, ByteBuffer("later"))
+            #expect(response.text == "later")
+        }
+    }
+
+    @Test func statusOfTheHandlersError() async throws {
+        let method = ServerMethod.unary(Echo.unary) { _, context throws -> ByteBuffer in
+            context.setTrailingMetadata(["set": "before"])
+            throw RPCError(code: .notFound, message: "no ä here", metadata: ["why": "because", "raw-bin": .binary([0, 255])])
+        }
+        try await Loopback.run([method]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer(""))
+            }
+            #expect(error?.code == .notFound)
+            #expect(error?.message == "no ä here")
+            #expect(error?.metadata.first("set") == "before")
+            #expect(error?.metadata.first("why") == "because")
+            #expect(error?.metadata.firstBinary("raw-bin") == [0, 255])
+        }
+    }
+
+    @Test func otherErrorsTellNoInternals() async throws {
+        struct Secret: Error { let password = "hunter2" }
+        let method = ServerMethod.unary(Echo.unary) { _, _ throws -> ByteBuffer in throw Secret() }
+        try await Loopback.run([method]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer(""))
+            }
+            #expect(error?.code == .unknown)
+            #expect(error?.message.contains("hunter2") == false)
+        }
+    }
+
+    @Test func unknownMethod() async throws {
+        try await Loopback.run([]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.missing, ByteBuffer(""))
+            }
+            #expect(error?.code == .unimplemented)
+            #expect(error?.message == "unknown method /test.Echo/Missing")
+        }
+    }
+
+    @Test func metadataReachesTheHandler() async throws {
+        let method = ServerMethod.unary(Echo.unary) { _, context in
+            let binary = context.metadata.firstBinary("data-bin") ?? []
+            return ByteBuffer("\(context.metadata.first("name") ?? "none") \(binary) \(context.path)")
+        }
+        try await Loopback.run([method]) { loopback in
+            let options = CallOptions(metadata: ["name": "value", "data-bin": .binary([1, 2])])
+            let response = try await loopback.channel.unary(Echo.unary, ByteBuffer(""), options: options)
+            #expect(response.text == "value [1, 2] /test.Echo/Unary")
+        }
+    }
+
+    @Test(arguments: ["UPPER", "with space", ""]) func metadataNotAllowed(key: String) async throws {
+        try await Loopback.run([]) { loopback in
+            let options = CallOptions(metadata: .init(dictionaryLiteral: (key, "value")))
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer(""), options: options)
+            }
+            #expect(error?.code == .invalidArgument)
+        }
+    }
+
+    @Test func tooLargeForTheServer() async throws {
+        let method = ServerMethod.unary(Echo.unary) { request, _ in request }
+        var options = ServerOptions()
+        options.maxReceiveMessageSize = 1000
+        try await Loopback.run([method], options: options) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer([UInt8](repeating: 0, count: 1001)))
+            }
+            #expect(error?.code == .resourceExhausted)
+            let response = try await loopback.channel.unary(Echo.unary, ByteBuffer([UInt8](repeating: 0, count: 1000)))
+            #expect(response.count == 1000)
+        }
+    }
+
+    @Test func tooManyCalls() async throws {
+        let entered = Signal()
+        let release = Signal()
+        let method = ServerMethod.unary(Echo.unary) { request, _ in
+            await entered.set()
+            await release.wait()
+            return request
+        }
+        var options = ServerOptions()
+        options.maxConcurrentCalls = 1
+        try await Loopback.run([method], options: options) { loopback in
+            async let first = loopback.channel.unary(Echo.unary, ByteBuffer("1"))
+            await entered.wait()
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer("2"))
+            }
+            #expect(error?.code == .resourceExhausted)
+            await release.set()
+            let answer = try await first
+            #expect(answer.text == "1")
+        }
+    }
+}
