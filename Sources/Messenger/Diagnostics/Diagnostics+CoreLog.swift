@@ -1,0 +1,12 @@
+internal import GRPC
+public import Logging
+
+extension Diagnostics {
+    /// Sends what gRPC's core says to a logger, as debug events: what matters of it reaches the programs as errors of
+    /// their calls, and the core writes whole lines of its source's names to standard error otherwise.
+    public static func forwardCoreLog(to logger: Logger) {
+        CoreLog.setHandler { _, message, source in
+            logger.debug("gRPC core: \(message)", metadata: ["source": "\(source)"])
+        }
+    }
+}

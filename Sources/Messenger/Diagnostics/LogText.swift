@@ -1,0 +1,29 @@
+/// How texts from anywhere are written within a line of the log.
+enum LogText {
+    /// The text with control characters and line breaks escaped, so that it stays within its line.
+    static func escaping(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: self.leavesLine) else { return text }
+        var escaped = ""
+        for scalar in text.unicodeScalars {
+            escaped += self.leavesLine(scalar) ? scalar.escaped(asASCII: true) : String(scalar)
+        }
+        return escaped
+    }
+
+    /// The text as one word: in quotation marks when it is empty or holds a space, a quotation mark or an equals sign.
+    static func quoting(_ text: String) -> String {
+        let needsQuotes = text.isEmpty || text.utf8.contains { self.wordBreakers.contains($0) }
+        let escaped = self.escaping(text)
+        guard needsQuotes else { return escaped }
+        return "\"" + escaped.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\"") + "\""
+    }
+
+    private static func leavesLine(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: true
+        default: false
+        }
+    }
+
+    private static let wordBreakers = Array(" \"=".utf8)
+}

@@ -1,0 +1,31 @@
+public import ArgumentParser
+
+extension AsyncParsableCommand {
+    /// Parses the command line, runs the command and ends the process.
+    ///
+    /// In place of ArgumentParser's own `main()`, which prints the usage below each error: here an error is one line on
+    /// standard error. The exit code is 0 after a normal end, ``StartError/Code/exitCode`` after a ``StartError``,
+    /// 64 (`EX_USAGE`) after a bad command line and 1 after any other error.
+    ///
+    /// - Parameter arguments: The command line without the program's name; `nil` takes the process's own.
+    public static func launch(_ arguments: [String]? = nil) async -> Never {
+        do {
+            var command = try Self.parse(arguments)
+            try await command.run()
+            Platform.terminate(exitCode: 0)
+        } catch let error as StartError {
+            self.fail(error.message, exitCode: error.code.exitCode)
+        } catch {
+            let code = self.exitCode(for: error)
+            // `--help` and `--version` come as errors too.
+            if code.isSuccess { self.exit(withError: error) }
+            self.fail(self.message(for: error), exitCode: code.rawValue)
+        }
+    }
+
+    private static func fail(_ message: String, exitCode: Int32) -> Never {
+        let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
+        Platform.writeToStandardError("Error: \(LogText.escaping(line))\n")
+        Platform.terminate(exitCode: exitCode)
+    }
+}

@@ -1,0 +1,29 @@
+public import GRPC
+
+/// The methods of `mes_grpc.MessengerServer`, as messenger.proto defines them.
+public enum MessengerMethods {
+    /// The service's full name.
+    public static let service = "mes_grpc.MessengerServer"
+
+    /// Puts one message into the room.
+    public static let sendMessage = MethodDescriptor<SendMessageRequest, SendMessageResponse>(
+        service: service,
+        method: "SendMessage"
+    )
+
+    /// Streams the room's messages.
+    public static let readMessages = MethodDescriptor<ReadMessagesRequest, Message>(
+        service: service,
+        method: "ReadMessages"
+    )
+
+    /// ``readMessages`` for a server, which encodes a message once for all of its readers.
+    public static let readEncodedMessages = MethodDescriptor<ReadMessagesRequest, ByteBuffer>(
+        service: service,
+        method: "ReadMessages"
+    )
+
+    /// The key in the initial metadata of ``readMessages`` that carries the stream's starting position: the RFC 3339 form
+    /// of the ``SendTime`` after which the stream begins.
+    public static let positionKey = "messenger-position"
+}

@@ -1,0 +1,78 @@
+internal import CMessenger
+internal import GRPC
+
+// The one place where the structs of protobuf-c meet Swift values. A pointer into a buffer or a string is used only
+// during the call that lends it, and what protobuf-c allocates is freed before this file returns.
+
+extension ByteBuffer {
+    /// Unpacks with protobuf-c and frees what it made when `body` has read it.
+    ///
+    /// - Throws: `INVALID_ARGUMENT` where protobuf-c finds no such message in the bytes.
+    func unpacked<CMessage, Result>(
+        _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<CMessage>?,
+        freeingWith free: (UnsafeMutablePointer<CMessage>?, UnsafeMutablePointer<ProtobufCAllocator>?) -> Void,
+        _ body: (CMessage) throws -> Result
+    ) throws -> Result {
+        let message = withBytes { bytes in
+            bytes.withUnsafeBytes { unpack(nil, $0.count, $0.assumingMemoryBound(to: UInt8.self).baseAddress) }
+        }
+        guard let message else {
+            throw RPCError(code: .invalidArgument, message: "the bytes are not a message of this type")
+        }
+        defer { free(message, nil) }
+        return try body(message.pointee)
+    }
+
+    /// Packs with protobuf-c. The pointers in `message` must be alive.
+    init<CMessage>(
+        packing message: inout CMessage,
+        size: (UnsafePointer<CMessage>?) -> Int,
+        _ pack: (UnsafePointer<CMessage>?, UnsafeMutablePointer<UInt8>?) -> Int
+    ) {
+        self = withUnsafePointer(to: &message) { message in
+            ByteBuffer(capacity: size(message)) { span in
+                span.withUnsafeMutableBytes { bytes, count in
+                    count = pack(message, bytes.assumingMemoryBound(to: UInt8.self).baseAddress)
+                }
+            }
+        }
+    }
+}
+
+extension ProtobufCBinaryData {
+    /// The text of a proto3 string field, which must be UTF-8. A U+0000 in it is carried like any other character.
+    func validString(field: String) throws -> String {
+        guard let string = String(validating: UnsafeBufferPointer(start: data, count: len), as: UTF8.self) else {
+            throw RPCError(code: .invalidArgument, message: "\(field) is not valid UTF-8")
+        }
+        return string
+    }
+}
+
+extension String {
+    /// Lends the text's UTF-8 to protobuf-c, which only reads it.
+    func withBinaryData<Result>(_ body: (ProtobufCBinaryData) -> Result) -> Result {
+        var text = self
+        return text.withUTF8 { bytes in
+            body(ProtobufCBinaryData(len: bytes.count, data: UnsafeMutablePointer(mutating: bytes.baseAddress)))
+        }
+    }
+}
+
+extension SendTime {
+    /// - Throws: `INVALID_ARGUMENT` for no time at all, and for one that is out of range.
+    init(wire: UnsafeMutablePointer<Google__Protobuf__Timestamp>?) throws {
+        guard let wire, let time = SendTime(seconds: wire.pointee.seconds, nanos: wire.pointee.nanos) else {
+            throw RPCError(code: .invalidArgument, message: "a timestamp is missing or out of range")
+        }
+        self = time
+    }
+
+    func withWireForm<Result>(_ body: (UnsafeMutablePointer<Google__Protobuf__Timestamp>) -> Result) -> Result {
+        var wire = Google__Protobuf__Timestamp()
+        google__protobuf__timestamp__init(&wire)
+        wire.seconds = seconds
+        wire.nanos = nanos
+        return withUnsafeMutablePointer(to: &wire, body)
+    }
+}

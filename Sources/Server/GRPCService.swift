@@ -1,0 +1,62 @@
+import GRPC
+import Logging
+import Messenger
+import ServiceLifecycle
+
+/// The gRPC server as a service: runs until it is told to stop, then ends its streams and waits for its calls.
+struct GRPCService: Service {
+    let settings: ServerSettings
+    let logger: Logger
+
+    /// Calls that are still open after this long are cancelled.
+    private static let gracePeriod = Duration.seconds(3)
+
+    func run() async throws {
+        let group = try CompletionQueueGroup()
+        let room = Room<ByteBuffer>(
+            limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes)
+        ) { message in
+            let encoded = message.encoded()
+            return (encoded, encoded.count)
+        }
+        let service = MessengerService(room: room, limits: settings.messageLimits)
+        let server = try Server(methods: service.methods, options: options, group: group)
+
+        let ports: [Int]
+        do {
+            ports = try await server.start(listeningOn: ["0.0.0.0:\(settings.port)"])
+        } catch {
+            await group.shutDown()
+            throw StartError(.unavailable, "Cannot serve: \(error)")
+        }
+        logger.info("listening", metadata: startMetadata(port: ports[0]))
+
+        try? await gracefulShutdown()
+        logger.info("stopping", metadata: ["openCalls": "\(server.openCalls)"])
+        room.close()
+        await server.shutDown(gracePeriod: Self.gracePeriod)
+        await group.shutDown()
+        logger.info("stopped")
+    }
+
+    private var options: ServerOptions {
+        var options = ServerOptions()
+        // Room for both strings at their limits and the few bytes around them, so that a message a little too long gets
+        // a sentence that names the limit.
+        options.maxReceiveMessageSize =
+            max(1 << 20, 2 * (settings.messageLimits.authorBytes + settings.messageLimits.textBytes))
+        return options
+    }
+
+    private func startMetadata(port: Int) -> Logger.Metadata {
+        [
+            "version": "\(Version.current)",
+            "address": "0.0.0.0:\(port)",
+            "maxAuthorBytes": "\(settings.messageLimits.authorBytes)",
+            "maxTextBytes": "\(settings.messageLimits.textBytes)",
+            "historyMessages": "\(settings.historyMessages)",
+            "historyBytes": "\(settings.historyBytes.settingText)",
+            "logLevel": "\(settings.logLevel)",
+        ]
+    }
+}

@@ -1,0 +1,23 @@
+import GRPC
+import Messenger
+
+/// Asks a running server on this machine whether it serves, for a container's health check.
+enum HealthProbe {
+    private static let timeout = Duration.seconds(2)
+
+    /// Opens a stream, which takes all of the server to answer, and lets go of it.
+    static func run(port: Port) async throws(StartError) {
+        do {
+            let group = try CompletionQueueGroup(count: 1)
+            let channel = Channel(target: "127.0.0.1:\(port)", group: group)
+            let stream = try channel.serverStreaming(
+                MessengerMethods.readMessages,
+                ReadMessagesRequest(),
+                options: CallOptions(timeout: timeout)
+            )
+            _ = try await stream.initialMetadata
+        } catch {
+            throw StartError(.unavailable, "The server on port \(port) does not answer: \(error)")
+        }
+    }
+}

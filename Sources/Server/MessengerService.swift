@@ -1,0 +1,68 @@
+import GRPC
+import Logging
+import Messenger
+
+/// The two methods of the messenger, on a room.
+struct MessengerService: Sendable {
+    let room: Room<ByteBuffer>
+    let limits: MessageLimits
+
+    /// Messages that a stream takes from the history in one go.
+    private static let burst = 64
+
+    var methods: [ServerMethod] {
+        [
+            .unary(MessengerMethods.sendMessage) { request, _ in try send(request) },
+            .serverStreaming(MessengerMethods.readEncodedMessages) { request, writer, context in
+                try await read(request, writer, context)
+            },
+        ]
+    }
+
+    private func send(_ request: SendMessageRequest) throws(RPCError) -> SendMessageResponse {
+        if let violation = limits.violation(author: request.author, text: request.text) {
+            throw RPCError(code: .invalidArgument, message: violation)
+        }
+        return SendMessageResponse(sendTime: room.append(author: request.author, text: request.text))
+    }
+
+    private func read(
+        _ request: ReadMessagesRequest,
+        _ writer: ResponseWriter<ByteBuffer>,
+        _ context: ServerContext
+    ) async throws {
+        do {
+            var cursor = try room.cursor(after: request.after)
+            // At once: it tells the reader that the stream is open, and where it begins.
+            try await context.sendInitialMetadata([
+                MessengerMethods.positionKey: .string(cursor.position.description)
+            ])
+            let opened = cursor
+            try await withTaskCancellationHandler {
+                while true {
+                    try await writer.write(contentsOf: room.next(&cursor, atMost: Self.burst))
+                }
+            } onCancel: {
+                room.cancel(opened)
+            }
+        } catch let error as RoomError {
+            throw RPCError(error)
+        }
+    }
+}
+
+extension RPCError {
+    init(_ error: RoomError) {
+        switch error.code {
+        case .noLongerHeld:
+            let since = error.heldAfter.map { " after \($0)" } ?? ""
+            self.init(code: .outOfRange, message: "only messages\(since) are held")
+        case .inTheFuture:
+            self.init(code: .invalidArgument, message: "the position to read after lies in the future")
+        case .closed:
+            self.init(code: .unavailable, message: "the server is shutting down")
+        case .cancelled:
+            self.init(code: .cancelled, message: "the call was cancelled")
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import ArgumentParser
+import GRPC
+import Logging
+import Messenger
+import ServiceLifecycle
+import UnixSignals
+
+/// The server's program.
+@main
+struct ServerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "messenger-server",
+        abstract: "Serves a chat with one room over gRPC.",
+        discussion: "Every setting is a flag or an environment variable; the flag wins.",
+        version: Version.current
+    )
+
+    @OptionGroup var flags: ServerFlags
+
+    @Flag(help: "Ask the server that runs on this machine whether it serves, and exit with 0 if so.")
+    var checkHealth = false
+
+    static func main() async {
+        await launch()
+    }
+
+    func run() async throws {
+        let settings = try flags.settings()
+        if checkHealth { return try await HealthProbe.run(port: settings.port) }
+
+        Diagnostics.bootstrap(level: settings.logLevel)
+        let logger = Logger(label: "messenger-server")
+        Diagnostics.forwardCoreLog(to: logger)
+        let services = ServiceGroup(
+            services: [GRPCService(settings: settings, logger: logger)],
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
+        )
+        try await services.run()
+    }
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+import Logging
+import Messenger
+
+/// What the server can be told, each by a flag or an environment variable.
+struct ServerSettings: Sendable {
+    var port: Port = 51075
+    var logLevel = Logger.Level.info
+    var messageLimits = MessageLimits()
+    /// Most messages held for readers that come back.
+    var historyMessages: Count = 1_000_000
+    /// Most memory for them.
+    var historyBytes = ByteCount.mebibytes(256)
+}
+
+/// The server's flags, each of which falls back to an environment variable and then to a default.
+struct ServerFlags: ParsableArguments {
+    @Option(.serverPort) var port: Port?
+    @Option(.logLevel) var logLevel: Logger.Level?
+    @Option(.maxAuthorBytes) var maxAuthorBytes: ByteCount?
+    @Option(.maxTextBytes) var maxTextBytes: ByteCount?
+    @Option(.historyMessages) var historyMessages: Count?
+    @Option(.historyBytes) var historyBytes: ByteCount?
+
+    /// Completes the flags from the environment and the defaults.
+    ///
+    /// - Throws: ``StartError`` that names the first variable whose value is not allowed.
+    func settings(environment: ProcessEnvironment = .current) throws(StartError) -> ServerSettings {
+        ServerSettings(
+            port: try Setting.serverPort.value(flag: port, environment: environment),
+            logLevel: try Setting.logLevel.value(flag: logLevel, environment: environment),
+            messageLimits: MessageLimits(
+                authorBytes: try Setting.maxAuthorBytes.value(flag: maxAuthorBytes, environment: environment).bytes,
+                textBytes: try Setting.maxTextBytes.value(flag: maxTextBytes, environment: environment).bytes
+            ),
+            historyMessages: try Setting.historyMessages.value(flag: historyMessages, environment: environment),
+            historyBytes: try Setting.historyBytes.value(flag: historyBytes, environment: environment)
+        )
+    }
+}
+
+extension Setting where Value == Port {
+    static var serverPort: Self {
+        Setting("MESSENGER_SERVER_PORT", default: 51075, summary: "Port of the gRPC server; 0 takes any free one.")
+    }
+}
+
+extension Setting where Value == Count {
+    static var historyMessages: Self {
+        Setting(
+            "MESSENGER_HISTORY_MESSAGES",
+            default: 1_000_000,
+            in: 1...1_000_000_000,
+            summary: "Most messages that are held for readers that come back."
+        )
+    }
+}
+
+extension Setting where Value == ByteCount {
+    static var historyBytes: Self {
+        Setting(
+            "MESSENGER_HISTORY_BYTES",
+            default: .mebibytes(256),
+            in: .kibibytes(64) ... .mebibytes(65535),
+            summary: "Most memory for the messages that are held."
+        )
+    }
+}
