@@ -53,10 +53,13 @@ struct MessengerService: Sendable {
 
 extension RPCError {
     init(_ error: RoomError) {
-        switch error.code {
-        case .noLongerHeld:
-            let since = error.heldAfter.map { " after \($0)" } ?? ""
-            self.init(code: .outOfRange, message: "only messages\(since) are held")
+        switch error {
+        case .noLongerHeld(let heldAfter):
+            self.init(
+                code: .outOfRange,
+                message: "only messages after \(heldAfter) are held",
+                metadata: [MessengerMethods.heldAfterKey: .string(heldAfter.description)]
+            )
         case .inTheFuture:
             self.init(code: .invalidArgument, message: "the position to read after lies in the future")
         case .closed:

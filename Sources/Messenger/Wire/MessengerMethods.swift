@@ -26,4 +26,8 @@ public enum MessengerMethods {
     /// The key in the initial metadata of ``readMessages`` that carries the stream's starting position: the RFC 3339 form
     /// of the ``SendTime`` after which the stream begins.
     public static let positionKey = "messenger-position"
+
+    /// The key in the trailing metadata of ``readMessages`` that goes with `OUT_OF_RANGE`: every message accepted after
+    /// this time is held, so a reader that cannot have what it asked for can go on from here.
+    public static let heldAfterKey = "messenger-held-after"
 }

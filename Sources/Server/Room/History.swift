@@ -65,8 +65,8 @@ struct History<Content: Sendable>: Sendable {
     ///
     /// - Parameter now: The clock's time: a later one than this and ``latest`` is nobody's.
     mutating func sequence(after time: SendTime, now: SendTime) throws(RoomError) -> Int {
-        guard time >= heldAfter else { throw RoomError(.noLongerHeld, heldAfter: heldAfter) }
-        guard time <= max(latest, now) else { throw RoomError(.inTheFuture) }
+        guard time >= heldAfter else { throw RoomError.noLongerHeld(heldAfter: heldAfter) }
+        guard time <= max(latest, now) else { throw RoomError.inTheFuture }
         // Whatever the clock does, nothing is accepted behind a reader's back.
         latest = max(latest, time)
         var low = 0
@@ -80,7 +80,7 @@ struct History<Content: Sendable>: Sendable {
 
     /// Up to `count` entries from a sequence number on; empty at the end.
     func contents(from sequence: Int, atMost count: Int) throws(RoomError) -> [Content] {
-        guard sequence >= firstSequence else { throw RoomError(.noLongerHeld, heldAfter: heldAfter) }
+        guard sequence >= firstSequence else { throw RoomError.noLongerHeld(heldAfter: heldAfter) }
         let first = sequence - firstSequence
         let last = min(first + count, entries.count)
         guard first < last else { return [] }

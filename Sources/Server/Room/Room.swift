@@ -58,7 +58,7 @@ final class Room<Content: Sendable>: Sendable {
     /// Begins to read: after a time, or after the latest message.
     func cursor(after time: SendTime? = nil) throws(RoomError) -> Cursor {
         try state.withLock { state throws(RoomError) in
-            guard !state.isClosed else { throw RoomError(.closed) }
+            guard !state.isClosed else { throw RoomError.closed }
             guard let time else { return Cursor(position: state.history.latest, next: state.history.end) }
             return Cursor(position: time, next: try state.history.sequence(after: time, now: clock()))
         }
@@ -69,7 +69,7 @@ final class Room<Content: Sendable>: Sendable {
         while true {
             let (next, bell) = (cursor.next, cursor.bell)
             let contents = try state.withLock { state throws(RoomError) in
-                guard !state.isClosed else { throw RoomError(.closed) }
+                guard !state.isClosed else { throw RoomError.closed }
                 let contents = try state.history.contents(from: next, atMost: count)
                 if contents.isEmpty { state.bells.add(bell) }
                 return contents
@@ -78,11 +78,11 @@ final class Room<Content: Sendable>: Sendable {
                 cursor.next += contents.count
                 return contents
             }
-            guard await bell.wait() else { throw RoomError(.cancelled) }
+            guard await bell.wait() else { throw RoomError.cancelled }
         }
     }
 
-    /// Ends all reading, now and later, with ``RoomError/Code/closed``.
+    /// Ends all reading, now and later, with ``RoomError/closed``.
     func close() {
         let bells = state.withLock { state in
             state.isClosed = true

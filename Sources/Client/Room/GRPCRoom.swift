@@ -1,0 +1,42 @@
+import GRPC
+import Messenger
+
+/// The room on the other side of a gRPC channel.
+struct GRPCRoom: RemoteRoom {
+    let channel: Channel
+    let follower: Subscription
+    /// How long the server may take to accept a message.
+    let sendTimeout: Duration
+
+    var firstOpening: Gate { follower.firstOpening }
+    var subscription: SubscriptionStatus { follower.status }
+
+    func send(author: String, text: String) async throws(SendError) -> SendTime {
+        do {
+            let request = SendMessageRequest(author: author, text: text)
+            // Waits for a connection: a server that restarts is back within the timeout.
+            let options = CallOptions(timeout: sendTimeout, waitForReady: true)
+            return try await channel.unary(MessengerMethods.sendMessage, request, options: options).sendTime
+        } catch {
+            throw SendError(error, isConnected: subscription.stream == .open)
+        }
+    }
+}
+
+extension SendError {
+    /// - Parameter isConnected: Whether the server can be reached: a timeout means something else where it cannot.
+    init(_ error: RPCError, isConnected: Bool) {
+        switch error.code {
+        case .deadlineExceeded where isConnected:
+            self.init(code: .deadlineExceeded, message: "The server did not answer in time.")
+        case .unavailable, .deadlineExceeded, .cancelled:
+            self.init(code: .unavailable, message: "The server cannot be reached.")
+        case .invalidArgument:
+            self.init(code: .invalidArgument, message: "The server does not take this message: \(error.message)")
+        case .resourceExhausted:
+            self.init(code: .resourceExhausted, message: "The server has too much to do; try again later.")
+        default:
+            self.init(code: .failed, message: "The server failed to take the message.")
+        }
+    }
+}

@@ -1,0 +1,82 @@
+import GRPC
+import Logging
+import Messenger
+import ServiceLifecycle
+import Synchronization
+
+/// Keeps a stream of the room's messages open and puts them into the inbox: opens it at start, and again whenever it
+/// ends, for as long as the program runs.
+final class Subscription: Service {
+    /// Open once the stream has been opened for the first time.
+    let firstOpening = Gate()
+
+    private let channel: Channel
+    private let inbox: Inbox
+    private let logger: Logger
+    private let state = Mutex(SubscriptionState())
+
+    init(channel: Channel, inbox: Inbox, logger: Logger) {
+        self.channel = channel
+        self.inbox = inbox
+        self.logger = logger
+    }
+
+    var status: SubscriptionStatus { state.withLock { $0.status } }
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            await self.keepOpen()
+        }
+        state.withLock { $0.closed() }
+    }
+
+    private func keepOpen() async {
+        while !Task.isCancelled {
+            let failure = await follow()
+            guard !Task.isCancelled else { return }
+            let (next, position) = state.withLock { state in
+                let before = state.position
+                return (state.ended(failure, jitter: .random(in: 0...1)), before)
+            }
+            switch next {
+            case .retry(let delay):
+                logger.warning("stream broken, trying again", metadata: metadata(failure, ["in": "\(delay)"]))
+                try? await Task.sleep(for: delay)
+            case .resumeBehindGap:
+                let after = position.map(\.description) ?? "none"
+                logger.error("messages lost: the server no longer holds them", metadata: metadata(failure, ["after": "\(after)"]))
+            }
+        }
+    }
+
+    /// Opens one stream and takes its messages until it ends. Returns why it ended.
+    private func follow() async -> RPCError? {
+        do {
+            let stream = try channel.serverStreaming(
+                MessengerMethods.readMessages,
+                ReadMessagesRequest(after: state.withLock { $0.position }),
+                options: CallOptions(waitForReady: true)
+            )
+            let start = try await stream.initialMetadata.first(MessengerMethods.positionKey)
+            let position = state.withLock { state in
+                state.opened(at: start.flatMap { SendTime(rfc3339: $0) })
+                return state.position
+            }
+            logger.info("stream open", metadata: ["after": "\(position.map(\.description) ?? "none")"])
+            firstOpening.open()
+            for try await message in stream where state.withLock({ $0.take(message) }) {
+                try await inbox.append(message)
+            }
+            return nil
+        } catch let error as RPCError {
+            return error
+        } catch {
+            return RPCError(code: .cancelled, message: "the program is stopping", cause: error)
+        }
+    }
+
+    private func metadata(_ failure: RPCError?, _ more: Logger.Metadata) -> Logger.Metadata {
+        let reason: Logger.Metadata = ["reason": "\(failure?.description ?? "the server ended it")"]
+        return reason.merging(more) { _, new in new }
+    }
+}

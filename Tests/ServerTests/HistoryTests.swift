@@ -1,0 +1,81 @@
+import Messenger
+import Testing
+
+@testable import Server
+
+@Suite struct HistoryTests {
+    private static func time(_ nanoseconds: Int64) -> SendTime { SendTime(nanosecondsSinceEpoch: nanoseconds) }
+
+    /// A history that begins at 100 and holds messages of these times.
+    private func history(_ times: [Int64], messages: Int = 1000, bytes: Int = .max) -> History<Int64> {
+        var history = History<Int64>(limits: .init(messages: messages, bytes: bytes), start: Self.time(100))
+        for time in times { history.append(time, sendTime: Self.time(time), byteCount: 10) }
+        return history
+    }
+
+    @Test func timesIncreaseWhateverTheClockDoes() {
+        var history = history([])
+        var times: [SendTime] = []
+        for clock: Int64 in [200, 200, 150, -7, 201, 500] {
+            let time = history.nextSendTime(clock: Self.time(clock))
+            history.append(0, sendTime: time, byteCount: 0)
+            times.append(time)
+        }
+        #expect(times == [200, 201, 202, 203, 204, 500].map(Self.time))
+    }
+
+    @Test(arguments: [
+        (after: Int64(100), expected: [Int64(110), 120, 130]), (109, [110, 120, 130]), (110, [120, 130]),
+        (119, [120, 130]), (129, [130]), (130, []),
+    ])
+    func readsAfterATime(after: Int64, expected: [Int64]) throws {
+        var history = history([110, 120, 130])
+        let sequence = try history.sequence(after: Self.time(after), now: Self.time(130))
+        #expect(try history.contents(from: sequence, atMost: 10) == expected)
+    }
+
+    @Test func beforeItsBeginningItDoesNotKnow() {
+        var history = history([110])
+        #expect(throws: RoomError.noLongerHeld(heldAfter: Self.time(100))) {
+            try history.sequence(after: Self.time(99), now: Self.time(200))
+        }
+    }
+
+    @Test func letsGoOfTheOldestByNumber() throws {
+        var history = history([110, 120, 130, 140], messages: 2)
+        #expect(history.heldAfter == Self.time(120))
+        #expect(try history.contents(from: 2, atMost: 10) == [130, 140])
+        #expect(throws: RoomError.noLongerHeld(heldAfter: Self.time(120))) { try history.contents(from: 1, atMost: 10) }
+        #expect(throws: RoomError.noLongerHeld(heldAfter: Self.time(120))) {
+            try history.sequence(after: Self.time(119), now: Self.time(200))
+        }
+        #expect(try history.sequence(after: Self.time(120), now: Self.time(200)) == 2)
+    }
+
+    @Test func letsGoOfTheOldestByBytes() throws {
+        let cost = 10 + History<Int64>.overhead
+        let history = history([110, 120, 130, 140], bytes: 3 * cost)
+        #expect(try history.contents(from: 1, atMost: 10) == [120, 130, 140])
+        #expect(throws: RoomError.self) { try history.contents(from: 0, atMost: 10) }
+    }
+
+    @Test func holdsTheLatestHoweverLarge() throws {
+        let history = history([110, 120], bytes: 1)
+        #expect(try history.contents(from: 1, atMost: 10) == [120])
+    }
+
+    @Test func noMoreThanAskedFor() throws {
+        #expect(try history([110, 120, 130]).contents(from: 0, atMost: 2) == [110, 120])
+    }
+
+    @Test func theFutureIsNobodys() {
+        var history = history([110])
+        #expect(throws: RoomError.inTheFuture) { try history.sequence(after: Self.time(201), now: Self.time(200)) }
+    }
+
+    @Test func nothingIsAcceptedBehindAReadersBack() throws {
+        var history = history([110])
+        _ = try history.sequence(after: Self.time(150), now: Self.time(200))
+        #expect(history.nextSendTime(clock: Self.time(120)) == Self.time(151))
+    }
+}
