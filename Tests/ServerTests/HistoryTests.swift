@@ -24,10 +24,11 @@ import Testing
         #expect(times == [200, 201, 202, 203, 204, 500].map(Self.time))
     }
 
-    @Test(arguments: [
-        (after: Int64(100), expected: [Int64(110), 120, 130]), (109, [110, 120, 130]), (110, [120, 130]),
-        (119, [120, 130]), (129, [130]), (130, []),
-    ])
+    private static let reads: [(after: Int64, expected: [Int64])] = [
+        (100, [110, 120, 130]), (109, [110, 120, 130]), (110, [120, 130]), (119, [120, 130]), (129, [130]), (130, []),
+    ]
+
+    @Test(arguments: reads)
     func readsAfterATime(after: Int64, expected: [Int64]) throws {
         var history = history([110, 120, 130])
         let sequence = try history.sequence(after: Self.time(after), now: Self.time(130))

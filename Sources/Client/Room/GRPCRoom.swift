@@ -13,7 +13,7 @@ struct GRPCRoom: RemoteRoom {
 
     func send(author: String, text: String) async throws(SendError) -> SendTime {
         do {
-            let request = SendMessageRequest(author: author, text: text)
+            let request = Messenger.SendMessageRequest(author: author, text: text)
             // Waits for a connection: a server that restarts is back within the timeout.
             let options = CallOptions(timeout: sendTimeout, waitForReady: true)
             return try await channel.unary(MessengerMethods.sendMessage, request, options: options).sendTime

@@ -1,0 +1,86 @@
+import ArgumentParser
+import GRPC
+import Logging
+import Messenger
+import ServiceLifecycle
+import UnixSignals
+
+/// The client's program.
+@main
+struct ClientCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "messenger-client",
+        abstract: "Follows a chat with one room, and is driven over HTTP.",
+        discussion: """
+            POST /sendMessage          {"author":"…","text":"…"} sends a message
+            POST /getAndFlushMessages  returns the messages that have arrived since the last time
+            GET /healthz, /readyz      tell whether the program is alive and its stream is open
+
+            Every setting is a flag or an environment variable; the flag wins.
+            """,
+        version: Version.current
+    )
+
+    @OptionGroup var options: ClientOptions
+
+    static func main() async {
+        await launch()
+    }
+
+    func run() async throws {
+        let settings = try options.settings()
+        Diagnostics.bootstrap(level: settings.logLevel)
+        let logger = Logger(label: "messenger-client")
+        Diagnostics.forwardCoreLog(to: logger)
+        logger.info("starting", metadata: settings.description)
+
+        let group = try CompletionQueueGroup(count: 1)
+        let inbox = Inbox(capacity: settings.bufferBytes)
+        let channel = Channel(target: settings.serverAddress.description, options: channelOptions, group: group)
+        let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
+        let room = GRPCRoom(channel: channel, follower: subscription, sendTimeout: settings.sendTimeout)
+        let http = makeHTTPApplication(settings: settings, inbox: inbox, room: room, logger: quiet) { port in
+            logger.info("listening", metadata: ["address": "0.0.0.0:\(port)"])
+        }
+
+        // Stopped in reverse: no more requests, then no more messages.
+        let services = ServiceGroup(
+            services: [subscription, HTTPService(application: http, port: settings.httpPort)],
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: quiet
+        )
+        try await services.run()
+        await group.shutDown()
+        logger.info("stopped")
+    }
+
+    /// For libraries whose lines would only repeat ours.
+    private var quiet: Logger {
+        Logger(label: "library") { _ in SwiftLogNoOpLogHandler() }
+    }
+
+    private var channelOptions: ChannelOptions {
+        var options = ChannelOptions()
+        // What the stream may hold back while the inbox is full; the server's history keeps the rest.
+        options.streamWindow = 256 << 10
+        options.userAgent = "messenger-client/\(Version.current)"
+        return options
+    }
+}
+
+extension ClientSettings {
+    /// For the one line at start.
+    fileprivate var description: Logger.Metadata {
+        [
+            "version": "\(Version.current)",
+            "server": "\(serverAddress)",
+            "httpPort": "\(httpPort)",
+            "openTimeout": "\(openTimeout.settingText)",
+            "sendTimeout": "\(sendTimeout.settingText)",
+            "bufferBytes": "\(bufferBytes.settingText)",
+            "maxAuthorBytes": "\(messageLimits.authorBytes)",
+            "maxTextBytes": "\(messageLimits.textBytes)",
+            "logLevel": "\(logLevel)",
+        ]
+    }
+}

@@ -1,0 +1,33 @@
+import Hummingbird
+import ServiceLifecycle
+
+/// Holds requests back until the stream from the server has been opened for the first time.
+///
+/// A message sent before could be missing from its sender's own inbox. Once the stream has been open, requests pass at
+/// once, also while it is broken.
+struct FirstOpeningBarrier<Room: RemoteRoom>: Sendable {
+    let room: Room
+    /// How long a request is held back at most.
+    let timeout: Duration
+
+    /// Waits until the stream has been open.
+    ///
+    /// - Throws: ``HTTPFailure/notOpenYet`` when the time is up, when the program is stopping, or when whoever asked has
+    ///   gone: then nothing may be sent or fetched for them.
+    func pass(_ context: ClientRequestContext) async throws(HTTPFailure) {
+        let opening = self.room.firstOpening
+        if opening.isOpen { return }
+        let departure = await context.departure()
+        let isOpen = await cancelWhenGracefulShutdown { [timeout] in
+            await withTaskGroup(of: Bool.self) { group in
+                group.addTask { await opening.wait(atMost: timeout) }
+                if let departure {
+                    group.addTask { await !departure.wait() }
+                }
+                defer { group.cancelAll() }
+                return await group.next() ?? false
+            }
+        }
+        guard isOpen, departure?.isOpen != true else { throw .notOpenYet }
+    }
+}

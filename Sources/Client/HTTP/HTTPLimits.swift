@@ -1,0 +1,19 @@
+import NIOCore
+
+/// What a peer of the HTTP server may use up.
+struct HTTPLimits: Sendable {
+    /// The time in which a request's head has to arrive, from the connection's beginning or the last answer.
+    var idleTimeout = TimeAmount.seconds(60)
+    /// The time from a request's head to the end of its body.
+    var requestTimeout = TimeAmount.seconds(30)
+    /// The time in which a peer has to take some of an answer, once the connection takes no more.
+    var stallTimeout = TimeAmount.seconds(30)
+    /// The size of all of a request's header fields together, in bytes; one field alone may have half of it.
+    var headerBytes = 16 * 1024
+    /// The number of a request's header fields.
+    var headerFields = 100
+    /// The number of connections at a time; more wait to be accepted.
+    var connections = 4096
+    /// The number of connections that wait to be accepted; more are refused.
+    var backlog = 1024
+}

@@ -1,0 +1,78 @@
+import Messenger
+
+/// Messages in the order of their times, within a budget of bytes: the core of ``Inbox``, without locks or waiting.
+///
+/// Messages that are out for delivery count against the budget until they are settled, so that slow readers cannot make
+/// the process hold more than the budget.
+struct MessageBuffer {
+    /// Messages taken out together, with what they cost.
+    struct Batch: Sendable {
+        /// The messages, oldest first.
+        let messages: [Message]
+        fileprivate let bytes: Int
+    }
+
+    /// The messages held, oldest first.
+    private(set) var messages: [Message] = []
+    /// The cost of the messages held, in bytes.
+    private(set) var heldBytes = 0
+    /// The cost of the messages that are out for delivery, in bytes.
+    private(set) var deliveringBytes = 0
+
+    private let capacity: Int
+
+    /// Creates an empty buffer.
+    ///
+    /// - Parameter capacity: The budget in bytes.
+    init(capacity: Int) {
+        self.capacity = capacity
+    }
+
+    /// Adds a message at the end, if the budget allows.
+    ///
+    /// A buffer with nothing in it and nothing out for delivery takes any message: one that is greater than the whole
+    /// budget would wait for ever otherwise.
+    ///
+    /// - Returns: Whether the message was taken.
+    mutating func append(_ message: Message) -> Bool {
+        let used = self.heldBytes + self.deliveringBytes
+        let bytes = Self.cost(of: message)
+        guard used == 0 || used + bytes <= self.capacity else { return false }
+        self.messages.append(message)
+        self.heldBytes += bytes
+        return true
+    }
+
+    /// Takes all messages out for delivery.
+    mutating func takeAll() -> Batch {
+        let batch = Batch(messages: self.messages, bytes: self.heldBytes)
+        self.messages = []
+        self.deliveringBytes += self.heldBytes
+        self.heldBytes = 0
+        return batch
+    }
+
+    /// Lets go of a batch that was delivered.
+    mutating func settle(_ batch: Batch) {
+        self.deliveringBytes -= batch.bytes
+    }
+
+    /// Takes a batch back that could not be delivered.
+    mutating func putBack(_ batch: Batch) {
+        self.deliveringBytes -= batch.bytes
+        self.heldBytes += batch.bytes
+        self.messages.insert(contentsOf: batch.messages, at: 0)
+        // Two batches may come back in either order; the times say which was first.
+        if let last = batch.messages.last, self.messages.dropFirst(batch.messages.count).contains(where: { $0.sendTime < last.sendTime }) {
+            self.messages.sort { $0.sendTime < $1.sendTime }
+        }
+    }
+
+    /// What a message costs, in bytes: its strings and the memory that holds them.
+    static func cost(of message: Message) -> Int {
+        message.author.utf8.count + message.text.utf8.count + Self.overhead
+    }
+
+    /// The value itself and a heap object for each string.
+    private static let overhead = MemoryLayout<Message>.stride + 2 * 32
+}

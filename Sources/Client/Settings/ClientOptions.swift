@@ -1,0 +1,76 @@
+import ArgumentParser
+import Logging
+import Messenger
+
+/// The client's flags, each of which falls back to an environment variable and then to a default.
+struct ClientOptions: ParsableArguments {
+    @Option(.serverAddress) var serverAddress: ServerAddress?
+    @Option(.httpPort) var httpPort: Port?
+    @Option(.logLevel) var logLevel: Logger.Level?
+    @Option(.openTimeout) var openTimeout: Duration?
+    @Option(.sendTimeout) var sendTimeout: Duration?
+    @Option(.bufferBytes) var bufferBytes: ByteCount?
+    @Option(.maxAuthorBytes) var maxAuthorBytes: ByteCount?
+    @Option(.maxTextBytes) var maxTextBytes: ByteCount?
+
+    /// Completes the flags from the environment and the defaults.
+    ///
+    /// - Throws: ``StartError`` that names the first variable whose value is not allowed.
+    func settings(environment: ProcessEnvironment = .current) throws(StartError) -> ClientSettings {
+        ClientSettings(
+            serverAddress: try Setting.serverAddress.value(flag: self.serverAddress, environment: environment),
+            httpPort: try Setting.httpPort.value(flag: self.httpPort, environment: environment),
+            logLevel: try Setting.logLevel.value(flag: self.logLevel, environment: environment),
+            openTimeout: try Setting.openTimeout.value(flag: self.openTimeout, environment: environment),
+            sendTimeout: try Setting.sendTimeout.value(flag: self.sendTimeout, environment: environment),
+            bufferBytes: try Setting.bufferBytes.value(flag: self.bufferBytes, environment: environment),
+            messageLimits: MessageLimits(
+                authorBytes: try Setting.maxAuthorBytes.value(flag: self.maxAuthorBytes, environment: environment).bytes,
+                textBytes: try Setting.maxTextBytes.value(flag: self.maxTextBytes, environment: environment).bytes
+            )
+        )
+    }
+}
+
+extension Setting where Value == ServerAddress {
+    static var serverAddress: Self {
+        Setting("MESSENGER_SERVER_ADDR", default: .standard, summary: "Address of the gRPC server.")
+    }
+}
+
+extension Setting where Value == Port {
+    static var httpPort: Self {
+        Setting("MESSENGER_HTTP_PORT", default: 8080, summary: "Port of the HTTP server; 0 takes any free one.")
+    }
+}
+
+extension Setting where Value == Duration {
+    static var openTimeout: Self {
+        Setting(
+            "MESSENGER_OPEN_TIMEOUT",
+            default: .seconds(10),
+            in: .zero ... .seconds(3600),
+            summary: "How long a request waits for the stream's first opening."
+        )
+    }
+
+    static var sendTimeout: Self {
+        Setting(
+            "MESSENGER_SEND_TIMEOUT",
+            default: .seconds(10),
+            in: .milliseconds(1) ... .seconds(3600),
+            summary: "How long the server may take to accept a message."
+        )
+    }
+}
+
+extension Setting where Value == ByteCount {
+    static var bufferBytes: Self {
+        Setting(
+            "MESSENGER_BUFFER_BYTES",
+            default: .mebibytes(64),
+            in: .kibibytes(64) ... .mebibytes(16384),
+            summary: "How many bytes of messages are held until they are fetched; the stream pauses when they are reached."
+        )
+    }
+}
