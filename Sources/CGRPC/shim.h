@@ -117,9 +117,7 @@ static inline grpc_call_error cgrpc_batch_start(cgrpc_batch *batch, grpc_call *c
 }
 
 static inline const uint8_t *cgrpc_slice_bytes(const grpc_slice *slice) { return GRPC_SLICE_START_PTR(*slice); }
-static inline uint8_t *cgrpc_slice_mutable_bytes(grpc_slice *slice) { return GRPC_SLICE_START_PTR(*slice); }
 static inline size_t cgrpc_slice_length(const grpc_slice *slice) { return GRPC_SLICE_LENGTH(*slice); }
-static inline void cgrpc_slice_set_length(grpc_slice *slice, size_t length) { GRPC_SLICE_SET_LENGTH(*slice, length); }
 
 // Turns a received byte buffer into one slice, without a copy where it is one already, and destroys the buffer.
 // False if the bytes cannot be decompressed.

@@ -5,6 +5,8 @@ public struct StartError: Error, Sendable, Equatable, CustomStringConvertible {
         /// The process's exit code, of those in `sysexits.h`.
         public let exitCode: Int32
 
+        /// What was asked about is not well (1, as container engines want it of a health check).
+        public static let unhealthy = Code(exitCode: 1)
         /// A service that the program needs is not to be had, such as a free port (`EX_UNAVAILABLE`, 69).
         public static let unavailable = Code(exitCode: 69)
         /// The program lacks a permission (`EX_NOPERM`, 77).

@@ -9,6 +9,16 @@ enum HealthProbe {
     static func run(port: Port) async throws(StartError) {
         do {
             let group = try CompletionQueueGroup(count: 1)
+            let answer = await answer(port, group)
+            await group.shutDown()
+            try answer.get()
+        } catch {
+            throw StartError(.unhealthy, "The server on port \(port) does not answer: \(error)")
+        }
+    }
+
+    private static func answer(_ port: Port, _ group: CompletionQueueGroup) async -> Result<Void, any Error> {
+        do {
             let channel = Channel(target: "127.0.0.1:\(port)", group: group)
             let stream = try channel.serverStreaming(
                 MessengerMethods.readMessages,
@@ -16,8 +26,9 @@ enum HealthProbe {
                 options: CallOptions(timeout: timeout)
             )
             _ = try await stream.initialMetadata
+            return .success(())
         } catch {
-            throw StartError(.unavailable, "The server on port \(port) does not answer: \(error)")
+            return .failure(error)
         }
     }
 }

@@ -13,7 +13,7 @@ final class Subscription: Service {
     private let channel: Channel
     private let inbox: Inbox
     private let logger: Logger
-    private let state = Mutex(SubscriptionState())
+    private let state = Mutex(SubscriptionState(start: .now()))
 
     init(channel: Channel, inbox: Inbox, logger: Logger) {
         self.channel = channel
@@ -34,18 +34,18 @@ final class Subscription: Service {
         while !Task.isCancelled {
             let failure = await follow()
             guard !Task.isCancelled else { return }
-            let (next, position) = state.withLock { state in
-                let before = state.position
-                return (state.ended(failure, jitter: .random(in: 0...1)), before)
+            let (next, isFirst) = state.withLock { state in
+                (state.ended(failure, jitter: .random(in: 0...1)), state.status.stream == .connecting)
             }
-            switch next {
-            case .retry(let delay):
-                logger.warning("stream broken, trying again", metadata: metadata(failure, ["in": "\(delay)"]))
-                try? await Task.sleep(for: delay)
-            case .resumeBehindGap:
-                let after = position.map(\.description) ?? "none"
-                logger.error("messages lost: the server no longer holds them", metadata: metadata(failure, ["after": "\(after)"]))
+            let details = metadata(failure, retryIn: next.delay)
+            if next.isBehindGap {
+                logger.error("messages lost: the server does not hold them any more", metadata: details)
+            } else if isFirst {
+                logger.info("stream not open yet", metadata: details)
+            } else {
+                logger.warning("stream broken", metadata: details)
             }
+            try? await Task.sleep(for: next.delay)
         }
     }
 
@@ -75,8 +75,8 @@ final class Subscription: Service {
         }
     }
 
-    private func metadata(_ failure: RPCError?, _ more: Logger.Metadata) -> Logger.Metadata {
-        let reason: Logger.Metadata = ["reason": "\(failure?.description ?? "the server ended it")"]
-        return reason.merging(more) { _, new in new }
+    private func metadata(_ failure: RPCError?, retryIn delay: Duration) -> Logger.Metadata {
+        let milliseconds = Int(delay / .milliseconds(1))
+        return ["reason": "\(failure?.description ?? "the server ended it")", "retryIn": "\(milliseconds)ms"]
     }
 }

@@ -71,34 +71,3 @@ extension Metadata {
         }
     }
 }
-
-extension grpc_slice {
-    /// A slice of its own, which the caller unrefs.
-    init(copying bytes: some Collection<UInt8>) {
-        let copy = bytes.withContiguousStorageIfAvailable { grpc_slice_from_copied_buffer($0.baseAddress, $0.count) }
-        if let copy {
-            self = copy
-        } else {
-            let bytes = Array(bytes)
-            self = grpc_slice_from_copied_buffer(bytes, bytes.count)
-        }
-    }
-}
-
-extension String {
-    /// Bytes that are not UTF-8 are replaced.
-    init(copying slice: grpc_slice) {
-        var slice = slice
-        self.init(
-            decoding: UnsafeRawBufferPointer(start: cgrpc_slice_bytes(&slice), count: cgrpc_slice_length(&slice)),
-            as: UTF8.self
-        )
-    }
-}
-
-extension [UInt8] {
-    init(copying slice: grpc_slice) {
-        var slice = slice
-        self.init(UnsafeRawBufferPointer(start: cgrpc_slice_bytes(&slice), count: cgrpc_slice_length(&slice)))
-    }
-}

@@ -9,7 +9,7 @@ public struct ByteBuffer: Sendable {
     /// Owns one reference to a slice.
     /// `@unchecked`: a slice's bytes do not change after `init`, and its reference count is atomic.
     private final class Storage: @unchecked Sendable {
-        var slice: grpc_slice
+        let slice: grpc_slice
 
         init(_ slice: grpc_slice) {
             self.slice = slice
@@ -30,10 +30,13 @@ public struct ByteBuffer: Sendable {
         capacity: Int,
         initializingWith body: (inout OutputRawSpan) throws(Failure) -> Void
     ) throws(Failure) {
-        var slice = grpc_slice_malloc(capacity)
+        // Never one that holds its bytes itself: they are written through a pointer.
+        var slice = grpc_slice_malloc_large(capacity)
+        let memory = UnsafeMutableRawBufferPointer(start: slice.data.refcounted.bytes, count: capacity)
         do {
-            let count = try Self.fill(&slice, capacity: capacity, body)
-            cgrpc_slice_set_length(&slice, count)
+            var span = unsafe OutputRawSpan(buffer: memory, initializedCount: 0)
+            try body(&span)
+            slice.data.refcounted.length = unsafe span.finalize(for: memory)
         } catch {
             grpc_slice_unref(slice)
             throw error
@@ -41,52 +44,36 @@ public struct ByteBuffer: Sendable {
         storage = Storage(slice)
     }
 
-    private static func fill<Failure: Error>(
-        _ slice: inout grpc_slice,
-        capacity: Int,
-        _ body: (inout OutputRawSpan) throws(Failure) -> Void
-    ) throws(Failure) -> Int {
-        let memory = UnsafeMutableRawBufferPointer(start: cgrpc_slice_mutable_bytes(&slice), count: capacity)
-        var span = unsafe OutputRawSpan(buffer: memory, initializedCount: 0)
-        try body(&span)
-        return unsafe span.finalize(for: memory)
-    }
-
     public init(_ bytes: some Collection<UInt8>) {
-        let bytes = Array(bytes)
-        self.init(taking: grpc_slice_from_copied_buffer(bytes, bytes.count))
+        self.init(taking: grpc_slice(copying: bytes))
     }
 
     /// The number of bytes.
-    public var count: Int { withUnsafeSlice { cgrpc_slice_length($0) } }
+    public var count: Int { withBytes { $0.byteCount } }
 
     /// Calls `body` with the bytes; they must not outlive the call.
     public func withBytes<Result, Failure: Error>(
         _ body: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        // The slice is copied (24 bytes, not its data) because an inlined slice holds its bytes itself.
-        var slice = storage.slice
+        // Without it the block could be freed after the last use of `storage`, which is before the last use of its bytes.
         defer { extendLifetime(storage) }
-        let bytes = UnsafeRawBufferPointer(start: cgrpc_slice_bytes(&slice), count: cgrpc_slice_length(&slice))
-        return try body(unsafe RawSpan(_unsafeBytes: bytes))
+        return try storage.slice.withBytes { bytes throws(Failure) in try body(bytes.bytes) }
     }
 
     /// A core byte buffer that refers to these bytes; the caller destroys it. Starting a batch moves the reference out
     /// of it, so each send needs one of its own.
     func makeCoreBuffer() -> UnsafeMutablePointer<grpc_byte_buffer> {
+        defer { extendLifetime(storage) }
         var slice = storage.slice
         // Never NULL: it allocates and aborts on failure.
         return grpc_raw_byte_buffer_create(&slice, 1)
-    }
-
-    private func withUnsafeSlice<Result>(_ body: (UnsafePointer<grpc_slice>) -> Result) -> Result {
-        withUnsafePointer(to: storage.slice, body)
     }
 }
 
 extension ByteBuffer: Hashable {
     public static func == (left: ByteBuffer, right: ByteBuffer) -> Bool {
-        left.withUnsafeSlice { left in right.withUnsafeSlice { grpc_slice_eq(left.pointee, $0.pointee) != 0 } }
+        defer { extendLifetime((left.storage, right.storage)) }
+        return grpc_slice_eq(left.storage.slice, right.storage.slice) != 0
     }
 
     public func hash(into hasher: inout Hasher) {
