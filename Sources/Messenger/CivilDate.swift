@@ -12,7 +12,9 @@ struct CivilDate: Equatable {
 
     /// Creates a date; `nil` when the calendar has no such day.
     init?(year: Int64, month: Int64, day: Int64) {
-        guard (1...12).contains(month), (1...Self.dayCount(ofMonth: month, year: year)).contains(day) else { return nil }
+        guard (1...12).contains(month), (1...Self.dayCount(ofMonth: month, year: year)).contains(day) else {
+            return nil
+        }
         (self.year, self.month, self.day) = (year, month, day)
     }
 

@@ -63,7 +63,9 @@ extension SendTime: CustomStringConvertible {
     private static func nanos(fraction: ArraySlice<UInt8>) -> Int32? {
         guard let point = fraction.first else { return 0 }
         let digits = fraction.dropFirst()
-        guard point == UInt8(ascii: "."), (1...9).contains(digits.count), let value = Int64(digits: digits) else { return nil }
+        guard point == UInt8(ascii: "."), (1...9).contains(digits.count), let value = Int64(digits: digits) else {
+            return nil
+        }
         let scale = (digits.count..<9).reduce(1) { scale, _ in scale * 10 }
         return Int32(value * Int64(scale))
     }

@@ -41,7 +41,9 @@ public struct SendTime: Sendable, Hashable {
     public var nanos: Int32 { Int32(truncatingIfNeeded: self.parts.nanos) }
 
     private var parts: (seconds: Int64, nanos: Int64) {
-        let (quotient, remainder) = self.nanosecondsSinceEpoch.quotientAndRemainder(dividingBy: Self.nanosecondsPerSecond)
+        let (quotient, remainder) = self.nanosecondsSinceEpoch.quotientAndRemainder(
+            dividingBy: Self.nanosecondsPerSecond
+        )
         return remainder < 0 ? (quotient - 1, remainder + Self.nanosecondsPerSecond) : (quotient, remainder)
     }
 

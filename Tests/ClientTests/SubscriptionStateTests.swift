@@ -44,7 +44,11 @@ import Testing
 
     @Test func aServerYoungerThanTheClientIsNoGap() {
         var state = SubscriptionState(start: time(100))
-        let error = RPCError(code: .outOfRange, message: "", metadata: ["messenger-held-after": .string(time(200).description)])
+        let error = RPCError(
+            code: .outOfRange,
+            message: "",
+            metadata: ["messenger-held-after": .string(time(200).description)]
+        )
         let next = state.ended(error, jitter: 0)
         #expect(!next.isBehindGap)
         #expect(state.position == time(200))
@@ -54,7 +58,11 @@ import Testing
     @Test func aGapIsCountedAndWhatIsHeldComesNext() {
         var state = opened()
         _ = state.take(message(150))
-        let error = RPCError(code: .outOfRange, message: "", metadata: ["messenger-held-after": .string(time(200).description)])
+        let error = RPCError(
+            code: .outOfRange,
+            message: "",
+            metadata: ["messenger-held-after": .string(time(200).description)]
+        )
         let next = state.ended(error, jitter: 0)
         #expect(next.isBehindGap)
         #expect(state.status == SubscriptionStatus(stream: .reconnecting, gaps: 1))

@@ -35,6 +35,8 @@ struct Loopback {
 enum Echo {
     static let unary = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: "Unary")
     static let stream = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: "Stream")
+    static let collect = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: "Collect")
+    static let chat = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: "Chat")
     static let missing = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: "Missing")
 }
 

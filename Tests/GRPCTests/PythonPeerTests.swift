@@ -41,7 +41,13 @@ struct PythonPeerTests {
                 try await writer.write(ByteBuffer("\(index)"))
             }
         }
-        try await Loopback.run([unary, stream]) { loopback in
+        let collect = ServerMethod.clientStreaming(Echo.collect) { requests, _ in
+            ByteBuffer("\(try await requests.reduce(0) { count, _ in count + 1 })")
+        }
+        let chat = ServerMethod.bidirectional(Echo.chat) { requests, writer, _ in
+            for try await request in requests { try await writer.write(ByteBuffer("re: " + request.text)) }
+        }
+        try await Loopback.run([unary, stream, collect, chat]) { loopback in
             let (exitCode, output) = try await Peer("peer_client.py", "\(loopback.port)").end()
             #expect(exitCode == 0, "the last check that passed: \(output.split(separator: "\n").last ?? "none")")
         }
@@ -113,6 +119,31 @@ struct PythonPeerTests {
             _ = try await stream.initialMetadata
             reader.cancel()
             #expect(try await channel.unary(wasCancelled, ByteBuffer("")).text == "yes")
+        }
+    }
+
+    @Test func clientStreaming() async throws {
+        try await withPythonServer { channel in
+            let call = try channel.clientStreaming(Echo.collect)
+            for index in 0..<100 { try await call.requests.write(ByteBuffer("\(index)")) }
+            try await call.requests.finish()
+            #expect(try await call.response().text == (0..<100).map { "\($0)" }.joined(separator: ","))
+        }
+    }
+
+    @Test(arguments: [CompressionAlgorithm.none, .deflate, .gzip])
+    func bidirectional(compression: CompressionAlgorithm) async throws {
+        try await withPythonServer { channel in
+            let call = try channel.bidirectional(Echo.chat, options: CallOptions(compression: compression))
+            var responses = call.responses.makeAsyncIterator()
+            for index in 0..<100 {
+                try await call.requests.write(ByteBuffer("\(index)"))
+                let response = try await responses.next()
+                #expect(response?.text == "re: \(index)")
+            }
+            try await call.requests.finish()
+            let end = try await responses.next()
+            #expect(end == nil)
         }
     }
 

@@ -162,7 +162,9 @@ struct StreamTests {
                 for _ in 0..<500 {
                     group.addTask {
                         var count = 0
-                        for try await _ in try loopback.channel.serverStreaming(Echo.stream, ByteBuffer("20")) { count += 1 }
+                        for try await _ in try loopback.channel.serverStreaming(Echo.stream, ByteBuffer("20")) {
+                            count += 1
+                        }
                         return count
                     }
                 }

@@ -50,7 +50,11 @@ struct UnaryTests {
     @Test func statusOfTheHandlersError() async throws {
         let method = ServerMethod.unary(Echo.unary) { _, context throws -> ByteBuffer in
             context.setTrailingMetadata(["set": "before"])
-            throw RPCError(code: .notFound, message: "no ä here", metadata: ["why": "because", "raw-bin": .binary([0, 255])])
+            throw RPCError(
+                code: .notFound,
+                message: "no ä here",
+                metadata: ["why": "because", "raw-bin": .binary([0, 255])]
+            )
         }
         try await Loopback.run([method]) { loopback in
             let error = await #expect(throws: RPCError.self) {

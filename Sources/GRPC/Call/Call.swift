@@ -11,9 +11,9 @@ internal import Synchronization
 class Call: EventTarget, @unchecked Sendable {
     /// What can be in flight on a call at the same time.
     enum Operation: UInt32, CaseIterable {
-        /// Server: waiting for a call to arrive.
-        case request
-        /// Initial metadata, message, close or status on their way out.
+        /// Server: waiting for a call to arrive. Client: initial metadata on its way, where no message goes with it.
+        case opening
+        /// A message, the close or the status on its way, with initial metadata if that has not been sent.
         case send
         case receiveInitialMetadata
         case receiveMessage
@@ -28,7 +28,7 @@ class Call: EventTarget, @unchecked Sendable {
     /// Held during a start: batches of one call must not be started concurrently.
     private let starting = Mutex<Void>(())
     /// What the send operation in flight points to, beside `storage`.
-    private var sentMetadata: CoreMetadata?
+    private var sentMetadata: (opening: CoreMetadata?, closing: CoreMetadata?)
 
     init(queue: CompletionQueue) {
         self.queue = queue
@@ -148,13 +148,13 @@ extension Call {
 
     /// Sends what `build` puts into a batch.
     final func performSend(
-        metadata: CoreMetadata? = nil,
+        opening: CoreMetadata? = nil,
         message: ByteBuffer? = nil,
         flags: UInt32 = 0,
         _ build: (inout cgrpc_batch) -> Void = { _ in }
     ) async throws(RPCError) -> Bool {
         try await perform(.send) { batch in
-            holdSent(metadata: metadata, message: message)
+            holdSent(opening: opening, message: message)
             if message != nil { cgrpc_batch_send_message(&batch, storage, flags) }
             build(&batch)
         }
@@ -162,26 +162,29 @@ extension Call {
 
     /// Keeps what a send operation points to until the next one, in place of what the last one pointed to. The caller
     /// has claimed ``Operation/send``.
-    final func holdSent(metadata: CoreMetadata?, message: ByteBuffer?) {
+    final func holdSent(opening: CoreMetadata? = nil, closing: CoreMetadata? = nil, message: ByteBuffer?) {
         if let message = storage.pointee.sent_message { grpc_byte_buffer_destroy(message) }
         storage.pointee.sent_message = message?.makeCoreBuffer()
-        sentMetadata = metadata
+        sentMetadata = (opening, closing)
     }
 
-    /// As ``holdSent(metadata:message:)``, for the status of a server.
+    /// As ``holdSent(opening:closing:message:)``, for the status of a server.
     final func holdSent(_ status: Status) {
         grpc_slice_unref(storage.pointee.status_details)
         storage.pointee.status_details = grpc_slice(copying: status.message.utf8)
         storage.pointee.status = grpc_status_code(rawValue: Int32(status.code.rawValue))
     }
 
-    /// Receives one message; `nil` at the end of the stream.
+    /// Receives one message; `nil` at the end of the stream, and when the call has failed.
     final func receiveMessage() async throws(RPCError) -> ByteBuffer? {
         let succeeded = try await perform(.receiveMessage) { batch in
             cgrpc_batch_recv_message(&batch, storage)
         }
         return succeeded ? try takeReceivedMessage() : nil
     }
+
+    /// Whether the last message that was waited for did not come because the call failed.
+    final var receivingFailed: Bool { grpc_call_failed_before_recv_message(storage.pointee.call) != 0 }
 
     final func takeReceivedMessage() throws(RPCError) -> ByteBuffer? {
         guard let message = storage.pointee.received_message else { return nil }

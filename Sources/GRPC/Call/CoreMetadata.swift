@@ -1,13 +1,27 @@
 internal import CGRPC
 
 /// Metadata in the core's form, owned: what a send operation points to.
-final class CoreMetadata {
+///
+/// `@unchecked`: the memory is written in `init` only, and the core only reads it.
+final class CoreMetadata: @unchecked Sendable {
+    private static let empty = CoreMetadata()
+
     let entries: UnsafeMutablePointer<grpc_metadata>
     let count: Int
 
+    private init() {
+        entries = .allocate(capacity: 1)
+        count = 0
+    }
+
+    /// The core's form of `metadata`, which is nearly always empty.
+    static func make(_ metadata: Metadata) throws(RPCError) -> CoreMetadata {
+        metadata.isEmpty ? empty : try CoreMetadata(metadata)
+    }
+
     /// Throws `INVALID_ARGUMENT` for a key or value that gRPC does not allow.
-    init(_ metadata: Metadata) throws(RPCError) {
-        entries = .allocate(capacity: Swift.max(1, metadata.count))
+    private init(_ metadata: Metadata) throws(RPCError) {
+        entries = .allocate(capacity: metadata.count)
         var count = 0
         do {
             for (key, value) in metadata {

@@ -38,6 +38,7 @@ enum Lane {
 
 /// The lanes that somebody awaits.
 struct Lanes {
+    private var opening = Lane.idle
     private var send = Lane.idle
     private var receiveInitialMetadata = Lane.idle
     private var receiveMessage = Lane.idle
@@ -46,18 +47,20 @@ struct Lanes {
     subscript(operation: Call.Operation) -> Lane {
         get {
             switch operation {
+            case .opening: opening
             case .send: send
             case .receiveInitialMetadata: receiveInitialMetadata
             case .receiveMessage: receiveMessage
-            case .request, .end: end
+            case .end: end
             }
         }
         set {
             switch operation {
+            case .opening: opening = newValue
             case .send: send = newValue
             case .receiveInitialMetadata: receiveInitialMetadata = newValue
             case .receiveMessage: receiveMessage = newValue
-            case .request, .end: end = newValue
+            case .end: end = newValue
             }
         }
     }

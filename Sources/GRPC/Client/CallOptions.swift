@@ -7,9 +7,18 @@ public struct CallOptions: Sendable {
     /// Whether the call waits for a connection, until its deadline, where it would otherwise fail with `UNAVAILABLE`.
     public var waitForReady: Bool
 
-    public init(metadata: Metadata = [:], timeout: Duration? = nil, waitForReady: Bool = false) {
+    /// How the requests are compressed; `nil` as the channel does it.
+    public var compression: CompressionAlgorithm?
+
+    public init(
+        metadata: Metadata = [:],
+        timeout: Duration? = nil,
+        waitForReady: Bool = false,
+        compression: CompressionAlgorithm? = nil
+    ) {
         self.metadata = metadata
         self.timeout = timeout
         self.waitForReady = waitForReady
+        self.compression = compression
     }
 }

@@ -46,7 +46,7 @@ extension Channel {
     ) async throws(RPCError) -> Response {
         let message = try request.encodedForSending()
         let call = try ClientCall(channel: self, path: method.path, options: options)
-        return try Response(decodingReceived: try await call.exchange(message, options: options))
+        return try Response(decodingReceived: try await call.exchange(message))
     }
 
     /// Calls a method with one request and a stream of responses.
@@ -60,13 +60,41 @@ extension Channel {
     ) throws(RPCError) -> ResponseStream<Response> {
         let message = try request.encodedForSending()
         let call = try ClientCall(channel: self, path: method.path, options: options)
-        try call.startStream(message, options: options)
+        try call.startStream(message)
         return ResponseStream(call: call)
     }
 }
 
+extension Channel {
+    /// Calls a method with a stream of requests and one response.
+    ///
+    /// Returns at once; what goes wrong is thrown by the parts of the call.
+    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow.
+    public func clientStreaming<Request, Response>(
+        _ method: MethodDescriptor<Request, Response>,
+        options: CallOptions = CallOptions()
+    ) throws(RPCError) -> ClientStreamingCall<Request, Response> {
+        let call = try ClientCall(channel: self, path: method.path, options: options)
+        try call.startStreams()
+        return ClientStreamingCall(call: call)
+    }
+
+    /// Calls a method with a stream of requests and a stream of responses.
+    ///
+    /// Returns at once; what goes wrong is thrown by the parts of the call.
+    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow.
+    public func bidirectional<Request, Response>(
+        _ method: MethodDescriptor<Request, Response>,
+        options: CallOptions = CallOptions()
+    ) throws(RPCError) -> BidirectionalCall<Request, Response> {
+        let call = try ClientCall(channel: self, path: method.path, options: options)
+        try call.startStreams()
+        return BidirectionalCall(call: call)
+    }
+}
+
 extension WireMessage {
-    fileprivate func encodedForSending() throws(RPCError) -> ByteBuffer {
+    func encodedForSending() throws(RPCError) -> ByteBuffer {
         do {
             return try encoded()
         } catch let error as RPCError {

@@ -12,6 +12,8 @@ public struct ChannelOptions: Sendable {
     /// What a stream that is not being read may hold back in memory, in bytes; `nil` leaves it to the core, which goes
     /// up to 4 MiB and more.
     public var streamWindow: Int?
+    /// How the requests of calls are compressed that do not say it themselves.
+    public var compression = CompressionAlgorithm.none
     /// Precedes the core's own name in the `user-agent` header.
     public var userAgent: String?
 
@@ -34,6 +36,7 @@ public struct ChannelOptions: Sendable {
             arguments.set(GRPC_ARG_HTTP2_BDP_PROBE, false)
             arguments.set(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, streamWindow)
         }
+        arguments.set(GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM, compression.coreValue)
         if let userAgent { arguments.set(GRPC_ARG_PRIMARY_USER_AGENT_STRING, userAgent) }
         return arguments
     }

@@ -6,6 +6,8 @@ internal import Synchronization
 /// `@unchecked`: as ``Call``; what is added here is immutable or in `ending`.
 final class ClientCall: Call, @unchecked Sendable {
     private let channel: Channel
+    private let metadata: CoreMetadata
+    private let flags: UInt32
     private let ending = Mutex(Ending.open)
 
     private enum Ending {
@@ -16,6 +18,8 @@ final class ClientCall: Call, @unchecked Sendable {
 
     init(channel: Channel, path: String, options: CallOptions) throws(RPCError) {
         self.channel = channel
+        metadata = try .make(options.metadata.requesting(options.compression))
+        flags = options.waitForReady ? Self.waitForReady : 0
         super.init(queue: channel.group.next())
         guard queue.gate.enter() else { throw .shutDown }
         defer { queue.leaveGate() }
@@ -45,17 +49,18 @@ final class ClientCall: Call, @unchecked Sendable {
         }
     }
 
-    private static func flags(_ options: CallOptions) -> UInt32 {
-        guard options.waitForReady else { return 0 }
-        return UInt32(GRPC_INITIAL_METADATA_WAIT_FOR_READY | GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET)
+    private static let waitForReady =
+        UInt32(GRPC_INITIAL_METADATA_WAIT_FOR_READY | GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET)
+
+    private func addInitialMetadata(to batch: inout cgrpc_batch) {
+        cgrpc_batch_send_initial_metadata(&batch, metadata.entries, metadata.count, flags)
     }
 
     /// The whole of a call with one request and one response, as one batch.
-    func exchange(_ request: ByteBuffer, options: CallOptions) async throws(RPCError) -> ByteBuffer {
-        let metadata = try CoreMetadata(options.metadata)
+    func exchange(_ request: ByteBuffer) async throws(RPCError) -> ByteBuffer {
         _ = try await perform(.end) { batch in
-            holdSent(metadata: metadata, message: request)
-            cgrpc_batch_send_initial_metadata(&batch, metadata.entries, metadata.count, Self.flags(options))
+            holdSent(message: request)
+            addInitialMetadata(to: &batch)
             cgrpc_batch_send_message(&batch, storage, 0)
             cgrpc_batch_send_close_from_client(&batch)
             cgrpc_batch_recv_initial_metadata(&batch, storage)
@@ -63,15 +68,31 @@ final class ClientCall: Call, @unchecked Sendable {
             cgrpc_batch_recv_status_on_client(&batch, storage)
         }
         if let error = receivedError { throw error }
-        guard let message = try takeReceivedMessage() else {
-            throw RPCError(code: .unimplemented, message: "the server sent no response message")
-        }
+        guard let message = try takeReceivedMessage() else { throw .noResponse }
         return message
     }
 
     /// Begins a call with one request and a stream of responses.
-    func startStream(_ request: ByteBuffer, options: CallOptions) throws(RPCError) {
-        let metadata = try CoreMetadata(options.metadata)
+    func startStream(_ request: ByteBuffer) throws(RPCError) {
+        try startReceiving()
+        _ = begin(.send)
+        holdSent(message: request)
+        var batch = cgrpc_batch()
+        addInitialMetadata(to: &batch)
+        cgrpc_batch_send_message(&batch, storage, 0)
+        cgrpc_batch_send_close_from_client(&batch)
+        try start(.send, &batch)
+    }
+
+    /// Begins a call with a stream of requests.
+    func startStreams() throws(RPCError) {
+        try startReceiving()
+        var batch = cgrpc_batch()
+        addInitialMetadata(to: &batch)
+        try start(.opening, &batch)
+    }
+
+    private func startReceiving() throws(RPCError) {
         var status = cgrpc_batch()
         cgrpc_batch_recv_status_on_client(&status, storage)
         try start(.end, &status)
@@ -80,14 +101,20 @@ final class ClientCall: Call, @unchecked Sendable {
         var initialMetadata = cgrpc_batch()
         cgrpc_batch_recv_initial_metadata(&initialMetadata, storage)
         try start(.receiveInitialMetadata, &initialMetadata)
+    }
 
-        _ = begin(.send)
-        holdSent(metadata: metadata, message: request)
-        var batch = cgrpc_batch()
-        cgrpc_batch_send_initial_metadata(&batch, metadata.entries, metadata.count, Self.flags(options))
-        cgrpc_batch_send_message(&batch, storage, 0)
-        cgrpc_batch_send_close_from_client(&batch)
-        try start(.send, &batch)
+    /// Sends one message of a stream.
+    func send(_ message: ByteBuffer) async throws(RPCError) {
+        guard try await !performSend(message: message) else { return }
+        await end()
+        throw receivedError ?? RPCError(code: .cancelled, message: "the server has ended the call")
+    }
+
+    /// Sends the end of the stream of requests.
+    func sendClose() async throws(RPCError) {
+        guard try await !performSend({ cgrpc_batch_send_close_from_client(&$0) }) else { return }
+        await end()
+        if let error = receivedError { throw error }
     }
 
     /// Waits for the server's initial metadata. At most once.
@@ -133,4 +160,11 @@ final class ClientCall: Call, @unchecked Sendable {
 
     /// Of a call that has ended: what the server sent with the status.
     var trailingMetadata: Metadata { Metadata(copying: storage.pointee.received_trailing_metadata) }
+}
+
+extension RPCError {
+    /// The call ended with OK, but without the one response that its method promises.
+    static var noResponse: RPCError {
+        RPCError(code: .unimplemented, message: "the server sent no response message")
+    }
 }

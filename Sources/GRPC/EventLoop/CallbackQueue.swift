@@ -68,7 +68,7 @@ final class CallbackQueue: @unchecked Sendable {
     }
 }
 
-private func callbackQueueDrained(_ functor: UnsafeMutablePointer<grpc_completion_queue_functor>?, _: CInt) {
+private func callbackQueueDrained(_ functor: Tag.Functor?, _: CInt) {
     guard let functor else { return }
     let tag = UnsafeMutableRawPointer(functor).assumingMemoryBound(to: cgrpc_tag.self)
     guard let target = tag.pointee.target else { return }

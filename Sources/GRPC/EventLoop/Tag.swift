@@ -21,6 +21,9 @@ class EventTarget {
 /// `@unchecked`: the memory is written before the operation is started and read at its event, and the core orders the
 /// two; the target keeps it alive.
 struct Tag: @unchecked Sendable {
+    /// The tag's first member, by which a callback queue knows it.
+    typealias Functor = UnsafeMutablePointer<grpc_completion_queue_functor>
+
     let pointer: UnsafeMutablePointer<cgrpc_tag>
 
     init(initializing pointer: UnsafeMutablePointer<cgrpc_tag>, operation: UInt32) {
@@ -68,7 +71,7 @@ struct Tag: @unchecked Sendable {
 }
 
 /// What a callback queue calls, on any thread and also from within the start of an operation: it only queues the event.
-private func callbackQueueCompleted(_ functor: UnsafeMutablePointer<grpc_completion_queue_functor>?, _ succeeded: CInt) {
+private func callbackQueueCompleted(_ functor: Tag.Functor?, _ succeeded: CInt) {
     guard let tag = Tag(UnsafeMutableRawPointer(functor)), let queue = tag.queue else { return }
     queue.post(CompletionQueue.Event(tag: tag, succeeded: succeeded != 0))
 }

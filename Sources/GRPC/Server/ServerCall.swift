@@ -16,6 +16,7 @@ final class ServerCall: Call, @unchecked Sendable {
         var hasSentInitialMetadata = false
         var hasFinished = false
         var peerIsGone = false
+        var compression: CompressionAlgorithm?
         var trailingMetadata: Metadata = [:]
         var handler: Task<Void, Never>?
     }
@@ -37,7 +38,7 @@ final class ServerCall: Call, @unchecked Sendable {
     func post() {
         guard queue.gate.enter() else { return }
         defer { queue.leaveGate() }
-        let tag = Tag(tagPointer(.request))
+        let tag = Tag(tagPointer(.opening))
         tag.retain(self)
         let error = cgrpc_request_registered_call(
             server.handle,
@@ -53,8 +54,8 @@ final class ServerCall: Call, @unchecked Sendable {
 
     override func completed(_ operation: Operation, succeeded: Bool) {
         switch operation {
-        case .request where succeeded: arrived()
-        case .request: break
+        case .opening where succeeded: arrived()
+        case .opening: break
         case .end: ended()
         default: super.completed(operation, succeeded: succeeded)
         }
@@ -106,18 +107,21 @@ extension ServerCall {
 
     var timeRemaining: Duration? { Deadline.remaining(storage.pointee.deadline) }
 
+    func setCompression(_ compression: CompressionAlgorithm) {
+        state.withLock { $0.compression = compression }
+    }
+
     func setTrailingMetadata(_ metadata: Metadata) {
         state.withLock { $0.trailingMetadata = metadata }
     }
 
     /// Sends initial metadata unless it has been sent.
     func sendInitialMetadata(_ metadata: Metadata) async throws(RPCError) {
-        guard takeInitialMetadata() else {
+        guard let opening = try takeOpening(metadata) else {
             throw RPCError(code: .internal, message: "initial metadata has been sent already")
         }
-        let metadata = try CoreMetadata(metadata)
-        let succeeded = try await performSend(metadata: metadata) { batch in
-            cgrpc_batch_send_initial_metadata(&batch, metadata.entries, metadata.count, 0)
+        let succeeded = try await performSend(opening: opening) { batch in
+            cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0)
         }
         guard succeeded else { throw .peerIsGone }
     }
@@ -125,24 +129,20 @@ extension ServerCall {
     /// Sends one message, after initial metadata if there has been none.
     /// - Parameter isBuffered: Another message follows at once; the transport may wait for it.
     func send(_ message: ByteBuffer, isBuffered: Bool) async throws(RPCError) {
-        let isFirst = takeInitialMetadata()
+        let opening = try takeOpening()
         // A buffered message would hold initial metadata back with it, and the batch of both would not complete.
-        let flags = isBuffered && !isFirst ? UInt32(GRPC_WRITE_BUFFER_HINT) : 0
-        let succeeded = try await performSend(message: message, flags: flags) { batch in
-            if isFirst { cgrpc_batch_send_initial_metadata(&batch, nil, 0, 0) }
+        let flags = isBuffered && opening == nil ? UInt32(GRPC_WRITE_BUFFER_HINT) : 0
+        let succeeded = try await performSend(opening: opening, message: message, flags: flags) { batch in
+            if let opening { cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0) }
         }
         guard succeeded else { throw .peerIsGone }
     }
 
     /// Ends the call, with a last message if there is one. Nobody waits for it.
     func finish(with status: Status, message: ByteBuffer? = nil, metadata: Metadata = [:]) {
-        let (isFirst, isUnwatched, trailing) = state.withLock { state in
-            defer {
-                state.hasFinished = true
-                state.hasSentInitialMetadata = true
-            }
-            let isUnwatched = !registration.method.isStreaming && state.handler == nil
-            return (!state.hasSentInitialMetadata, isUnwatched, state.trailingMetadata)
+        let (isUnwatched, trailing) = state.withLock { state in
+            state.hasFinished = true
+            return (!registration.method.isStreaming && state.handler == nil, state.trailingMetadata)
         }
         guard begin(.send) else {
             // The handler returned while a task that it left behind is sending.
@@ -150,22 +150,25 @@ extension ServerCall {
         }
         var batch = cgrpc_batch()
         // Metadata that gRPC does not allow is left out: the status matters more.
-        let core = try? CoreMetadata(trailing.appending(metadata))
-        holdSent(metadata: core, message: message)
+        let opening = try? takeOpening()
+        let closing = try? CoreMetadata.make(trailing.appending(metadata))
+        holdSent(opening: opening, closing: closing, message: message)
         holdSent(status)
-        if isFirst { cgrpc_batch_send_initial_metadata(&batch, nil, 0, 0) }
+        if let opening { cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0) }
         if message != nil { cgrpc_batch_send_message(&batch, storage, 0) }
-        cgrpc_batch_send_status_from_server(&batch, storage, core?.entries, core?.count ?? 0)
+        cgrpc_batch_send_status_from_server(&batch, storage, closing?.entries, closing?.count ?? 0)
         if isUnwatched { cgrpc_batch_recv_close_on_server(&batch, storage) }
         // Fails only when the queue is shut down, with the call.
         try? start(.send, &batch)
     }
 
-    private func takeInitialMetadata() -> Bool {
-        state.withLock { state in
+    /// The initial metadata to be sent now; `nil` if it has been.
+    private func takeOpening(_ metadata: Metadata = [:]) throws(RPCError) -> CoreMetadata? {
+        let (isFirst, compression) = state.withLock { state in
             defer { state.hasSentInitialMetadata = true }
-            return !state.hasSentInitialMetadata
+            return (!state.hasSentInitialMetadata, state.compression)
         }
+        return isFirst ? try .make(metadata.requesting(compression)) : nil
     }
 }
 

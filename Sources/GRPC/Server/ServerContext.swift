@@ -23,6 +23,11 @@ public struct ServerContext: Sendable {
         try await call.sendInitialMetadata(metadata)
     }
 
+    /// Compresses the responses that follow, if the client can decompress them. Before initial metadata is sent.
+    public func setCompression(_ compression: CompressionAlgorithm) {
+        call.setCompression(compression)
+    }
+
     /// Sets the metadata that will go with the status, in place of what was set before. An ``RPCError`` adds its own.
     public func setTrailingMetadata(_ metadata: Metadata) {
         call.setTrailingMetadata(metadata)

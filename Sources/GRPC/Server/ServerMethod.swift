@@ -44,6 +44,40 @@ public struct ServerMethod: Sendable {
     }
 }
 
+extension ServerMethod {
+    /// A stream of requests, one response.
+    public static func clientStreaming<Request, Response>(
+        _ descriptor: MethodDescriptor<Request, Response>,
+        handler: @escaping @Sendable (RequestStream<Request>, ServerContext) async throws -> Response
+    ) -> ServerMethod {
+        ServerMethod(path: descriptor.path, isStreaming: true, readsFirstMessage: false) { call in
+            do {
+                let response = try await handler(RequestStream(call: call), ServerContext(call: call))
+                call.finish(with: .ok, message: try response.encoded())
+            } catch {
+                call.finish(with: error)
+            }
+        }
+    }
+
+    /// A stream of requests and a stream of responses, each at its own pace. The call ends when the handler returns.
+    public static func bidirectional<Request, Response>(
+        _ descriptor: MethodDescriptor<Request, Response>,
+        handler: @escaping @Sendable (
+            RequestStream<Request>, ResponseWriter<Response>, ServerContext
+        ) async throws -> Void
+    ) -> ServerMethod {
+        ServerMethod(path: descriptor.path, isStreaming: true, readsFirstMessage: false) { call in
+            do {
+                try await handler(RequestStream(call: call), ResponseWriter(call: call), ServerContext(call: call))
+                call.finish(with: .ok)
+            } catch {
+                call.finish(with: error)
+            }
+        }
+    }
+}
+
 extension ServerCall {
     /// Ends the call with the status of an error.
     fileprivate func finish(with error: any Error) {
@@ -57,6 +91,10 @@ extension WireMessage {
         guard let message = try call.takeReceivedMessage() else {
             throw RPCError(code: .invalidArgument, message: "the call ended before its request message")
         }
+        try self.init(decodingRequest: message)
+    }
+
+    init(decodingRequest message: ByteBuffer) throws(RPCError) {
         do {
             try self.init(decoding: message)
         } catch let error as RPCError {

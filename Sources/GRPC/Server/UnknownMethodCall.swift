@@ -24,14 +24,14 @@ final class UnknownMethodCall: Call, @unchecked Sendable {
     func post() {
         guard queue.gate.enter() else { return }
         defer { queue.leaveGate() }
-        let tag = Tag(tagPointer(.request))
+        let tag = Tag(tagPointer(.opening))
         tag.retain(self)
         let error = cgrpc_request_call(server.handle, details, storage, queue.handle, tag.pointer)
         if error != GRPC_CALL_OK { tag.release() }
     }
 
     override func completed(_ operation: Operation, succeeded: Bool) {
-        guard operation == .request, succeeded else { return }
+        guard operation == .opening, succeeded else { return }
         UnknownMethodCall(server: server, queue: queue).post()
         var batch = cgrpc_batch()
         let method = String(copying: details.pointee.method)

@@ -22,7 +22,7 @@ struct CoreArguments {
     /// In whole milliseconds; leaves the core's own value for `nil`.
     mutating func setMilliseconds(_ key: String, _ value: Duration?) {
         guard let value else { return }
-        set(key, Int(clamping: value.components.seconds) * 1000 + Int(value.components.attoseconds / 1_000_000_000_000_000))
+        set(key, Int(min(max(value / .milliseconds(1), 0), Double(Int32.max))))
     }
 
     func withCoreArguments<Result>(_ body: (UnsafePointer<grpc_channel_args>) -> Result) -> Result {

@@ -16,7 +16,9 @@ public enum CoreLog {
     public static func setHandler(_ handler: @escaping Handler) {
         self.handler.withLock { $0 = handler }
         gpr_set_log_function { arguments in
-            guard let arguments = arguments?.pointee, let text = arguments.message, let file = arguments.file else { return }
+            guard let arguments = arguments?.pointee, let text = arguments.message, let file = arguments.file else {
+                return
+            }
             let severity: Severity =
                 switch arguments.severity {
                 case GPR_LOG_SEVERITY_ERROR: .error

@@ -69,7 +69,8 @@ public struct Setting<Value: SettingValue>: Sendable {
 
     /// The flag's name without its dashes, for example `http-port`.
     public var flag: String {
-        let name = self.variable.hasPrefix("MESSENGER_") ? self.variable.dropFirst("MESSENGER_".count) : self.variable[...]
+        let name =
+            self.variable.hasPrefix("MESSENGER_") ? self.variable.dropFirst("MESSENGER_".count) : self.variable[...]
         return String(name.lowercased().map { $0 == "_" ? "-" : $0 })
     }
 

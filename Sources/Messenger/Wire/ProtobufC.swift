@@ -4,13 +4,16 @@ internal import GRPC
 // The one place where the structs of protobuf-c meet Swift values. A pointer into a buffer or a string is used only
 // during the call that lends it, and what protobuf-c allocates is freed before this file returns.
 
+/// Where protobuf-c allocates; `nil` for malloc.
+typealias Allocator = UnsafeMutablePointer<ProtobufCAllocator>
+
 extension ByteBuffer {
     /// Unpacks with protobuf-c and frees what it made when `body` has read it.
     ///
     /// - Throws: `INVALID_ARGUMENT` where protobuf-c finds no such message in the bytes.
     func unpacked<CMessage, Result>(
-        _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<CMessage>?,
-        freeingWith free: (UnsafeMutablePointer<CMessage>?, UnsafeMutablePointer<ProtobufCAllocator>?) -> Void,
+        _ unpack: (Allocator?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<CMessage>?,
+        freeingWith free: (UnsafeMutablePointer<CMessage>?, Allocator?) -> Void,
         _ body: (CMessage) throws -> Result
     ) throws -> Result {
         let message = withBytes { bytes in

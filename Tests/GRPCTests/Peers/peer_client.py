@@ -13,6 +13,9 @@ channel = grpc.insecure_channel(f"127.0.0.1:{sys.argv[1]}", options=[("grpc.max_
 unary = channel.unary_unary("/test.Echo/Unary")
 stream = channel.unary_stream("/test.Echo/Stream")
 
+collect = channel.stream_unary("/test.Echo/Collect")
+chat = channel.stream_stream("/test.Echo/Chat")
+
 
 def error_of(call):
     try:
@@ -114,10 +117,30 @@ def compressed_requests():
     assert unary(message, compression=grpc.Compression.Deflate) == message
 
 
+def client_streams():
+    for count in (0, 1, 1000):
+        assert collect(iter([str(i).encode() for i in range(count)])) == str(count).encode()
+
+
+def ping_pong():
+    sent = [str(i).encode() for i in range(500)]
+    assert list(chat(iter(sent))) == [b"re: " + message for message in sent]
+    turn = threading.Semaphore()
+
+    def requests():
+        for i in range(100):
+            turn.acquire()
+            yield str(i).encode()
+
+    for i, response in enumerate(chat(requests())):
+        assert response == b"re: " + str(i).encode()
+        turn.release()
+
+
 checks = [
     metadata_both_ways, messages_of_all_sizes, status_and_message, unknown_method, stream_in_order, opening_is_visible,
     cancellation_reaches_the_handler, deadlines, many_at_once, cancelled_at_every_point, a_message_too_large,
-    compressed_requests,
+    compressed_requests, client_streams, ping_pong,
 ]
 for check in checks:
     check()

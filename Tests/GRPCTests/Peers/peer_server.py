@@ -35,6 +35,15 @@ def stream(request, context):
     context.set_trailing_metadata((("total", str(count)),))
 
 
+def collect(requests, context):
+    return b",".join(requests)
+
+
+def chat(requests, context):
+    for request in requests:
+        yield b"re: " + request
+
+
 def was_cancelled(request, context):
     return b"yes" if cancelled.wait(10) else b"no"
 
@@ -42,6 +51,8 @@ def was_cancelled(request, context):
 handlers = {
     "Unary": grpc.unary_unary_rpc_method_handler(unary),
     "Stream": grpc.unary_stream_rpc_method_handler(stream),
+    "Collect": grpc.stream_unary_rpc_method_handler(collect),
+    "Chat": grpc.stream_stream_rpc_method_handler(chat),
     "WasCancelled": grpc.unary_unary_rpc_method_handler(was_cancelled),
 }
 server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", -1)])

@@ -1,0 +1,25 @@
+internal import CGRPC
+
+/// How messages are compressed on their way.
+///
+/// Received messages are decompressed whatever their algorithm; the core announces those it knows. Compression is not
+/// for messages that hold a secret beside what a stranger can choose.
+public struct CompressionAlgorithm: Sendable, Hashable {
+    /// The name on the wire, as in the `grpc-encoding` header.
+    let name: String
+    let coreValue: Int
+
+    public static let none = CompressionAlgorithm(name: "identity", coreValue: Int(GRPC_COMPRESS_NONE.rawValue))
+    public static let deflate = CompressionAlgorithm(name: "deflate", coreValue: Int(GRPC_COMPRESS_DEFLATE.rawValue))
+    public static let gzip = CompressionAlgorithm(name: "gzip", coreValue: Int(GRPC_COMPRESS_GZIP.rawValue))
+}
+
+extension Metadata {
+    /// With the entry by which the core is told, within the process, how to compress a call's messages.
+    func requesting(_ compression: CompressionAlgorithm?) -> Metadata {
+        guard let compression else { return self }
+        var metadata = self
+        metadata.append(.string(compression.name), forKey: GRPC_COMPRESSION_REQUEST_ALGORITHM_MD_KEY)
+        return metadata
+    }
+}

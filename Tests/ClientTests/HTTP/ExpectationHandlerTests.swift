@@ -1,0 +1,42 @@
+import HTTPTypes
+import NIOCore
+import NIOEmbedded
+import NIOHTTPTypes
+import Testing
+
+@testable import Client
+
+@Suite struct ExpectationHandlerTests {
+    private func answer(to headers: HTTPFields) throws -> HTTPResponsePart? {
+        let channel = EmbeddedChannel(handler: ExpectationHandler(greatestBodyBytes: 100))
+        let head = HTTPRequest(
+            method: .post,
+            scheme: "http",
+            authority: "a",
+            path: "/sendMessage",
+            headerFields: headers
+        )
+        try channel.writeInbound(HTTPRequestPart.head(head))
+        #expect(try channel.readInbound(as: HTTPRequestPart.self) == .head(head))
+        return try channel.readOutbound(as: HTTPResponsePart.self)
+    }
+
+    @Test(arguments: ["100-continue", "100-Continue"])
+    func whoeverAsksMayGoAhead(expectation: String) throws {
+        #expect(
+            try self.answer(to: [.expect: expectation, .contentLength: "100"]) == .head(HTTPResponse(status: .continue))
+        )
+        #expect(
+            try self.answer(to: [.expect: expectation, .transferEncoding: "chunked"])
+                == .head(HTTPResponse(status: .continue))
+        )
+    }
+
+    @Test func whoeverDoesNotAskIsNotTold() throws {
+        #expect(try self.answer(to: [.contentLength: "100"]) == nil)
+    }
+
+    @Test func aBodyThatIsTooLongIsNotWelcome() throws {
+        #expect(try self.answer(to: [.expect: "100-continue", .contentLength: "101"]) == nil)
+    }
+}

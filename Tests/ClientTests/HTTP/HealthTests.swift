@@ -1,0 +1,48 @@
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import Messenger
+import Testing
+
+@testable import Client
+
+@Suite struct HealthTests {
+    @Test func isAliveWhateverTheStreamDoes() async throws {
+        let room = FakeRoom(hasBeenOpen: false, subscription: SubscriptionStatus(stream: .closed, gaps: 0))
+        try await withHTTP(room: room) { client in
+            try await client.execute(uri: "/healthz", method: .get) { response in
+                #expect(response.status == .ok)
+                #expect(response.text == #"{"status":"ok"}"#)
+            }
+        }
+    }
+
+    @Test func isReadyWhileTheStreamIsOpen() async throws {
+        let inbox = Inbox(capacity: .mebibytes(1))
+        try await inbox.append(.numbered(0))
+        inbox.flush().confirm()
+        try await inbox.append(.numbered(1))
+        let room = FakeRoom(subscription: SubscriptionStatus(stream: .open, gaps: 3))
+        try await withHTTP(room: room, inbox: inbox) { client in
+            try await client.execute(uri: "/readyz", method: .get) { response in
+                #expect(response.status == .ok)
+                #expect(
+                    response.text
+                        == #"{"status":"ready","stream":"open","gaps":3,"received":2,"buffered":1,"#
+                        + #""bufferedBytes":\#(MessageBuffer.cost(of: .numbered(1)))}"#
+                )
+            }
+        }
+    }
+
+    @Test(arguments: [SubscriptionStatus.Stream.connecting, .reconnecting, .closed])
+    func isNotReadyWhileTheStreamIsNotOpen(stream: SubscriptionStatus.Stream) async throws {
+        let room = FakeRoom(subscription: SubscriptionStatus(stream: stream, gaps: 0))
+        try await withHTTP(room: room) { client in
+            try await client.execute(uri: "/readyz", method: .get) { response in
+                #expect(response.status == .serviceUnavailable)
+                #expect(response.text.hasPrefix(#"{"status":"not ready","stream":"\#(stream.rawValue)","gaps":0,"#))
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import Hummingbird
+import HummingbirdTesting
+import Testing
+
+@testable import Client
+
+/// What is no HTTP, over a real connection: Hummingbird answers it before our responder could.
+@Suite(.timeLimit(.minutes(1))) struct ProtocolErrorTests {
+    @Test(arguments: [
+        "nonsense\r\n\r\n",
+        "POST /sendMessage HTTP/9.9\r\nHost: a\r\n\r\n",
+        "POST /sendMessage HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+        "POST /sendMessage HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "POST /sendMessage HTTP/1.1\r\nHost: a\r\nBad Name: 1\r\n\r\n",
+        "POST /sendMessage HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    ])
+    func isAnsweredWith400InJSON(request: String) async throws {
+        let answer = try await self.answer(to: request)
+        #expect(answer.hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
+        #expect(answer.hasSuffix("\r\n\r\n" + #"{"sendTime":null,"error":"The request is not valid HTTP."}"#))
+        #expect(answer.contains("\r\nContent-Type: application/json\r\n"))
+        #expect(answer.contains("\r\nConnection: close\r\n"))
+    }
+
+    @Test func tooLongHeaderFieldsAreAnsweredWith431() async throws {
+        let field = "X: " + String(repeating: "x", count: 20_000)
+        let answer = try await self.answer(to: "POST /sendMessage HTTP/1.1\r\nHost: a\r\n\(field)\r\n\r\n")
+        #expect(answer.hasPrefix("HTTP/1.1 431 "))
+        #expect(answer.hasSuffix(#"{"sendTime":null,"error":"The header fields are too long."}"#))
+    }
+
+    @Test func noSoftwareIsNamed() async throws {
+        try await withHTTP(.live) { client in
+            try await client.execute(uri: "/healthz", method: .get) { #expect($0.headers[.server] == nil) }
+        }
+    }
+
+    private func answer(to request: String) async throws -> String {
+        try await withHTTP(.live) { client in
+            let connection = try await RawConnection(port: #require(client.port))
+            return try await connection.exchange(request) { $0.hasSuffix("}") }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import Messenger
+import Testing
+
+@testable import Client
+
+@Suite(.timeLimit(.minutes(1))) struct SendMessageTests {
+    private static let body = ByteBuffer(string: #"{"author": "Ivan", "text": "hey"}"#)
+
+    @Test(arguments: [
+        nil, "application/json", "application/x-www-form-urlencoded", "text/plain; charset=utf-16", "nonsense",
+    ])
+    func answersAsTheAssignmentShowsWhateverTheContentType(contentType: String?) async throws {
+        let room = FakeRoom()
+        try await withHTTP(room: room) { client in
+            var headers = HTTPFields()
+            headers[.contentType] = contentType
+            try await client.execute(uri: "/sendMessage", method: .post, headers: headers, body: Self.body) {
+                response in
+                #expect(response.status == .ok)
+                #expect(response.headers[.contentType] == "application/json")
+                #expect(response.text == #"{"sendTime":"2021-09-12T10:25:22.454093428Z","error":null}"#)
+            }
+        }
+        #expect(room.sent == [FakeRoom.Sent(author: "Ivan", text: "hey")])
+    }
+
+    @Test func carriesEveryCharacter() async throws {
+        let room = FakeRoom()
+        try await withHTTP(room: room) { client in
+            let body = ByteBuffer(string: #"{"author":"a\u0000b","text":"\ud83d\ude00\n"}"#)
+            try await client.execute(uri: "/sendMessage?x=1", method: .post, body: body) { #expect($0.status == .ok) }
+        }
+        #expect(room.sent == [FakeRoom.Sent(author: "a\u{0}b", text: "😀\n")])
+    }
+
+    @Test(arguments: [
+        "", "{", #"{"author":"Ivan"}"#, #"{"author":"Ivan","text":7}"#, #"{"author":"\udc00","text":""}"#,
+    ])
+    func aBadBodyIsAnsweredWith400AndNotSent(body: String) async throws {
+        let room = FakeRoom()
+        try await withHTTP(room: room) { client in
+            try await client.execute(uri: "/sendMessage", method: .post, body: ByteBuffer(string: body)) { response in
+                #expect(response.status == .badRequest)
+                #expect(response.text.hasPrefix(#"{"sendTime":null,"error":"#))
+                #expect(response.headers[.contentType] == "application/json")
+            }
+        }
+        #expect(room.sent.isEmpty)
+    }
+
+    @Test(
+        arguments: [
+            (4, 6, HTTPResponse.Status.ok, nil), (5, 6, .contentTooLarge, "The author is longer than 4 bytes."),
+            (4, 7, .contentTooLarge, "The text is longer than 6 bytes."),
+        ] as [(Int, Int, HTTPResponse.Status, String?)]
+    )
+    func limitsAreCountedInBytesOfTheStrings(
+        author: Int,
+        text: Int,
+        status: HTTPResponse.Status,
+        error: String?
+    ) async throws {
+        var settings = ClientSettings.forTests
+        settings.messageLimits = MessageLimits(authorBytes: 4, textBytes: 6)
+        let strings = [author, text].map { String(repeating: "\\u0000", count: $0) }
+        let body = ByteBuffer(string: #"{"author":"\#(strings[0])","text":"\#(strings[1])"}"#)
+        try await withHTTP(settings: settings) { client in
+            try await client.execute(uri: "/sendMessage", method: .post, body: body) { response in
+                #expect(response.status == status)
+                if let error { #expect(response.text == #"{"sendTime":null,"error":"\#(error)"}"#) }
+            }
+        }
+    }
+
+    @Test func theLongestMessageFitsHoweverItIsEscaped() async throws {
+        let room = FakeRoom()
+        let author = String(repeating: "\\u0000", count: 256)
+        let text = String(repeating: "\\u0000", count: 65536)
+        try await withHTTP(room: room) { client in
+            let body = ByteBuffer(string: #"{"author":"\#(author)","text":"\#(text)"}"#)
+            try await client.execute(uri: "/sendMessage", method: .post, body: body) { #expect($0.status == .ok) }
+        }
+        #expect(room.sent.first?.text.utf8.count == 65536)
+    }
+
+    @Test func aBodyOverItsLimitIsAnsweredWith413() async throws {
+        let room = FakeRoom()
+        var settings = ClientSettings.forTests
+        settings.messageLimits = MessageLimits(authorBytes: 1, textBytes: 1)
+        let limit = settings.messageLimits.greatestBodyBytes
+        try await withHTTP(room: room, settings: settings) { client in
+            let padded = { (size: Int) in
+                let json = #"{"author":"a","text":"b"}"#
+                return ByteBuffer(string: json + String(repeating: " ", count: size - json.utf8.count))
+            }
+            try await client.execute(uri: "/sendMessage", method: .post, body: padded(limit)) {
+                #expect($0.status == .ok)
+            }
+            try await client.execute(uri: "/sendMessage", method: .post, body: padded(limit + 1)) { response in
+                #expect(response.status == .contentTooLarge)
+                #expect(response.text == #"{"sendTime":null,"error":"The body is longer than \#(limit) bytes."}"#)
+            }
+        }
+        #expect(room.sent.count == 1)
+    }
+
+    @Test(arguments: [
+        (SendError.Code.unavailable, HTTPResponse.Status.serviceUnavailable), (.deadlineExceeded, .gatewayTimeout),
+        (.invalidArgument, .badRequest), (.resourceExhausted, .tooManyRequests), (.failed, .badGateway),
+    ])
+    func aFailedSendHasTheStatusOfItsCode(code: SendError.Code, status: HTTPResponse.Status) async throws {
+        let room = FakeRoom(answer: .failure(SendError(code: code, message: "The server said \"no\".")))
+        try await withHTTP(room: room) { client in
+            try await client.execute(uri: "/sendMessage", method: .post, body: Self.body) { response in
+                #expect(response.status == status)
+                #expect(response.text == #"{"sendTime":null,"error":"The server said \"no\"."}"#)
+            }
+        }
+    }
+
+    @Test func nothingIsSentBeforeTheStreamHasBeenOpen() async throws {
+        let room = FakeRoom(hasBeenOpen: false)
+        var settings = ClientSettings.forTests
+        settings.openTimeout = .zero
+        try await withHTTP(room: room, settings: settings) { client in
+            try await client.execute(uri: "/sendMessage", method: .post, body: Self.body) { response in
+                #expect(response.status == .serviceUnavailable)
+                #expect(response.text == #"{"sendTime":null,"error":"The stream from the server is not open yet."}"#)
+            }
+        }
+        #expect(room.sent.isEmpty)
+    }
+
+    @Test func theFirstOpeningLetsWaitingMessagesPass() async throws {
+        let room = FakeRoom(hasBeenOpen: false)
+        try await withHTTP(room: room) { client in
+            async let status = client.execute(uri: "/sendMessage", method: .post, body: Self.body) { $0.status }
+            try await waitUntil { room.firstOpening.waiterCount == 1 }
+            #expect(room.sent.isEmpty)
+            room.firstOpening.open()
+            #expect(try await status == .ok)
+        }
+        #expect(room.sent.count == 1)
+    }
+
+    @Test func aBadBodyIsAnsweredWithoutWaiting() async throws {
+        try await withHTTP(room: FakeRoom(hasBeenOpen: false)) { client in
+            try await client.execute(uri: "/sendMessage", method: .post, body: ByteBuffer(string: "{}")) { response in
+                #expect(response.status == .badRequest)
+            }
+        }
+    }
+}

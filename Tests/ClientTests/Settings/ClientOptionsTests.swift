@@ -1,0 +1,71 @@
+import ArgumentParser
+import Logging
+import Messenger
+import Testing
+
+@testable import Client
+
+@Suite struct ClientOptionsTests {
+    private func settings(_ arguments: [String] = [], environment: [String: String] = [:]) throws -> ClientSettings {
+        try ClientOptions.parse(arguments).settings(environment: ProcessEnvironment(environment))
+    }
+
+    @Test func defaults() throws {
+        let settings = try self.settings()
+        #expect(settings.serverAddress.description == "localhost:51075")
+        #expect(settings.httpPort == 8080)
+        #expect(settings.logLevel == .info)
+        #expect(settings.openTimeout == .seconds(10))
+        #expect(settings.sendTimeout == .seconds(10))
+        #expect(settings.bufferBytes == .mebibytes(64))
+        #expect(settings.messageLimits == MessageLimits(authorBytes: 256, textBytes: 65536))
+    }
+
+    @Test func everySettingHasItsVariable() throws {
+        let settings = try self.settings(environment: [
+            "MESSENGER_SERVER_ADDR": "server:1",
+            "MESSENGER_HTTP_PORT": "2",
+            "MESSENGER_LOG_LEVEL": "debug",
+            "MESSENGER_OPEN_TIMEOUT": "3s",
+            "MESSENGER_SEND_TIMEOUT": "4s",
+            "MESSENGER_BUFFER_BYTES": "5MiB",
+            "MESSENGER_MAX_AUTHOR_BYTES": "6",
+            "MESSENGER_MAX_TEXT_BYTES": "7",
+        ])
+        #expect(settings.serverAddress.description == "server:1")
+        #expect(settings.httpPort == 2)
+        #expect(settings.logLevel == .debug)
+        #expect(settings.openTimeout == .seconds(3))
+        #expect(settings.sendTimeout == .seconds(4))
+        #expect(settings.bufferBytes == .mebibytes(5))
+        #expect(settings.messageLimits == MessageLimits(authorBytes: 6, textBytes: 7))
+    }
+
+    @Test func everySettingHasItsFlag() throws {
+        let settings = try self.settings(
+            [
+                "--server-addr", "server:1", "--http-port", "2", "--log-level", "debug", "--open-timeout", "3s",
+                "--send-timeout", "4s", "--buffer-bytes", "5MiB", "--max-author-bytes", "6", "--max-text-bytes", "7",
+            ],
+            environment: ["MESSENGER_SERVER_ADDR": "nonsense", "MESSENGER_HTTP_PORT": "9"]
+        )
+        #expect(settings.serverAddress.description == "server:1")
+        #expect(settings.httpPort == 2)
+        #expect(settings.logLevel == .debug)
+        #expect(settings.openTimeout == .seconds(3))
+        #expect(settings.sendTimeout == .seconds(4))
+        #expect(settings.bufferBytes == .mebibytes(5))
+        #expect(settings.messageLimits == MessageLimits(authorBytes: 6, textBytes: 7))
+    }
+
+    @Test(arguments: [
+        ("MESSENGER_SERVER_ADDR", "http://server:1"), ("MESSENGER_HTTP_PORT", "-1"), ("MESSENGER_LOG_LEVEL", "loud"),
+        ("MESSENGER_OPEN_TIMEOUT", "2h"), ("MESSENGER_SEND_TIMEOUT", "0s"), ("MESSENGER_BUFFER_BYTES", "1"),
+        ("MESSENGER_MAX_AUTHOR_BYTES", "0"), ("MESSENGER_MAX_TEXT_BYTES", "1GiB"),
+    ])
+    func aBadVariableIsNamed(variable: String, value: String) {
+        let error = #expect(throws: StartError.self) { try self.settings(environment: [variable: value]) }
+        #expect(error?.code == .badConfiguration)
+        #expect(error?.message.hasPrefix("The value '\(value)' is invalid for '\(variable)': expected ") == true)
+    }
+}
