@@ -11,7 +11,7 @@ let swiftSettings: [SwiftSetting] = [
 let package = Package(
     name: "messenger",
     products: [
-        .library(name: "GRPC", targets: ["GRPC"]),
+        .library(name: "GRPC", targets: ["GRPC", "GRPCServices"]),
         .executable(name: "messenger-server", targets: ["Server"]),
         .executable(name: "messenger-client", targets: ["Client"]),
     ],
@@ -31,7 +31,14 @@ let package = Package(
         .systemLibrary(name: "CGRPC", providers: [.apt(["libgrpc-dev"])]),
         // protobuf-c's output, committed; `./dev proto` makes it again.
         .target(name: "CMessenger", linkerSettings: [.linkedLibrary("protobuf-c")]),
+        .target(name: "CGRPCServices", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(name: "GRPC", dependencies: ["CGRPC"], swiftSettings: swiftSettings),
+        .target(
+            name: "GRPCServices",
+            dependencies: ["CGRPCServices", "GRPC"],
+            exclude: ["Protos"],
+            swiftSettings: swiftSettings
+        ),
         .target(
             name: "Messenger",
             dependencies: [
@@ -44,7 +51,7 @@ let package = Package(
         .executableTarget(
             name: "Server",
             dependencies: [
-                "GRPC", "Messenger",
+                "GRPC", "GRPCServices", "Messenger",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -67,13 +74,12 @@ let package = Package(
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: swiftSettings
         ),
         .testTarget(
             name: "GRPCTests",
-            dependencies: ["GRPC"],
+            dependencies: ["GRPC", "GRPCServices"],
             exclude: ["Peers/peer_client.py", "Peers/peer_server.py"],
             swiftSettings: swiftSettings
         ),

@@ -1,4 +1,5 @@
 import GRPC
+import GRPCServices
 import Logging
 import Messenger
 import ServiceLifecycle
@@ -20,7 +21,11 @@ struct GRPCService: Service {
             return (encoded, encoded.count)
         }
         let service = MessengerService(room: room, limits: settings.messageLimits)
-        let server = try Server(methods: service.methods, options: options, group: group)
+        let health = HealthService()
+        health.set(.serving, for: MessengerMethods.service)
+        let reflection = try ReflectionService(descriptorSets: [Descriptors.messenger])
+        let methods = service.methods + health.methods + reflection.methods
+        let server = try Server(methods: methods, options: options, group: group)
 
         let ports: [Int]
         do {
@@ -33,6 +38,7 @@ struct GRPCService: Service {
 
         try? await gracefulShutdown()
         logger.info("stopping", metadata: ["openCalls": "\(server.openCalls)"])
+        health.shutDown()
         room.close()
         await server.shutDown(gracePeriod: Self.gracePeriod)
         await group.shutDown()

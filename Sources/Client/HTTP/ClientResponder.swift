@@ -14,15 +14,17 @@ struct ClientResponder<Room: RemoteRoom>: HTTPResponder {
 
     /// Answers a request.
     ///
-    /// - Throws: Only `HTTPParserError`, for a request that breaks off or turns into nonsense: Hummingbird answers it and
-    ///   closes the connection.
+    /// - Throws: Only `HTTPParserError`, for a request that breaks off or turns into nonsense: Hummingbird answers it
+    ///   and closes the connection.
     func respond(to request: Request, context: ClientRequestContext) async throws -> Response {
         do {
             return try await self.route(request, context)
         } catch let failure as HTTPFailure {
             context.logger.debug(
                 "Request failed.",
-                metadata: ["path": "\(request.uri.path)", "status": "\(failure.status.code)", "error": "\(failure.message)"]
+                metadata: [
+                    "path": "\(request.uri.path)", "status": "\(failure.status.code)", "error": "\(failure.message)",
+                ]
             )
             return failure.response(to: request.method)
         } catch let error as HTTPParserError {

@@ -4,8 +4,8 @@ import NIOHTTPTypes
 
 /// Tells a client that asks before it sends a long body (`Expect: 100-continue`) to go ahead.
 ///
-/// curl does so, and waits a second for the answer. A body that is too long by its own account gets none: the error that
-/// follows is the answer.
+/// curl does so, and waits a second for the answer. A body that is too long by its own account gets none: the error
+/// that follows is the answer.
 final class ExpectationHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart

@@ -12,22 +12,22 @@ struct FirstOpeningBarrier<Room: RemoteRoom>: Sendable {
 
     /// Waits until the stream has been open.
     ///
-    /// - Throws: ``HTTPFailure/notOpenYet`` when the time is up, when the program is stopping, or when whoever asked has
-    ///   gone: then nothing may be sent or fetched for them.
+    /// - Throws: ``HTTPFailure/notOpenYet`` when the time is up, when the program is stopping, or when whoever asked
+    ///   has gone: then nothing may be sent or fetched for them.
     func pass(_ context: ClientRequestContext) async throws(HTTPFailure) {
         let opening = self.room.firstOpening
         if opening.isOpen { return }
         let departure = await context.departure()
-        let isOpen = await cancelWhenGracefulShutdown { [timeout] in
-            await withTaskGroup(of: Bool.self) { group in
-                group.addTask { await opening.wait(atMost: timeout) }
+        await cancelWhenGracefulShutdown { [timeout] in
+            await withTaskGroup { group in
+                group.addTask { _ = await opening.wait(atMost: timeout) }
                 if let departure {
-                    group.addTask { await !departure.wait() }
+                    group.addTask { _ = await departure.wait() }
                 }
-                defer { group.cancelAll() }
-                return await group.next() ?? false
+                await group.next()
+                group.cancelAll()
             }
         }
-        guard isOpen, departure?.isOpen != true else { throw .notOpenYet }
+        guard opening.isOpen, departure?.isOpen != true else { throw .notOpenYet }
     }
 }

@@ -37,7 +37,10 @@ struct HTTPFailure: Error, Sendable, Equatable {
     }
 
     /// 503: the stream from the server has not been opened yet.
-    static let notOpenYet = HTTPFailure(status: .serviceUnavailable, message: "The stream from the server is not open yet.")
+    static let notOpenYet = HTTPFailure(
+        status: .serviceUnavailable,
+        message: "The stream from the server is not open yet."
+    )
 
     /// 500: what should not happen. The log has more.
     static let unexpected = HTTPFailure(status: .internalServerError, message: "The request failed.")

@@ -1,5 +1,13 @@
 import NIOCore
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// What a peer of the HTTP server may use up.
 struct HTTPLimits: Sendable {
     /// The time in which a request's head has to arrive, from the connection's beginning or the last answer.
@@ -13,7 +21,14 @@ struct HTTPLimits: Sendable {
     /// The number of a request's header fields.
     var headerFields = 100
     /// The number of connections at a time; more wait to be accepted.
-    var connections = 4096
+    var connections = min(4096, HTTPLimits.fileDescriptors / 2)
     /// The number of connections that wait to be accepted; more are refused.
     var backlog = 1024
+
+    /// How many file descriptors the process may have. With none left, accepting would be tried again and again, which
+    /// takes a whole core.
+    private static var fileDescriptors: Int {
+        let count = sysconf(Int32(_SC_OPEN_MAX))
+        return count > 0 ? count : 1024
+    }
 }

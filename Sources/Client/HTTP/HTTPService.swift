@@ -34,9 +34,15 @@ extension StartError {
     fileprivate init?(listeningOn port: Port, failedWith error: IOError) {
         switch error.errnoCode {
         case EADDRINUSE:
-            self.init(.unavailable, "Port \(port) is in use; choose another one with MESSENGER_HTTP_PORT or --http-port.")
+            self.init(
+                .unavailable,
+                "Port \(port) is in use; choose another one with MESSENGER_HTTP_PORT or --http-port."
+            )
         case EACCES:
-            self.init(.notPermitted, "Port \(port) takes more rights; choose one above 1023 with MESSENGER_HTTP_PORT or --http-port.")
+            self.init(
+                .notPermitted,
+                "Port \(port) takes more rights; choose one above 1023 with MESSENGER_HTTP_PORT or --http-port."
+            )
         default:
             return nil
         }

@@ -12,11 +12,12 @@ final class ProtocolErrorHandler: ChannelDuplexHandler, RemovableChannelHandler 
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart
 
-    private var hasHeaderOverflow = false
+    private var firstError: (any Error)?
     private var body: ByteBuffer?
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        self.hasHeaderOverflow = error as? HTTPParserError == .headerOverflow
+        // Of several errors the first one counts: what comes after it is a consequence.
+        if self.firstError == nil { self.firstError = error }
         context.fireErrorCaught(error)
     }
 
@@ -47,7 +48,7 @@ final class ProtocolErrorHandler: ChannelDuplexHandler, RemovableChannelHandler 
     }
 
     private func failure(for status: HTTPResponse.Status) -> HTTPFailure {
-        if self.hasHeaderOverflow {
+        if self.firstError as? HTTPParserError == .headerOverflow {
             return HTTPFailure(status: .requestHeaderFieldsTooLarge, message: "The header fields are too long.")
         }
         if status == .badRequest { return .badRequest("The request is not valid HTTP.") }

@@ -12,7 +12,7 @@ struct SendMessageEndpoint<Room: RemoteRoom>: Sendable {
     /// Sends the message that the request holds, and answers `{"sendTime":"…","error":null}`.
     func respond(to request: Request, context: ClientRequestContext) async throws -> Response {
         let body = try await self.readBody(of: request)
-        let message = try SendMessageRequest(json: body)
+        let message = try SendMessageBody(json: body)
         if let violation = self.limits.violation(author: message.author, text: message.text) {
             throw HTTPFailure.tooLarge(violation)
         }
@@ -50,8 +50,10 @@ struct SendMessageEndpoint<Room: RemoteRoom>: Sendable {
 }
 
 extension MessageLimits {
-    /// The longest request body that is read: JSON may write each byte of author and text with six (`\u0000`), and there is
-    /// room for the keys, white space and a few keys that nobody asked for.
+    /// The longest request body that is read, in bytes.
+    ///
+    /// JSON may write each byte of author and text with six (`\u0000`), and there is room for the keys, white space and
+    /// a few keys that nobody asked for.
     var greatestBodyBytes: Int {
         6 * (self.authorBytes + self.textBytes) + 4096
     }

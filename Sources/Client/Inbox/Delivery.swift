@@ -3,7 +3,8 @@ import Synchronization
 
 /// Messages on their way to whoever fetched them.
 ///
-/// It is ended by ``confirm()``, or by letting go of it: then the messages go back into the inbox, before all later ones.
+/// It is ended by ``confirm()``, or by letting go of it: then the messages go back into the inbox, before all later
+/// ones.
 final class Delivery: Sendable {
     private let batch: MessageBuffer.Batch
     private let inbox: Inbox

@@ -3,8 +3,8 @@ import Synchronization
 
 /// The messages that have arrived from the room and have not been fetched yet.
 ///
-/// Nothing is dropped and nothing grows without bound: when the budget is used up, ``append(_:)`` waits, and with it the
-/// stream from the server. All methods may be called from any thread.
+/// Nothing is dropped and nothing grows without bound: when the budget is used up, ``append(_:)`` waits, and with it
+/// the stream from the server. All methods may be called from any thread.
 final class Inbox: Sendable {
     /// What the inbox holds, for whoever watches it.
     struct Counters: Sendable, Equatable {
@@ -46,6 +46,7 @@ final class Inbox: Sendable {
     /// Takes all messages out, in the order in which they arrived, for delivery.
     ///
     /// No message is in two deliveries at once, and none is lost: those of a delivery that is not confirmed come back.
+    /// If later ones have been fetched meanwhile, they come after those: the only way to see messages out of order.
     func flush() -> Delivery {
         Delivery(of: self.state.withLock { $0.buffer.takeAll() }, from: self)
     }

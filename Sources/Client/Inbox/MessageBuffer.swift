@@ -63,7 +63,9 @@ struct MessageBuffer {
         self.heldBytes += batch.bytes
         self.messages.insert(contentsOf: batch.messages, at: 0)
         // Two batches may come back in either order; the times say which was first.
-        if let last = batch.messages.last, self.messages.dropFirst(batch.messages.count).contains(where: { $0.sendTime < last.sendTime }) {
+        if let last = batch.messages.last,
+            self.messages.dropFirst(batch.messages.count).contains(where: { $0.sendTime < last.sendTime })
+        {
             self.messages.sort { $0.sendTime < $1.sendTime }
         }
     }

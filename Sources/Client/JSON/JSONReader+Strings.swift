@@ -84,7 +84,9 @@ extension JSONReader {
         var unit: UInt16 = 0
         for _ in 0..<4 {
             guard self.offset < self.bytes.count else { throw self.error(.unexpectedEnd) }
-            guard let digit = Character(Unicode.Scalar(self.bytes[self.offset])).hexDigitValue else { throw self.error(.badEscape) }
+            guard let digit = Character(Unicode.Scalar(self.bytes[self.offset])).hexDigitValue else {
+                throw self.error(.badEscape)
+            }
             unit = unit << 4 | UInt16(digit)
             self.offset += 1
         }
@@ -92,7 +94,9 @@ extension JSONReader {
     }
 
     private func makeString(_ bytes: some Collection<UInt8>, start: Int) throws(JSONError) -> String {
-        guard let string = String(validating: bytes, as: UTF8.self) else { throw JSONError(code: .badUTF8, offset: start) }
+        guard let string = String(validating: bytes, as: UTF8.self) else {
+            throw JSONError(code: .badUTF8, offset: start)
+        }
         return string
     }
 }

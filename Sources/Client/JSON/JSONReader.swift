@@ -1,7 +1,7 @@
 /// Reads a JSON text (RFC 8259) from its beginning to its end, strictly.
 ///
-/// Foundation's `JSONDecoder` does not serve: it guesses UTF-16 and UTF-32, takes a comma before a closing brace, and does
-/// not look into values that nobody asks for, so that broken strings and numbers in them pass.
+/// Foundation's `JSONDecoder` does not serve: it guesses UTF-16 and UTF-32, takes a comma before a closing brace, and
+/// does not look into values that nobody asks for, so that broken strings and numbers in them pass.
 ///
 /// Objects and arrays are read element by element:
 ///

@@ -11,9 +11,21 @@ struct GRPCRoom: RemoteRoom {
     var firstOpening: Gate { follower.firstOpening }
     var subscription: SubscriptionStatus { follower.status }
 
+    /// How long an accepted message may take to come back on the stream before its sender is answered all the same.
+    private static let arrivalTimeout = Duration.milliseconds(500)
+
+    /// Sends a message, and waits for it to come back: a sender that fetches next finds its own message.
     func send(author: String, text: String) async throws(SendError) -> SendTime {
+        let sendTime = try await accepted(author: author, text: text)
+        if subscription.stream == .open {
+            await follower.waitForArrival(of: sendTime, atMost: Self.arrivalTimeout)
+        }
+        return sendTime
+    }
+
+    private func accepted(author: String, text: String) async throws(SendError) -> SendTime {
         do {
-            let request = Messenger.SendMessageRequest(author: author, text: text)
+            let request = SendMessageRequest(author: author, text: text)
             // Waits for a connection: a server that restarts is back within the timeout.
             let options = CallOptions(timeout: sendTimeout, waitForReady: true)
             return try await channel.unary(MessengerMethods.sendMessage, request, options: options).sendTime

@@ -25,7 +25,8 @@ struct ClientOptions: ParsableArguments {
             sendTimeout: try Setting.sendTimeout.value(flag: self.sendTimeout, environment: environment),
             bufferBytes: try Setting.bufferBytes.value(flag: self.bufferBytes, environment: environment),
             messageLimits: MessageLimits(
-                authorBytes: try Setting.maxAuthorBytes.value(flag: self.maxAuthorBytes, environment: environment).bytes,
+                authorBytes: try Setting.maxAuthorBytes.value(flag: self.maxAuthorBytes, environment: environment)
+                    .bytes,
                 textBytes: try Setting.maxTextBytes.value(flag: self.maxTextBytes, environment: environment).bytes
             )
         )
@@ -70,7 +71,8 @@ extension Setting where Value == ByteCount {
             "MESSENGER_BUFFER_BYTES",
             default: .mebibytes(64),
             in: .kibibytes(64) ... .mebibytes(16384),
-            summary: "How many bytes of messages are held until they are fetched; the stream pauses when they are reached."
+            summary:
+                "How many bytes of messages are held until they are fetched; the stream pauses when they are reached."
         )
     }
 }

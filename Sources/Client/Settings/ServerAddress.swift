@@ -30,7 +30,8 @@ struct ServerAddress: SettingValue, Hashable, CustomStringConvertible {
         if text.hasPrefix("[") && text.hasSuffix("]") {
             // The percent sign begins a zone, as in [fe80::1%eth0].
             let inner = text.dropFirst().dropLast()
-            return inner.contains(":") && inner.utf8.allSatisfy { self.isNameByte($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "%") }
+            return inner.contains(":")
+                && inner.utf8.allSatisfy { self.isNameByte($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "%") }
         }
         return !text.isEmpty && text.utf8.allSatisfy(self.isNameByte)
     }

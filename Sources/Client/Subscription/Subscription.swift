@@ -14,6 +14,7 @@ final class Subscription: Service {
     private let inbox: Inbox
     private let logger: Logger
     private let state = Mutex(SubscriptionState(start: .now()))
+    private let arrivals = Arrivals()
 
     init(channel: Channel, inbox: Inbox, logger: Logger) {
         self.channel = channel
@@ -22,6 +23,11 @@ final class Subscription: Service {
     }
 
     var status: SubscriptionStatus { state.withLock { $0.status } }
+
+    /// Waits until the message with this time is in the inbox, or was, but no longer than `timeout`.
+    func waitForArrival(of time: SendTime, atMost timeout: Duration) async {
+        await arrivals.wait(for: time, atMost: timeout)
+    }
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
@@ -66,6 +72,7 @@ final class Subscription: Service {
             firstOpening.open()
             for try await message in stream where state.withLock({ $0.take(message) }) {
                 try await inbox.append(message)
+                arrivals.reached(message.sendTime)
             }
             return nil
         } catch let error as RPCError {

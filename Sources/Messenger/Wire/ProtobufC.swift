@@ -1,46 +1,7 @@
 internal import CMessenger
 internal import GRPC
 
-// The one place where the structs of protobuf-c meet Swift values. A pointer into a buffer or a string is used only
-// during the call that lends it, and what protobuf-c allocates is freed before this file returns.
-
-/// Where protobuf-c allocates; `nil` for malloc.
-typealias Allocator = UnsafeMutablePointer<ProtobufCAllocator>
-
-extension ByteBuffer {
-    /// Unpacks with protobuf-c and frees what it made when `body` has read it.
-    ///
-    /// - Throws: `INVALID_ARGUMENT` where protobuf-c finds no such message in the bytes.
-    func unpacked<CMessage, Result>(
-        _ unpack: (Allocator?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<CMessage>?,
-        freeingWith free: (UnsafeMutablePointer<CMessage>?, Allocator?) -> Void,
-        _ body: (CMessage) throws -> Result
-    ) throws -> Result {
-        let message = withBytes { bytes in
-            bytes.withUnsafeBytes { unpack(nil, $0.count, $0.assumingMemoryBound(to: UInt8.self).baseAddress) }
-        }
-        guard let message else {
-            throw RPCError(code: .invalidArgument, message: "the bytes are not a message of this type")
-        }
-        defer { free(message, nil) }
-        return try body(message.pointee)
-    }
-
-    /// Packs with protobuf-c. The pointers in `message` must be alive.
-    init<CMessage>(
-        packing message: inout CMessage,
-        size: (UnsafePointer<CMessage>?) -> Int,
-        _ pack: (UnsafePointer<CMessage>?, UnsafeMutablePointer<UInt8>?) -> Int
-    ) {
-        self = withUnsafePointer(to: &message) { message in
-            ByteBuffer(capacity: size(message)) { span in
-                span.withUnsafeMutableBytes { bytes, count in
-                    count = pack(message, bytes.assumingMemoryBound(to: UInt8.self).baseAddress)
-                }
-            }
-        }
-    }
-}
+// Where the structs of protobuf-c meet Swift values. A pointer into a string is used only during the call that lends it.
 
 extension ProtobufCBinaryData {
     /// The text of a proto3 string field, which must be UTF-8. A U+0000 in it is carried like any other character.

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Client
 
-@Suite struct SendMessageRequestTests {
-    private func decode(_ json: String) throws(HTTPFailure) -> SendMessageRequest {
-        try SendMessageRequest(json: Array(json.utf8))
+@Suite struct SendMessageBodyTests {
+    private func decode(_ json: String) throws(HTTPFailure) -> SendMessageBody {
+        try SendMessageBody(json: Array(json.utf8))
     }
 
     @Test(arguments: [
@@ -63,7 +63,7 @@ import Testing
 
     @Test func refusesBytesThatAreNoUTF8() {
         let json = Array(#"{"author":""#.utf8) + [0xFF] + Array(#"","text":"hey"}"#.utf8)
-        let failure = #expect(throws: HTTPFailure.self) { try SendMessageRequest(json: json) }
+        let failure = #expect(throws: HTTPFailure.self) { try SendMessageBody(json: json) }
         #expect(failure == .badRequest("The body is not valid JSON: a string at offset 11 is not UTF-8."))
     }
 }

@@ -1,7 +1,7 @@
 /// The body of `POST /sendMessage`: a JSON object with the strings `author` and `text`.
 ///
 /// Other keys are ignored. A key that is given twice is refused: which of the two was meant is anybody's guess.
-struct SendMessageRequest: Equatable {
+struct SendMessageBody: Equatable {
     let author: String
     let text: String
 
@@ -34,7 +34,7 @@ struct SendMessageRequest: Equatable {
     }
 }
 
-extension SendMessageRequest {
+extension SendMessageBody {
     /// What was found under a key. Wrong values are complained of only once the whole body has proved to be JSON.
     private enum Member {
         case missing, ofOtherType, repeated

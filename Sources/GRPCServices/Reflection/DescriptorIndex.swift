@@ -1,0 +1,127 @@
+internal import CGRPCServices
+internal import GRPC
+
+/// Finds descriptors of `.proto` files by file name, symbol and extension. A value without I/O.
+public struct DescriptorIndex: Sendable {
+    /// The number of an extension of a message.
+    struct Extension: Hashable, Sendable {
+        var extendee: String
+        var number: Int32
+    }
+
+    private struct File: Sendable {
+        var descriptor: [UInt8]
+        var dependencies: [String]
+    }
+
+    private var files: [String: File] = [:]
+    private var fileOfSymbol: [String: String] = [:]
+    private var fileOfExtension: [Extension: String] = [:]
+    private var messages: Set<String> = []
+    /// The full names of all services, in the order of the files.
+    public private(set) var services: [String] = []
+
+    /// - Parameter sets: Serialized `google.protobuf.FileDescriptorSet`s, as `protoc --include_imports
+    ///   --descriptor_set_out` writes them. A file that is in several of them counts once.
+    /// - Throws: ``RPCError`` with `INVALID_ARGUMENT` for bytes that are none.
+    public init(descriptorSets sets: [[UInt8]]) throws {
+        for set in sets {
+            let files = try ByteBuffer(set).unpacked { grpc__reflection__index__file_set__unpack(nil, $0, $1) } free: {
+                grpc__reflection__index__file_set__free_unpacked($0, nil)
+            } _: { set in
+                UnsafeBufferPointer(start: set.file, count: set.n_file).map(\.bytes)
+            }
+            for file in files { try add(file) }
+        }
+    }
+
+    private mutating func add(_ descriptor: [UInt8]) throws {
+        try ByteBuffer(descriptor).unpacked { grpc__reflection__index__file__unpack(nil, $0, $1) } free: {
+            grpc__reflection__index__file__free_unpacked($0, nil)
+        } _: { file in
+            let name = file.name.string
+            guard files[name] == nil else { return }
+            let dependencies = UnsafeBufferPointer(start: file.dependency, count: file.n_dependency).map(\.string)
+            files[name] = File(descriptor: descriptor, dependencies: dependencies)
+            addSymbols(of: file, in: name)
+        }
+    }
+
+    private mutating func addSymbols(of file: Grpc__Reflection__Index__File, in name: String) {
+        let package = file.package.string
+        for service in pointees(file.service, file.n_service) {
+            let service = (name: qualified(service.name, in: package), methods: pointees(service.method, service.n_method))
+            services.append(service.name)
+            fileOfSymbol[service.name] = name
+            for method in service.methods { fileOfSymbol[qualified(method.name, in: service.name)] = name }
+        }
+        for type in pointees(file.message_type, file.n_message_type) { add(type, in: package, of: name) }
+        for type in pointees(file.enum_type, file.n_enum_type) { add(type, in: package, of: name) }
+        for field in pointees(file.extension, file.n_extension) { add(extension: field, in: package, of: name) }
+    }
+
+    private mutating func add(_ type: Grpc__Reflection__Index__Type, in scope: String, of file: String) {
+        let typeName = qualified(type.name, in: scope)
+        messages.insert(typeName)
+        fileOfSymbol[typeName] = file
+        for field in pointees(type.field, type.n_field) { fileOfSymbol[qualified(field.name, in: typeName)] = file }
+        for nested in pointees(type.nested_type, type.n_nested_type) { add(nested, in: typeName, of: file) }
+        for nested in pointees(type.enum_type, type.n_enum_type) { add(nested, in: typeName, of: file) }
+        for field in pointees(type.extension, type.n_extension) { add(extension: field, in: typeName, of: file) }
+    }
+
+    private mutating func add(_ type: Grpc__Reflection__Index__Enum, in scope: String, of file: String) {
+        fileOfSymbol[qualified(type.name, in: scope)] = file
+        // The values of an enum are in the scope around it.
+        for value in pointees(type.value, type.n_value) { fileOfSymbol[qualified(value.name, in: scope)] = file }
+    }
+
+    private mutating func add(extension field: Grpc__Reflection__Index__Field, in scope: String, of file: String) {
+        fileOfSymbol[qualified(field.name, in: scope)] = file
+        // A descriptor names types from the root, with a dot before.
+        let extendee = field.extendee.string.drop { $0 == "." }
+        fileOfExtension[Extension(extendee: String(extendee), number: field.number)] = file
+    }
+
+    private func qualified(_ name: ProtobufCBinaryData, in scope: String) -> String {
+        scope.isEmpty ? name.string : "\(scope).\(name.string)"
+    }
+
+    private func pointees<Value>(_ start: UnsafeMutablePointer<UnsafeMutablePointer<Value>?>?, _ count: Int) -> [Value] {
+        UnsafeBufferPointer(start: start, count: count).compactMap { $0?.pointee }
+    }
+}
+
+// MARK: - Questions
+
+extension DescriptorIndex {
+    /// The descriptor of a file and of all files that it depends on, directly or not; `nil` for an unknown file.
+    func descriptors(ofFile name: String) -> [[UInt8]]? {
+        guard files[name] != nil else { return nil }
+        var names = [name]
+        var seen: Set<String> = [name]
+        var descriptors: [[UInt8]] = []
+        while !names.isEmpty {
+            guard let file = files[names.removeFirst()] else { continue }
+            descriptors.append(file.descriptor)
+            names += file.dependencies.filter { seen.insert($0).inserted }
+        }
+        return descriptors
+    }
+
+    /// As ``descriptors(ofFile:)``, for the file that defines a symbol.
+    func descriptors(ofSymbol name: String) -> [[UInt8]]? {
+        fileOfSymbol[name].flatMap { descriptors(ofFile: $0) }
+    }
+
+    /// As ``descriptors(ofFile:)``, for the file that defines an extension.
+    func descriptors(ofExtension number: Int32, of extendee: String) -> [[UInt8]]? {
+        fileOfExtension[Extension(extendee: extendee, number: number)].flatMap { descriptors(ofFile: $0) }
+    }
+
+    /// The numbers of a message's extensions, ascending; `nil` for an unknown message.
+    func extensionNumbers(of message: String) -> [Int32]? {
+        guard messages.contains(message) else { return nil }
+        return fileOfExtension.keys.filter { $0.extendee == message }.map(\.number).sorted()
+    }
+}

@@ -1,0 +1,144 @@
+internal import CGRPCServices
+internal import GRPC
+
+/// One question of a client, and the bytes that it came as, for the answer repeats it.
+struct ReflectionRequest: WireMessage {
+    enum Question: Sendable, Equatable {
+        case fileByName(String)
+        case fileContainingSymbol(String)
+        case fileContainingExtension(of: String, number: Int32)
+        case extensionNumbers(of: String)
+        case services
+        case none
+    }
+
+    var question: Question
+    var host: [UInt8]
+    var original: ByteBuffer
+
+    init(decoding buffer: ByteBuffer) throws {
+        original = buffer
+        (host, question) = try buffer.unpacked {
+            grpc__reflection__v1__server_reflection_request__unpack(nil, $0, $1)
+        } free: {
+            grpc__reflection__v1__server_reflection_request__free_unpacked($0, nil)
+        } _: { message in
+            (message.host.bytes, Question(message))
+        }
+    }
+
+    func encoded() -> ByteBuffer { original }
+}
+
+extension ReflectionRequest.Question {
+    fileprivate init(_ message: Grpc__Reflection__V1__ServerReflectionRequest) {
+        switch message.message_request_case {
+        case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME:
+            self = .fileByName(message.file_by_filename.string)
+        case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_SYMBOL:
+            self = .fileContainingSymbol(message.file_containing_symbol.string)
+        case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_EXTENSION:
+            guard let request = message.file_containing_extension?.pointee else {
+                self = .none
+                return
+            }
+            self = .fileContainingExtension(of: request.containing_type.string, number: request.extension_number)
+        case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_ALL_EXTENSION_NUMBERS_OF_TYPE:
+            self = .extensionNumbers(of: message.all_extension_numbers_of_type.string)
+        case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_LIST_SERVICES:
+            self = .services
+        default:
+            self = .none
+        }
+    }
+}
+
+/// The answer to one question.
+struct ReflectionResponse: WireMessage {
+    enum Answer: Sendable, Equatable {
+        case files([[UInt8]])
+        case extensionNumbers(of: String, [Int32])
+        case services([String])
+        case error(Status)
+    }
+
+    var request: ReflectionRequest
+    var answer: Answer
+
+    init(to request: ReflectionRequest, _ answer: Answer) {
+        self.request = request
+        self.answer = answer
+    }
+
+    init(decoding buffer: ByteBuffer) throws {
+        throw RPCError(code: .unimplemented, message: "this end of reflection only answers")
+    }
+
+    func encoded() throws -> ByteBuffer {
+        let arena = Arena()
+        defer { extendLifetime(arena) }
+        return try request.original.unpacked {
+            grpc__reflection__v1__server_reflection_request__unpack(nil, $0, $1)
+        } free: {
+            grpc__reflection__v1__server_reflection_request__free_unpacked($0, nil)
+        } _: { original in
+            var message = Grpc__Reflection__V1__ServerReflectionResponse()
+            grpc__reflection__v1__server_reflection_response__init(&message)
+            message.valid_host = arena.bytes(request.host)
+            message.original_request = arena.one(original)
+            answer.fill(&message, arena)
+            return ByteBuffer(
+                packing: &message,
+                size: grpc__reflection__v1__server_reflection_response__get_packed_size,
+                grpc__reflection__v1__server_reflection_response__pack
+            )
+        }
+    }
+}
+
+extension ReflectionResponse.Answer {
+    fileprivate func fill(_ message: inout Grpc__Reflection__V1__ServerReflectionResponse, _ arena: Arena) {
+        switch self {
+        case .files(let descriptors):
+            var files = Grpc__Reflection__V1__FileDescriptorResponse()
+            grpc__reflection__v1__file_descriptor_response__init(&files)
+            files.n_file_descriptor_proto = descriptors.count
+            files.file_descriptor_proto = arena.array(descriptors.map(arena.bytes))
+            message.message_response_case =
+                GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE
+            message.file_descriptor_response = arena.one(files)
+        case .extensionNumbers(let type, let numbers):
+            var extensions = Grpc__Reflection__V1__ExtensionNumberResponse()
+            grpc__reflection__v1__extension_number_response__init(&extensions)
+            extensions.base_type_name = arena.string(type)
+            extensions.n_extension_number = numbers.count
+            extensions.extension_number = arena.array(numbers)
+            message.message_response_case =
+                GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ALL_EXTENSION_NUMBERS_RESPONSE
+            message.all_extension_numbers_response = arena.one(extensions)
+        case .services(let names):
+            var list = Grpc__Reflection__V1__ListServiceResponse()
+            grpc__reflection__v1__list_service_response__init(&list)
+            list.n_service = names.count
+            list.service = arena.array(
+                names.map { name in
+                    var service = Grpc__Reflection__V1__ServiceResponse()
+                    grpc__reflection__v1__service_response__init(&service)
+                    service.name = arena.string(name)
+                    return arena.one(service)
+                }
+            )
+            message.message_response_case =
+                GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE
+            message.list_services_response = arena.one(list)
+        case .error(let status):
+            var error = Grpc__Reflection__V1__ErrorResponse()
+            grpc__reflection__v1__error_response__init(&error)
+            error.error_code = Int32(status.code.rawValue)
+            error.error_message = arena.string(status.message)
+            message.message_response_case =
+                GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE
+            message.error_response = arena.one(error)
+        }
+    }
+}
