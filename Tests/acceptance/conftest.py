@@ -1,8 +1,9 @@
 """The messenger under test: the one at the addresses given, else processes of our own.
 
-    MESSENGER_TEST_CLIENT1_ADDR, MESSENGER_TEST_CLIENT2_ADDR   the two clients' HTTP sides, host:port
-    MESSENGER_TEST_SERVER_ADDR                                 the server; without it, tests of its gRPC side are skipped
-    MESSENGER_TEST_BIN                                         the folder of the programs (.build/debug) if we start them
+    MESSENGER_TEST_CLIENT1_ADDR   the first client's HTTP side, host:port
+    MESSENGER_TEST_CLIENT2_ADDR   the second client's
+    MESSENGER_TEST_SERVER_ADDR    the server; without it, the tests of its gRPC side are skipped
+    MESSENGER_TEST_BIN            the folder of the programs, if we start them (.build/debug)
 """
 
 import os

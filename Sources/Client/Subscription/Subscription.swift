@@ -63,14 +63,13 @@ final class Subscription: Service {
                 ReadMessagesRequest(after: state.withLock { $0.position }),
                 options: CallOptions(waitForReady: true)
             )
-            let start = try await stream.initialMetadata.first(MessengerMethods.positionKey)
-            let position = state.withLock { state in
-                state.opened(at: start.flatMap { SendTime(rfc3339: $0) })
-                return state.position
+            let metadata = try await stream.initialMetadata
+            // A stream that is refused has initial metadata too, but none of the server's.
+            if !metadata.isEmpty {
+                opened(at: metadata.first(MessengerMethods.positionKey).flatMap { SendTime(rfc3339: $0) })
             }
-            logger.info("stream open", metadata: ["after": "\(position.map(\.description) ?? "none")"])
-            firstOpening.open()
             for try await message in stream where state.withLock({ $0.take(message) }) {
+                if status.stream != .open { opened(at: nil) }
                 try await inbox.append(message)
                 arrivals.reached(message.sendTime)
             }
@@ -80,6 +79,15 @@ final class Subscription: Service {
         } catch {
             return RPCError(code: .cancelled, message: "the program is stopping", cause: error)
         }
+    }
+
+    private func opened(at start: SendTime?) {
+        let position = state.withLock { state in
+            state.opened(at: start)
+            return state.position
+        }
+        logger.info("stream open", metadata: ["after": "\(position.map(\.description) ?? "none")"])
+        firstOpening.open()
     }
 
     private func metadata(_ failure: RPCError?, retryIn delay: Duration) -> Logger.Metadata {

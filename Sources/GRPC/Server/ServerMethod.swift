@@ -63,9 +63,10 @@ extension ServerMethod {
     /// A stream of requests and a stream of responses, each at its own pace. The call ends when the handler returns.
     public static func bidirectional<Request, Response>(
         _ descriptor: MethodDescriptor<Request, Response>,
-        handler: @escaping @Sendable (
-            RequestStream<Request>, ResponseWriter<Response>, ServerContext
-        ) async throws -> Void
+        handler:
+            @escaping @Sendable (
+                RequestStream<Request>, ResponseWriter<Response>, ServerContext
+            ) async throws -> Void
     ) -> ServerMethod {
         ServerMethod(path: descriptor.path, isStreaming: true, readsFirstMessage: false) { call in
             do {

@@ -1,4 +1,5 @@
 // Made by `./dev proto` from the .proto files: their descriptors, for reflection. Do not edit.
+// swift-format-ignore-file
 
 enum Descriptors {
     static let services: [UInt8] = [

@@ -10,7 +10,9 @@ struct HealthCheckRequest: WireMessage {
     }
 
     init(decoding buffer: ByteBuffer) throws {
-        service = try buffer.unpacked { grpc__health__v1__health_check_request__unpack(nil, $0, $1) } free: {
+        service = try buffer.unpacked {
+            grpc__health__v1__health_check_request__unpack(nil, $0, $1)
+        } free: {
             grpc__health__v1__health_check_request__free_unpacked($0, nil)
         } _: { message in
             message.service.string
@@ -39,7 +41,9 @@ struct HealthCheckResponse: WireMessage {
     }
 
     init(decoding buffer: ByteBuffer) throws {
-        let number = try buffer.unpacked { grpc__health__v1__health_check_response__unpack(nil, $0, $1) } free: {
+        let number = try buffer.unpacked {
+            grpc__health__v1__health_check_response__unpack(nil, $0, $1)
+        } free: {
             grpc__health__v1__health_check_response__free_unpacked($0, nil)
         } _: { message in
             Int32(bitPattern: message.status.rawValue)

@@ -62,7 +62,10 @@ public final class HealthService: Sendable {
 
     private func watch(_ request: HealthCheckRequest, _ writer: ResponseWriter<HealthCheckResponse>) async throws {
         // Only the latest matters to one who has not read the one before.
-        let (updates, continuation) = AsyncStream.makeStream(of: ServingStatus.self, bufferingPolicy: .bufferingNewest(1))
+        let (updates, continuation) = AsyncStream.makeStream(
+            of: ServingStatus.self,
+            bufferingPolicy: .bufferingNewest(1)
+        )
         let id = state.withLock { state in
             continuation.yield(state.statuses[request.service] ?? .serviceUnknown)
             if state.isShutDown { continuation.finish() }

@@ -26,7 +26,9 @@ public struct DescriptorIndex: Sendable {
     /// - Throws: ``RPCError`` with `INVALID_ARGUMENT` for bytes that are none.
     public init(descriptorSets sets: [[UInt8]]) throws {
         for set in sets {
-            let files = try ByteBuffer(set).unpacked { grpc__reflection__index__file_set__unpack(nil, $0, $1) } free: {
+            let files = try ByteBuffer(set).unpacked {
+                grpc__reflection__index__file_set__unpack(nil, $0, $1)
+            } free: {
                 grpc__reflection__index__file_set__free_unpacked($0, nil)
             } _: { set in
                 UnsafeBufferPointer(start: set.file, count: set.n_file).map(\.bytes)
@@ -36,7 +38,9 @@ public struct DescriptorIndex: Sendable {
     }
 
     private mutating func add(_ descriptor: [UInt8]) throws {
-        try ByteBuffer(descriptor).unpacked { grpc__reflection__index__file__unpack(nil, $0, $1) } free: {
+        try ByteBuffer(descriptor).unpacked {
+            grpc__reflection__index__file__unpack(nil, $0, $1)
+        } free: {
             grpc__reflection__index__file__free_unpacked($0, nil)
         } _: { file in
             let name = file.name.string
@@ -50,7 +54,9 @@ public struct DescriptorIndex: Sendable {
     private mutating func addSymbols(of file: Grpc__Reflection__Index__File, in name: String) {
         let package = file.package.string
         for service in pointees(file.service, file.n_service) {
-            let service = (name: qualified(service.name, in: package), methods: pointees(service.method, service.n_method))
+            let service = (
+                name: qualified(service.name, in: package), methods: pointees(service.method, service.n_method)
+            )
             services.append(service.name)
             fileOfSymbol[service.name] = name
             for method in service.methods { fileOfSymbol[qualified(method.name, in: service.name)] = name }
@@ -87,7 +93,8 @@ public struct DescriptorIndex: Sendable {
         scope.isEmpty ? name.string : "\(scope).\(name.string)"
     }
 
-    private func pointees<Value>(_ start: UnsafeMutablePointer<UnsafeMutablePointer<Value>?>?, _ count: Int) -> [Value] {
+    private func pointees<Value>(_ start: UnsafeMutablePointer<UnsafeMutablePointer<Value>?>?, _ count: Int) -> [Value]
+    {
         UnsafeBufferPointer(start: start, count: count).compactMap { $0?.pointee }
     }
 }

@@ -1,4 +1,5 @@
 // Made by `./dev proto` from the .proto files: their descriptors, for reflection. Do not edit.
+// swift-format-ignore-file
 
 public enum Descriptors {
     public static let messenger: [UInt8] = [

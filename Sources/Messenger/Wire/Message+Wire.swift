@@ -3,7 +3,9 @@ public import GRPC
 
 extension Message: WireMessage {
     public init(decoding buffer: ByteBuffer) throws {
-        self = try buffer.unpacked { mes_grpc__message__unpack(nil, $0, $1) } free: {
+        self = try buffer.unpacked {
+            mes_grpc__message__unpack(nil, $0, $1)
+        } free: {
             mes_grpc__message__free_unpacked($0, nil)
         } _: { message in
             Message(

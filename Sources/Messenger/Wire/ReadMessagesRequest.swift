@@ -11,7 +11,9 @@ public struct ReadMessagesRequest: WireMessage, Equatable {
     }
 
     public init(decoding buffer: ByteBuffer) throws {
-        after = try buffer.unpacked { mes_grpc__read_messages_request__unpack(nil, $0, $1) } free: {
+        after = try buffer.unpacked {
+            mes_grpc__read_messages_request__unpack(nil, $0, $1)
+        } free: {
             mes_grpc__read_messages_request__free_unpacked($0, nil)
         } _: { message in
             try message.after.map { try SendTime(wire: $0) }

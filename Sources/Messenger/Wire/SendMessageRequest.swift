@@ -12,7 +12,9 @@ public struct SendMessageRequest: WireMessage, Equatable {
     }
 
     public init(decoding buffer: ByteBuffer) throws {
-        (author, text) = try buffer.unpacked { mes_grpc__send_message_request__unpack(nil, $0, $1) } free: {
+        (author, text) = try buffer.unpacked {
+            mes_grpc__send_message_request__unpack(nil, $0, $1)
+        } free: {
             mes_grpc__send_message_request__free_unpacked($0, nil)
         } _: { message in
             (try message.author.validString(field: "author"), try message.text.validString(field: "text"))

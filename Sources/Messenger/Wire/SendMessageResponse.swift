@@ -11,7 +11,9 @@ public struct SendMessageResponse: WireMessage, Equatable {
     }
 
     public init(decoding buffer: ByteBuffer) throws {
-        sendTime = try buffer.unpacked { mes_grpc__send_message_response__unpack(nil, $0, $1) } free: {
+        sendTime = try buffer.unpacked {
+            mes_grpc__send_message_response__unpack(nil, $0, $1)
+        } free: {
             mes_grpc__send_message_response__free_unpacked($0, nil)
         } _: { message in
             try SendTime(wire: message.sendtime)

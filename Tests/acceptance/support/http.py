@@ -2,9 +2,10 @@
 
 import http.client
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,13 @@ class HTTPConnection:
     def __init__(self, address: str):
         self._connection = http.client.HTTPConnection(address, timeout=60)
 
-    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] = {}) -> Response:
+    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Response:
         """A request; `body` may be bytes, text, an iterable of bytes (sent in chunks), or what JSON can say."""
         if isinstance(body, dict | list):
             body = json.dumps(body)
         if isinstance(body, str):
             body = body.encode()
-        self._connection.request(method, path, body, headers)
+        self._connection.request(method, path, body, headers or {})
         response = self._connection.getresponse()
         return Response(response.status, response.headers, response.read())
 
@@ -65,7 +66,7 @@ class HTTPClient:
         finally:
             connection.close()
 
-    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] = {}) -> Response:
+    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Response:
         with self.connection() as connection:
             return connection.request(method, path, body, headers)
 

@@ -70,9 +70,6 @@ class Program:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
-    def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
     def exit_code(self, within: float) -> int:
         """Waits for the program's end; a negative number means that a signal ended it."""
         try:
@@ -83,7 +80,7 @@ class Program:
     def stop(self, number: signal.Signals = signal.SIGTERM, within: float = 5) -> float:
         """Stops the program, which must end by itself with exit code 0; returns the seconds that this took."""
         began = time.monotonic()
-        self.signal(number)
+        self._process.send_signal(number)
         code = self.exit_code(within)
         assert code == 0, f"{self.name} ended with {code} after {number.name}\n{self.log()}"
         return time.monotonic() - began

@@ -4,7 +4,7 @@ import itertools
 import re
 import time
 import uuid
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from support.http import HTTPClient
 from support.waiting import wait_until
@@ -23,7 +23,7 @@ def unique(name: str) -> str:
 def nanoseconds(send_time: str) -> int:
     """A sendTime as JSON has it, in nanoseconds since 1970."""
     assert SEND_TIME.fullmatch(send_time), send_time
-    seconds = datetime.fromisoformat(send_time[:19]).replace(tzinfo=timezone.utc).timestamp()
+    seconds = datetime.fromisoformat(send_time[:19]).replace(tzinfo=UTC).timestamp()
     return int(seconds) * 10**9 + int(send_time[20:29])
 
 

@@ -35,3 +35,10 @@ def grpcurl_command(address: str, method: str, data: str | None = None, *options
 
 def grpcurl(address: str, method: str, data: str | None = None, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(grpcurl_command(address, method, data, *options), capture_output=True, text=True, timeout=60)
+
+
+def run_grpcurl(*arguments: str) -> str:
+    """What grpcurl prints; it must succeed."""
+    done = subprocess.run([_tool("grpcurl"), *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,0 +1,43 @@
+"""The assignment's own session with curl."""
+
+import json
+import re
+
+from support.room import SEND_TIME, nanoseconds
+from support.tools import curl
+from support.waiting import wait_until
+
+
+def test_the_session_of_the_assignment_letter_for_letter(room):
+    """Typed as the assignment has them, the requests get answers of exactly its form, key order and digits included."""
+    first = curl("-X", "POST", f"{room.client1.address}/sendMessage", "-d", '{"author": "Ivan", "text": "hey"}')
+    second = curl("-X", "POST", f"{room.client1.address}/sendMessage", "-d", '{"author": "Ivan", "text": "hey guys"}')
+    for answer in first, second:
+        assert re.fullmatch(rf'\{{"sendTime":"{SEND_TIME.pattern}","error":null\}}\n?', answer)
+
+    buffered = curl("-X", "POST", f"{room.client1.address}/getAndFlushMessages").rstrip("\n")
+    time1, time2 = json.loads(first)["sendTime"], json.loads(second)["sendTime"]
+    assert buffered == (
+        f'[{{"author":"Ivan","text":"hey","sendTime":"{time1}"}},'
+        f'{{"author":"Ivan","text":"hey guys","sendTime":"{time2}"}}]'
+    )
+    assert nanoseconds(time1) < nanoseconds(time2)
+
+
+def test_a_flushed_buffer_is_an_empty_list(room):
+    """What has been taken is gone."""
+    assert curl("-X", "POST", f"{room.client1.address}/getAndFlushMessages").rstrip("\n") == "[]"
+
+
+def test_the_other_client_reads_what_was_sent(room):
+    """A message sent by one client is in the other's buffer, the same to the letter."""
+    curl("-X", "POST", f"{room.client1.address}/sendMessage", "-d", '{"author": "Петя", "text": "привет"}')
+    answers = [wait_until(lambda: flush(client), "the message") for client in (room.client1, room.client2)]
+    assert answers[0] == answers[1]
+    assert json.loads(answers[0])[0]["text"] == "привет"
+
+
+def flush(client) -> str | None:
+    """What curl gets from the buffer, unless it is empty."""
+    answer = curl("-X", "POST", f"{client.address}/getAndFlushMessages").rstrip("\n")
+    return None if answer == "[]" else answer

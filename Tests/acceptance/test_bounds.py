@@ -1,0 +1,77 @@
+"""Memory has bounds, on both sides, and what falls out of them is said, never silently lost."""
+
+from pathlib import Path
+
+import grpc
+
+from support.api import connected, failure, pb, reading, stub, time_of, timestamp
+from support.processes import Program
+from support.room import collect
+from support.waiting import wait_until
+
+
+def resident_bytes(program: Program) -> int:
+    """The memory that the process has in use."""
+    for line in Path(f"/proc/{program.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no VmRSS")
+
+
+def send_all(address: str, texts) -> list[int]:
+    with connected(address) as channel:
+        return [time_of(stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=t))) for t in texts]
+
+
+def test_the_history_holds_as_many_messages_as_set(launch):
+    """A reader that comes back in time gets everything; one that comes too late is told so."""
+    server = launch.server(MESSENGER_HISTORY_MESSAGES=100).wait_ready()
+    times = send_all(server.address, map(str, range(300)))
+    with connected(server.address) as channel:
+        with reading(channel, after=times[199]) as reader:
+            assert [time_of(message) for message in reader.take(100)] == times[200:]
+        for lost in times[0], times[150]:
+            call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(lost)), timeout=20)
+            failure(grpc.StatusCode.OUT_OF_RANGE, lambda call=call: next(call))
+
+
+def test_the_history_takes_no_more_memory_than_set(launch):
+    """60 MB of messages go through a server that holds 2 MiB of them: it does not grow by them."""
+    server = launch.server(MESSENGER_HISTORY_BYTES="2MiB").wait_ready()
+    send_all(server.address, ["x" * 60_000] * 100)
+    before = resident_bytes(server)
+    send_all(server.address, ["x" * 60_000] * 1_000)
+    grown = resident_bytes(server) - before
+    assert grown < 16 * 1024 * 1024, f"grown by {grown / 1e6:.0f} MB"
+
+
+def test_a_full_buffer_pauses_the_stream_and_loses_nothing(launch):
+    """12 MB arrive at a client that may hold 1 MiB: it takes the rest from the server when it is emptied."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address, MESSENGER_BUFFER_BYTES="1MiB").wait_ready()
+    times = send_all(server.address, (str(index).ljust(60_000) for index in range(200)))
+    # A message more than the bound may be held: the one that reached it.
+    wait_until(lambda: _buffered_bytes(client) > 900_000, "the buffer is full")
+    assert _buffered_bytes(client) < 1_200_000
+    received = collect(client.http, len(times))
+    assert [int(message["text"]) for message in received] == list(range(200))
+
+
+def _buffered_bytes(client) -> int:
+    return client.http.request("GET", "/readyz").json()["bufferedBytes"]
+
+
+def test_a_gap_is_told(launch):
+    """A server that comes back without its history: the client says that it may have missed something, and goes on."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address).wait_ready()
+    client.http.send("Ivan", "before")
+    assert len(collect(client.http, 1)) == 1
+    assert client.http.request("GET", "/readyz").json()["gaps"] == 0
+    server.kill()
+    wait_until(lambda: client.http.request("GET", "/readyz").status == 503, "the loss is noticed")
+    launch.server(port=server.port)
+    wait_until(lambda: client.http.request("GET", "/readyz").json()["gaps"] == 1, "the gap is counted")
+    wait_until(lambda: " error " in client.log() and "lost" in client.log(), "the gap is logged")
+    client.wait_ready().http.send("Ivan", "after")
+    assert [message["text"] for message in collect(client.http, 1)] == ["after"]

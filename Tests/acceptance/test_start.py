@@ -1,0 +1,158 @@
+"""Starting: settings, their mistakes, and what the programs say of themselves."""
+
+import re
+import socket
+
+import pytest
+
+from support.processes import Program, free_port
+from support.waiting import wait_until
+
+BOTH = ["messenger-server", "messenger-client"]
+
+
+def one_line(program: Program, *codes: int) -> str:
+    """The program must end by itself, with one of these exit codes, having written one line and no more."""
+    code = program.exit_code(within=20)
+    lines = program.log().splitlines()
+    assert code in codes, f"exit code {code}: {lines}"
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_help_lists_the_settings(launch, name):
+    """--help explains the flags and the environment variables, on standard output, and exits with 0."""
+    program = launch.program(name, "--help")
+    assert program.exit_code(within=20) == 0
+    text = program.log()
+    for variable in {
+        "messenger-server": ["MESSENGER_SERVER_PORT", "MESSENGER_LOG_LEVEL"],
+        "messenger-client": ["MESSENGER_SERVER_ADDR", "MESSENGER_HTTP_PORT", "MESSENGER_LOG_LEVEL"],
+    }[name]:
+        assert variable in text
+        assert f"--{variable.removeprefix('MESSENGER_').lower().replace('_', '-')}" in text
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_version(launch, name):
+    """--version prints a version and exits with 0."""
+    program = launch.program(name, "--version")
+    assert program.exit_code(within=20) == 0
+    assert re.search(r"\d+\.\d+\.\d+", program.log())
+
+
+BAD_SETTINGS = [
+    ("messenger-server", "MESSENGER_SERVER_PORT", "abc"),
+    ("messenger-server", "MESSENGER_SERVER_PORT", "65536"),
+    ("messenger-server", "MESSENGER_SERVER_PORT", "-1"),
+    ("messenger-server", "MESSENGER_SERVER_PORT", "51075 "),
+    ("messenger-server", "MESSENGER_SERVER_PORT", "5e4"),
+    ("messenger-server", "MESSENGER_LOG_LEVEL", "loud"),
+    ("messenger-client", "MESSENGER_HTTP_PORT", "http"),
+    ("messenger-client", "MESSENGER_HTTP_PORT", "99999999999999999999"),
+    ("messenger-client", "MESSENGER_SERVER_ADDR", "localhost:port"),
+    ("messenger-client", "MESSENGER_SERVER_ADDR", "localhost:0x1"),
+    ("messenger-client", "MESSENGER_LOG_LEVEL", "7"),
+]
+
+
+@pytest.mark.parametrize(("name", "variable", "value"), BAD_SETTINGS)
+def test_a_bad_variable_stops_the_start(launch, name, variable, value):
+    """One line that names the variable and the value, and exit code 78 (EX_CONFIG)."""
+    line = one_line(launch.program(name, **{variable: value}), 78)
+    assert variable in line and value in line
+
+
+@pytest.mark.parametrize(("name", "variable", "value"), BAD_SETTINGS)
+def test_a_bad_flag_stops_the_start(launch, name, variable, value):
+    """One line that names the flag, and exit code 64 (EX_USAGE)."""
+    flag = f"--{variable.removeprefix('MESSENGER_').lower().replace('_', '-')}"
+    line = one_line(launch.program(name, f"{flag}={value}"), 64)
+    assert flag in line
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["nonsense"]])
+def test_an_unknown_argument_stops_the_start(launch, name, arguments):
+    """One line, and exit code 64 (EX_USAGE)."""
+    assert "nonsense" in one_line(launch.program(name, *arguments), 64)
+
+
+def test_a_flag_wins_over_its_variable(launch):
+    """--server-port is where the server listens, whatever MESSENGER_SERVER_PORT says."""
+    port = free_port()
+    server = launch.server("--server-port", str(port))
+    server.port = port
+    server.wait_ready()
+
+
+def test_an_empty_variable_is_not_set(launch):
+    """Compose passes variables that are not set as empty ones: the default holds."""
+    server = launch.server(MESSENGER_LOG_LEVEL="").wait_ready()
+    launch.client(server.address, MESSENGER_LOG_LEVEL="").wait_ready()
+
+
+def test_the_start_is_one_line(launch):
+    """Started, each program says in its log what it is and where, and nothing else while nothing happens."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address).wait_ready()
+    for program, facts in (server, [server.port]), (client, [client.port, server.address]):
+        line = wait_until(program.log, "the first line of the log").splitlines()[0]
+        assert re.search(r"\d+\.\d+\.\d+", line.partition(" ")[2]), line
+        assert all(str(fact) in line for fact in facts), line
+
+
+def says_that_the_port_is_taken(program: Program, port: int) -> None:
+    """It ends with 69 (EX_UNAVAILABLE) and one line that names the port: no stack, nothing from the libraries below."""
+    assert program.exit_code(within=20) == 69
+    lines = program.log().splitlines()
+    complaints = [line for line in lines if " info " not in line]
+    assert len(complaints) == 1 and str(port) in complaints[0], lines
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::"])
+def test_a_taken_port_stops_the_server(launch, address):
+    """Whoever holds the port, on whichever address, the server says so and ends."""
+    with _listener(address) as port:
+        says_that_the_port_is_taken(launch.program("messenger-server", MESSENGER_SERVER_PORT=port), port)
+
+
+def test_a_second_server_does_not_share_the_port(launch):
+    """Not even another messenger-server: two would share the calls between them."""
+    server = launch.server().wait_ready()
+    says_that_the_port_is_taken(launch.program("messenger-server", MESSENGER_SERVER_PORT=server.port), server.port)
+
+
+def test_a_taken_port_stops_the_client(launch):
+    """The same for the client's HTTP port."""
+    server = launch.server().wait_ready()
+    with _listener("0.0.0.0") as port:
+        program = launch.program("messenger-client", MESSENGER_HTTP_PORT=port, MESSENGER_SERVER_ADDR=server.address)
+        says_that_the_port_is_taken(program, port)
+
+
+class _listener:
+    """Somebody else's listening socket."""
+
+    def __init__(self, address: str):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._socket = socket.socket(family)
+        self._socket.bind((address, free_port()))
+        self._socket.listen()
+
+    def __enter__(self) -> int:
+        return self._socket.getsockname()[1]
+
+    def __exit__(self, *_) -> None:
+        self._socket.close()
+
+
+def test_the_health_check(launch):
+    """messenger-server --check-health, with the server's settings, says by its exit code whether the server is well."""
+    server = launch.server().wait_ready()
+    check = launch.program("messenger-server", "--check-health", MESSENGER_SERVER_PORT=server.port)
+    assert check.exit_code(within=20) == 0
+    server.stop()
+    check = launch.program("messenger-server", "--check-health", MESSENGER_SERVER_PORT=server.port)
+    assert check.exit_code(within=20) == 1
