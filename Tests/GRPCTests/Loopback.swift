@@ -10,12 +10,13 @@ struct Loopback {
     /// Runs `body` with both, then shuts everything down in order.
     static func run(
         _ methods: [ServerMethod],
+        interceptors: [ServerInterceptor] = [],
         options: ServerOptions = ServerOptions(),
         channelOptions: ChannelOptions = ChannelOptions(),
         _ body: (Loopback) async throws -> Void
     ) async throws {
         let group = try CompletionQueueGroup(count: 2)
-        let server = try Server(methods: methods, options: options, group: group)
+        let server = try Server(methods: methods, interceptors: interceptors, options: options, group: group)
         let port = try await server.start(listeningOn: ["127.0.0.1:0"])[0]
         let result: Result<Void, any Error>
         do {

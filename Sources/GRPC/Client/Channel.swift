@@ -8,17 +8,22 @@ internal import CGRPC
 public final class Channel: @unchecked Sendable {
     let handle: OpaquePointer
     let group: CompletionQueueGroup
+    let interceptors: [ClientInterceptor]
 
     /// - Parameters:
     ///   - target: `HOST:PORT`, or a URI that the core's resolvers know: `dns:///name:port`, `unix:path`, `ipv4:…`.
     ///   - credentials: What is shown to the server and wanted of it.
+    ///   - interceptors: What sees each call, in this order.
+    ///   - options: Limits and timing.
     ///   - group: Where the channel's calls are polled. A call is on the queue whose thread begins it, if any.
     public init(
         target: String,
         credentials: ChannelCredentials = .insecure,
+        interceptors: [ClientInterceptor] = [],
         options: ChannelOptions = ChannelOptions(),
         group: CompletionQueueGroup
     ) {
+        self.interceptors = interceptors
         self.group = group
         // Never NULL: a senseless target makes a channel whose calls fail.
         handle = options.arguments.withCoreArguments { arguments in

@@ -8,6 +8,7 @@ final class ClientCall: Call, @unchecked Sendable {
     private let channel: Channel
     private let metadata: CoreMetadata
     private let flags: UInt32
+    private let observers: [CallObserver]
     private let ending = Mutex(Ending.open)
 
     private enum Ending {
@@ -18,6 +19,8 @@ final class ClientCall: Call, @unchecked Sendable {
 
     init(channel: Channel, path: String, options: CallOptions) throws(RPCError) {
         self.channel = channel
+        var options = options
+        observers = channel.interceptors.compactMap { $0(path, &options) }
         metadata = try .make(options.metadata.requesting(options.compression))
         flags = options.waitForReady ? Self.waitForReady : 0
         super.init(queue: channel.group.next())
@@ -37,8 +40,12 @@ final class ClientCall: Call, @unchecked Sendable {
     }
 
     override func completed(_ operation: Operation, succeeded: Bool) {
+        guard operation == .end else { return super.completed(operation, succeeded: succeeded) }
+        if !observers.isEmpty {
+            let status = receivedStatus
+            for observer in observers.reversed() { observer(status) }
+        }
         super.completed(operation, succeeded: succeeded)
-        guard operation == .end else { return }
         let waiting = ending.withLock { ending in
             defer { ending = .ended }
             if case .awaited(let waiting) = ending { return waiting }
@@ -147,15 +154,17 @@ final class ClientCall: Call, @unchecked Sendable {
         }
     }
 
+    /// Of a call that has ended: its status.
+    private var receivedStatus: Status {
+        let code = Status.Code(rawValue: Int(storage.pointee.status.rawValue)) ?? .unknown
+        return Status(code: code, message: String(copying: storage.pointee.status_details))
+    }
+
     /// Of a call that has ended: its status, unless that is OK.
     var receivedError: RPCError? {
-        let code = Status.Code(rawValue: Int(storage.pointee.status.rawValue)) ?? .unknown
-        guard code != .ok else { return nil }
-        return RPCError(
-            code: code,
-            message: String(copying: storage.pointee.status_details),
-            metadata: trailingMetadata
-        )
+        let status = receivedStatus
+        guard status.code != .ok else { return nil }
+        return RPCError(code: status.code, message: status.message, metadata: trailingMetadata)
     }
 
     /// Of a call that has ended: what the server sent with the status.

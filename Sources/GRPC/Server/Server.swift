@@ -16,6 +16,7 @@ public final class Server: @unchecked Sendable {
     let handle: OpaquePointer
     private let group: CompletionQueueGroup
     private let options: ServerOptions
+    let interceptors: [ServerInterceptor]
     private let registrations: [Registration]
     private let callCount = Atomic<Int>(0)
     private let shutdown = Mutex(Shutdown.notBegun)
@@ -26,9 +27,15 @@ public final class Server: @unchecked Sendable {
         case complete
     }
 
+    /// - Parameters:
+    ///   - methods: What clients can call.
+    ///   - interceptors: What sees each call of them, in this order.
+    ///   - options: Limits and timing.
+    ///   - group: Where the calls are polled and handled.
     /// - Throws: `INVALID_ARGUMENT` if two methods have the same path.
     public init(
         methods: [ServerMethod],
+        interceptors: [ServerInterceptor] = [],
         options: ServerOptions = ServerOptions(),
         group: CompletionQueueGroup
     ) throws(RPCError) {
@@ -50,6 +57,7 @@ public final class Server: @unchecked Sendable {
         self.handle = handle
         self.group = group
         self.options = options
+        self.interceptors = interceptors
         self.registrations = registrations
     }
 

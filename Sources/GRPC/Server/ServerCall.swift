@@ -19,6 +19,7 @@ final class ServerCall: Call, @unchecked Sendable {
         var compression: CompressionAlgorithm?
         var trailingMetadata: Metadata = [:]
         var handler: Task<Void, Never>?
+        var observers: [CallObserver] = []
     }
 
     init(server: Server, registration: Server.Registration, queue: CompletionQueue) {
@@ -65,13 +66,12 @@ final class ServerCall: Call, @unchecked Sendable {
         ServerCall(server: server, registration: registration, queue: queue).post()
         state.withLock { $0.hasArrived = true }
         guard server.callBegan() else {
-            finish(with: Status(code: .resourceExhausted, message: "too many calls are in progress"))
-            return
+            return finish(with: Status(code: .resourceExhausted, message: "too many calls are in progress"))
         }
         if registration.method.isStreaming { watchForEnd() }
         // Runs here and now until it first waits, and on this thread from then on.
         let handler = Task.immediate(executorPreference: queue) {
-            await self.registration.method.handle(self)
+            await self.answer()
         }
         let (hasFinished, peerIsGone) = state.withLock { state in
             if !state.hasFinished { state.handler = handler }
@@ -80,6 +80,23 @@ final class ServerCall: Call, @unchecked Sendable {
         // A unary call that is answered already has its end in the same batch as the answer.
         if !hasFinished, !registration.method.isStreaming { watchForEnd() }
         if peerIsGone { handler.cancel() }
+    }
+
+    /// Runs the handler between the interceptors, and ends the call with what comes of it.
+    private func answer() async {
+        var status = Status.ok
+        do {
+            for interceptor in server.interceptors {
+                let observer = try interceptor(ServerContext(call: self))
+                if let observer { state.withLock { $0.observers.append(observer) } }
+            }
+            finish(with: .ok, message: try await registration.method.handle(self))
+        } catch {
+            let error = RPCError(ofHandler: error)
+            status = Status(code: error.code, message: error.message)
+            finish(with: status, metadata: error.metadata)
+        }
+        for observer in state.withLock({ $0.observers }).reversed() { observer(status) }
     }
 
     /// The peer's end is the only prompt sign that it is gone.

@@ -9,7 +9,8 @@ public struct ServerMethod: Sendable {
     let isStreaming: Bool
     /// Whether the core reads the client's first message before it announces the call.
     let readsFirstMessage: Bool
-    let handle: @Sendable (ServerCall) async -> Void
+    /// Answers a call. Returns the message that goes with the status, if there is one.
+    let handle: @Sendable (ServerCall) async throws -> ByteBuffer?
 
     /// One request, one response.
     public static func unary<Request, Response>(
@@ -17,13 +18,8 @@ public struct ServerMethod: Sendable {
         handler: @escaping @Sendable (Request, ServerContext) async throws -> Response
     ) -> ServerMethod {
         ServerMethod(path: descriptor.path, isStreaming: false, readsFirstMessage: true) { call in
-            do {
-                let request = try Request(decodingFirstMessageOf: call)
-                let response = try await handler(request, ServerContext(call: call))
-                call.finish(with: .ok, message: try response.encoded())
-            } catch {
-                call.finish(with: error)
-            }
+            let request = try Request(decodingFirstMessageOf: call)
+            return try await handler(request, ServerContext(call: call)).encoded()
         }
     }
 
@@ -33,13 +29,9 @@ public struct ServerMethod: Sendable {
         handler: @escaping @Sendable (Request, ResponseWriter<Response>, ServerContext) async throws -> Void
     ) -> ServerMethod {
         ServerMethod(path: descriptor.path, isStreaming: true, readsFirstMessage: true) { call in
-            do {
-                let request = try Request(decodingFirstMessageOf: call)
-                try await handler(request, ResponseWriter(call: call), ServerContext(call: call))
-                call.finish(with: .ok)
-            } catch {
-                call.finish(with: error)
-            }
+            let request = try Request(decodingFirstMessageOf: call)
+            try await handler(request, ResponseWriter(call: call), ServerContext(call: call))
+            return nil
         }
     }
 }
@@ -51,12 +43,7 @@ extension ServerMethod {
         handler: @escaping @Sendable (RequestStream<Request>, ServerContext) async throws -> Response
     ) -> ServerMethod {
         ServerMethod(path: descriptor.path, isStreaming: true, readsFirstMessage: false) { call in
-            do {
-                let response = try await handler(RequestStream(call: call), ServerContext(call: call))
-                call.finish(with: .ok, message: try response.encoded())
-            } catch {
-                call.finish(with: error)
-            }
+            try await handler(RequestStream(call: call), ServerContext(call: call)).encoded()
         }
     }
 
@@ -69,21 +56,9 @@ extension ServerMethod {
             ) async throws -> Void
     ) -> ServerMethod {
         ServerMethod(path: descriptor.path, isStreaming: true, readsFirstMessage: false) { call in
-            do {
-                try await handler(RequestStream(call: call), ResponseWriter(call: call), ServerContext(call: call))
-                call.finish(with: .ok)
-            } catch {
-                call.finish(with: error)
-            }
+            try await handler(RequestStream(call: call), ResponseWriter(call: call), ServerContext(call: call))
+            return nil
         }
-    }
-}
-
-extension ServerCall {
-    /// Ends the call with the status of an error.
-    fileprivate func finish(with error: any Error) {
-        let error = RPCError(ofHandler: error)
-        finish(with: Status(code: error.code, message: error.message), metadata: error.metadata)
     }
 }
 
