@@ -1,19 +1,21 @@
 import GRPC
 import Logging
 
-/// Logs each call when it has ended: at debug level if it went well, at info level otherwise.
+/// Logs each call when it has ended: as an error where the server is to blame, else for debugging only, since strangers
+/// decide how many such lines there are.
 enum AccessLog {
     static func interceptor(_ logger: Logger) -> ServerInterceptor {
         { context in
-            // A copy of the context keeps its call alive, so what the line needs is taken now.
-            let (path, peer, start) = (context.path, context.peer, ContinuousClock.now)
+            let start = ContinuousClock.now
             return { status in
-                let level: Logger.Level = status.code == .ok || status.code == .cancelled ? .debug : .info
+                let isOurFault = [.unknown, .internal, .dataLoss].contains(status.code)
                 logger.log(
-                    level: level,
+                    level: isOurFault ? .error : .debug,
                     "call ended",
                     metadata: [
-                        "method": "\(path)", "peer": "\(peer)", "status": "\(status.code)",
+                        "method": "\(context.path)",
+                        "peer": "\(context.peer)",
+                        "status": "\(status.code)",
                         "duration": "\(ContinuousClock.now - start)",
                     ]
                 )

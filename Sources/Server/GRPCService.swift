@@ -25,7 +25,9 @@ struct GRPCService: Service {
         health.set(.serving, for: MessengerMethods.service)
         let reflection = try ReflectionService(descriptorSets: [Descriptors.messenger])
         let methods = service.methods + health.methods + reflection.methods
-        let server = try Server(methods: methods, options: options, group: group)
+        let counters = CallCounters()
+        let interceptors = [counters.interceptor, AccessLog.interceptor(logger)]
+        let server = try Server(methods: methods, interceptors: interceptors, options: options, group: group)
 
         let ports: [Int]
         do {
@@ -42,7 +44,7 @@ struct GRPCService: Service {
         room.close()
         await server.shutDown(gracePeriod: Self.gracePeriod)
         await group.shutDown()
-        logger.info("stopped")
+        logger.info("stopped", metadata: ["calls": "\(counters.calls)", "failedCalls": "\(counters.failedCalls)"])
     }
 
     private var options: ServerOptions {

@@ -19,7 +19,6 @@ final class ServerCall: Call, @unchecked Sendable {
         var compression: CompressionAlgorithm?
         var trailingMetadata: Metadata = [:]
         var handler: Task<Void, Never>?
-        var observers: [CallObserver] = []
     }
 
     init(server: Server, registration: Server.Registration, queue: CompletionQueue) {
@@ -85,10 +84,10 @@ final class ServerCall: Call, @unchecked Sendable {
     /// Runs the handler between the interceptors, and ends the call with what comes of it.
     private func answer() async {
         var status = Status.ok
+        var observers: [CallObserver] = []
         do {
             for interceptor in server.interceptors {
-                let observer = try interceptor(ServerContext(call: self))
-                if let observer { state.withLock { $0.observers.append(observer) } }
+                if let observer = try interceptor(ServerContext(call: self)) { observers.append(observer) }
             }
             finish(with: .ok, message: try await registration.method.handle(self))
         } catch {
@@ -96,7 +95,7 @@ final class ServerCall: Call, @unchecked Sendable {
             status = Status(code: error.code, message: error.message)
             finish(with: status, metadata: error.metadata)
         }
-        for observer in state.withLock({ $0.observers }).reversed() { observer(status) }
+        for observer in observers.reversed() { observer(status) }
     }
 
     /// The peer's end is the only prompt sign that it is gone.
