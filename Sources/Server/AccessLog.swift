@@ -7,7 +7,7 @@ enum AccessLog {
     static func interceptor(_ logger: Logger) -> ServerInterceptor {
         { context in
             let start = ContinuousClock.now
-            return { status in
+            return { status, cause in
                 let isOurFault = [.unknown, .internal, .dataLoss].contains(status.code)
                 logger.log(
                     level: isOurFault ? .error : .debug,
@@ -16,6 +16,7 @@ enum AccessLog {
                         "method": "\(context.path)",
                         "peer": "\(context.peer)",
                         "status": "\(status.code)",
+                        "error": "\(cause.map { "\($0)" } ?? "none")",
                         "duration": "\(ContinuousClock.now - start)",
                     ]
                 )

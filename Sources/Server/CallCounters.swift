@@ -14,7 +14,7 @@ final class CallCounters: Sendable {
     var interceptor: ServerInterceptor {
         { _ in
             self.begun.add(1, ordering: .relaxed)
-            return { status in
+            return { status, _ in
                 if status.code != .ok && status.code != .cancelled { self.failed.add(1, ordering: .relaxed) }
             }
         }

@@ -25,7 +25,9 @@ enum HealthProbe {
                 ReadMessagesRequest(),
                 options: CallOptions(timeout: timeout)
             )
-            _ = try await stream.initialMetadata
+            let position = try await stream.initialMetadata.first(MessengerMethods.positionKey)
+            // A stream that is refused has initial metadata too, but no position: its end says why.
+            if position == nil { for try await _ in stream {} }
             return .success(())
         } catch {
             return .failure(error)

@@ -23,7 +23,11 @@ struct MessengerService: Sendable {
         if let violation = limits.violation(author: request.author, text: request.text) {
             throw RPCError(code: .invalidArgument, message: violation)
         }
-        return SendMessageResponse(sendTime: room.append(author: request.author, text: request.text))
+        do {
+            return SendMessageResponse(sendTime: try room.append(author: request.author, text: request.text))
+        } catch {
+            throw RPCError(error)
+        }
     }
 
     private func read(
@@ -40,7 +44,10 @@ struct MessengerService: Sendable {
             let opened = cursor
             try await withTaskCancellationHandler {
                 while true {
-                    try await writer.write(contentsOf: room.next(&cursor, atMost: Self.burst))
+                    let messages = try await room.next(&cursor, atMost: Self.burst)
+                    try await writer.write(contentsOf: messages)
+                    // One that has a long way to catch up lets the others on its thread have their turn.
+                    if messages.count == Self.burst { await Task.yield() }
                 }
             } onCancel: {
                 room.cancel(opened)

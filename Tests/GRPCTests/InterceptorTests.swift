@@ -17,7 +17,7 @@ struct InterceptorTests {
     private func recording(_ name: String, _ record: Record) -> ServerInterceptor {
         { context in
             record.add("\(name) \(context.path) \(context.metadata.first("key") ?? "none")")
-            return { status in record.add("\(name) \(status.code)") }
+            return { status, _ in record.add("\(name) \(status.code)") }
         }
     }
 
@@ -60,11 +60,13 @@ struct InterceptorTests {
 
     @Test func ofAClientAddMetadataAndLearnTheStatus() async throws {
         let record = Record()
-        let method = ServerMethod.unary(Echo.unary) { _, context in ByteBuffer(context.metadata.first("token") ?? "none") }
+        let method = ServerMethod.unary(Echo.unary) { _, context in
+            ByteBuffer(context.metadata.first("token") ?? "none")
+        }
         try await Loopback.run([method]) { loopback in
             let adding: ClientInterceptor = { path, options in
                 options.metadata.append("secret", forKey: "token")
-                return { status in record.add("\(path) \(status.code)") }
+                return { status, _ in record.add("\(path) \(status.code)") }
             }
             let target = "127.0.0.1:\(loopback.port)"
             let channel = Channel(target: target, interceptors: [adding], group: loopback.group)

@@ -77,7 +77,7 @@ struct RequestStreamTests {
         }
     }
 
-    @Test func writingAfterTheServersEndThrowsItsStatus() async throws {
+    @Test func writingFailsAfterTheServersEnd() async throws {
         let method = ServerMethod.bidirectional(Echo.chat) { _, _, _ in
             throw RPCError(code: .failedPrecondition, message: "not today")
         }
@@ -86,7 +86,9 @@ struct RequestStreamTests {
             let error = await #expect(throws: RPCError.self) {
                 while true { try await call.requests.write(ByteBuffer([UInt8](repeating: 0, count: 1000))) }
             }
-            #expect(error?.code == .failedPrecondition)
+            #expect(error?.code == .failedPrecondition || error?.code == .cancelled)
+            let status = await #expect(throws: RPCError.self) { for try await _ in call.responses {} }
+            #expect(status?.code == .failedPrecondition)
         }
     }
 
@@ -147,6 +149,18 @@ struct RequestStreamTests {
             try await call.requests.finish()
             var responses = call.responses.makeAsyncIterator()
             #expect(try await responses.next() == message)
+        }
+    }
+
+    @Test func twoResponsesWhereOneIsPromised() async throws {
+        let method = ServerMethod.bidirectional(Echo.collect) { _, writer, _ in
+            try await writer.write(ByteBuffer("one"))
+            try await writer.write(ByteBuffer("two"))
+        }
+        try await Loopback.run([method]) { loopback in
+            let call = try loopback.channel.clientStreaming(Echo.collect)
+            let error = await #expect(throws: RPCError.self) { try await call.response() }
+            #expect(error?.code == .internal)
         }
     }
 }

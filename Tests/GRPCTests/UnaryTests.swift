@@ -148,4 +148,32 @@ struct UnaryTests {
             #expect(answer.text == "1")
         }
     }
+
+    @Test func timeoutThatHasPassed() async throws {
+        try await Loopback.run([]) { loopback in
+            for timeout in [Duration.zero, .milliseconds(-1), .seconds(-1), .seconds(Int64.min / 2)] {
+                let error = await #expect(throws: RPCError.self) {
+                    try await loopback.channel.unary(
+                        Echo.missing,
+                        ByteBuffer(""),
+                        options: CallOptions(timeout: timeout)
+                    )
+                }
+                #expect(error?.code == .deadlineExceeded)
+            }
+        }
+    }
+
+    @Test func initialMetadataThatIsNotAllowedStillGivesAStatus() async throws {
+        let method = ServerMethod.unary(Echo.unary) { request, context in
+            try await context.sendInitialMetadata(["NOT ALLOWED": "x"])
+            return request
+        }
+        try await Loopback.run([method]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer(""))
+            }
+            #expect(error?.code == .invalidArgument)
+        }
+    }
 }

@@ -12,9 +12,9 @@ struct RoomTests {
 
     @Test func aReaderGetsWhatIsAcceptedAfterItCame() async throws {
         let room = room()
-        _ = room.append(author: "a", text: "before")
+        _ = try room.append(author: "a", text: "before")
         var cursor = try room.cursor()
-        let time = room.append(author: "a", text: "after")
+        let time = try room.append(author: "a", text: "after")
         #expect(try await room.next(&cursor, atMost: 10) == [Message(author: "a", text: "after", sendTime: time)])
     }
 
@@ -23,21 +23,21 @@ struct RoomTests {
         var cursor = try room.cursor()
         async let appended = room.append(author: "a", text: "later")
         #expect(try await room.next(&cursor, atMost: 10).map(\.text) == ["later"])
-        _ = await appended
+        _ = try await appended
     }
 
     @Test func thePositionIsWhereTheStreamBegins() throws {
         let room = room()
-        let time = room.append(author: "a", text: "1")
+        let time = try room.append(author: "a", text: "1")
         #expect(try room.cursor().position == time)
         #expect(try room.cursor(after: time).position == time)
     }
 
     @Test func resumesWithoutASeam() async throws {
         let room = room()
-        let times = (0..<10).map { room.append(author: "a", text: "\($0)") }
+        let times = try (0..<10).map { try room.append(author: "a", text: "\($0)") }
         var cursor = try room.cursor(after: times[4])
-        _ = room.append(author: "a", text: "10")
+        _ = try room.append(author: "a", text: "10")
         var texts: [String] = []
         while texts.count < 6 { texts += try await room.next(&cursor, atMost: 2).map(\.text) }
         #expect(texts == (5...10).map { "\($0)" })
@@ -51,7 +51,7 @@ struct RoomTests {
         let received = try await withThrowingTaskGroup(of: [Message]?.self) { group in
             for sender in 0..<senders {
                 group.addTask {
-                    for index in 0..<perSender { _ = room.append(author: "\(sender)", text: "\(index)") }
+                    for index in 0..<perSender { _ = try room.append(author: "\(sender)", text: "\(index)") }
                     return nil
                 }
             }
@@ -80,7 +80,7 @@ struct RoomTests {
     @Test func aReaderThatFellBehindIsTold() async throws {
         let room = room(messages: 2)
         var cursor = try room.cursor()
-        let times = (0..<3).map { room.append(author: "a", text: "\($0)") }
+        let times = try (0..<3).map { try room.append(author: "a", text: "\($0)") }
         await #expect(throws: RoomError.noLongerHeld(heldAfter: times[0])) { try await room.next(&cursor, atMost: 1) }
     }
 
@@ -91,6 +91,16 @@ struct RoomTests {
         await #expect(throws: RoomError.closed) { try await room.next(&cursor, atMost: 1) }
         await closed
         #expect(throws: RoomError.closed) { try room.cursor() }
+        #expect(throws: RoomError.closed) { try room.append(author: "a", text: "too late") }
+    }
+
+    @Test func aReaderGetsWhatWasAcceptedBeforeTheClosing() async throws {
+        let room = room()
+        var cursor = try room.cursor()
+        _ = try room.append(author: "a", text: "last")
+        room.close()
+        #expect(try await room.next(&cursor, atMost: 1).map(\.text) == ["last"])
+        await #expect(throws: RoomError.closed) { try await room.next(&cursor, atMost: 1) }
     }
 
     @Test func cancellingEndsTheWait() async throws {

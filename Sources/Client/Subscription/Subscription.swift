@@ -63,10 +63,9 @@ final class Subscription: Service {
                 ReadMessagesRequest(after: state.withLock { $0.position }),
                 options: CallOptions(waitForReady: true)
             )
-            let metadata = try await stream.initialMetadata
-            // A stream that is refused has initial metadata too, but none of the server's.
-            if !metadata.isEmpty {
-                opened(at: metadata.first(MessengerMethods.positionKey).flatMap { SendTime(rfc3339: $0) })
+            // A stream that is refused has initial metadata too, but no position.
+            if let position = try await stream.initialMetadata.first(MessengerMethods.positionKey) {
+                opened(at: SendTime(rfc3339: position))
             }
             for try await message in stream where state.withLock({ $0.take(message) }) {
                 if status.stream != .open { opened(at: nil) }

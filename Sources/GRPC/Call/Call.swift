@@ -146,20 +146,6 @@ extension Call {
         lanes.withLock { $0[operation].begin() }
     }
 
-    /// Sends what `build` puts into a batch.
-    final func performSend(
-        opening: CoreMetadata? = nil,
-        message: ByteBuffer? = nil,
-        flags: UInt32 = 0,
-        _ build: (inout cgrpc_batch) -> Void = { _ in }
-    ) async throws(RPCError) -> Bool {
-        try await perform(.send) { batch in
-            holdSent(opening: opening, message: message)
-            if message != nil { cgrpc_batch_send_message(&batch, storage, flags) }
-            build(&batch)
-        }
-    }
-
     /// Keeps what a send operation points to until the next one, in place of what the last one pointed to. The caller
     /// has claimed ``Operation/send``.
     final func holdSent(opening: CoreMetadata? = nil, closing: CoreMetadata? = nil, message: ByteBuffer?) {

@@ -4,7 +4,7 @@ internal import CGRPC
 ///
 /// `@unchecked`: the memory is written in `init` only, and the core only reads it.
 final class CoreMetadata: @unchecked Sendable {
-    private static let empty = CoreMetadata()
+    static let empty = CoreMetadata()
 
     let entries: UnsafeMutablePointer<grpc_metadata>
     let count: Int

@@ -43,7 +43,7 @@ final class ClientCall: Call, @unchecked Sendable {
         guard operation == .end else { return super.completed(operation, succeeded: succeeded) }
         if !observers.isEmpty {
             let status = receivedStatus
-            for observer in observers.reversed() { observer(status) }
+            for observer in observers.reversed() { observer(status, nil) }
         }
         super.completed(operation, succeeded: succeeded)
         let waiting = ending.withLock { ending in
@@ -81,47 +81,62 @@ final class ClientCall: Call, @unchecked Sendable {
 
     /// Begins a call with one request and a stream of responses.
     func startStream(_ request: ByteBuffer) throws(RPCError) {
-        try startReceiving()
         _ = begin(.send)
         holdSent(message: request)
         var batch = cgrpc_batch()
         addInitialMetadata(to: &batch)
         cgrpc_batch_send_message(&batch, storage, 0)
         cgrpc_batch_send_close_from_client(&batch)
-        try start(.send, &batch)
+        try startAll(.send, &batch)
     }
 
     /// Begins a call with a stream of requests.
     func startStreams() throws(RPCError) {
-        try startReceiving()
         var batch = cgrpc_batch()
         addInitialMetadata(to: &batch)
-        try start(.opening, &batch)
+        try startAll(.opening, &batch)
     }
 
-    private func startReceiving() throws(RPCError) {
-        var status = cgrpc_batch()
-        cgrpc_batch_recv_status_on_client(&status, storage)
-        try start(.end, &status)
+    /// Starts to wait for the status and for the server's initial metadata, and to send the first batch.
+    private func startAll(_ operation: Operation, _ batch: inout cgrpc_batch) throws(RPCError) {
+        do {
+            var status = cgrpc_batch()
+            cgrpc_batch_recv_status_on_client(&status, storage)
+            try start(.end, &status)
 
-        _ = begin(.receiveInitialMetadata)
-        var initialMetadata = cgrpc_batch()
-        cgrpc_batch_recv_initial_metadata(&initialMetadata, storage)
-        try start(.receiveInitialMetadata, &initialMetadata)
+            _ = begin(.receiveInitialMetadata)
+            var initialMetadata = cgrpc_batch()
+            cgrpc_batch_recv_initial_metadata(&initialMetadata, storage)
+            try start(.receiveInitialMetadata, &initialMetadata)
+
+            try start(operation, &batch)
+        } catch {
+            // What has been started must still come to an end.
+            cancel()
+            throw error
+        }
     }
 
     /// Sends one message of a stream.
     func send(_ message: ByteBuffer) async throws(RPCError) {
-        guard try await !performSend(message: message) else { return }
-        await end()
-        throw receivedError ?? RPCError(code: .cancelled, message: "the server has ended the call")
+        let succeeded = try await perform(.send) { batch in
+            holdSent(message: message)
+            cgrpc_batch_send_message(&batch, storage, 0)
+        }
+        guard succeeded else { throw statusOfFailedSend }
     }
 
     /// Sends the end of the stream of requests.
     func sendClose() async throws(RPCError) {
-        guard try await !performSend({ cgrpc_batch_send_close_from_client(&$0) }) else { return }
-        await end()
-        if let error = receivedError { throw error }
+        let succeeded = try await perform(.send) { cgrpc_batch_send_close_from_client(&$0) }
+        guard succeeded else { throw statusOfFailedSend }
+    }
+
+    /// The status is not waited for here: it comes behind messages that the one who sends may be about to read.
+    private var statusOfFailedSend: RPCError {
+        let hasEnded = ending.withLock { if case .ended = $0 { true } else { false } }
+        let unknown = RPCError(code: .cancelled, message: "the call has ended; its responses tell its status")
+        return hasEnded ? receivedError ?? unknown : unknown
     }
 
     /// Waits for the server's initial metadata. At most once.

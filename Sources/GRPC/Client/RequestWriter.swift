@@ -6,13 +6,14 @@ public struct RequestWriter<Message: WireMessage>: Sendable {
     let call: ClientCall
 
     /// Sends one message.
-    /// - Throws: ``RPCError`` with the call's status if it has ended, and what encoding the message throws.
+    /// - Throws: ``RPCError`` if the call has ended: with its status if that is known, else with `CANCELLED`, and the
+    ///   responses tell the status. Also what encoding the message throws.
     public func write(_ message: Message) async throws(RPCError) {
         try await call.send(try message.encodedForSending())
     }
 
     /// Tells the server that there will be no more messages. At most once.
-    /// - Throws: ``RPCError`` with the call's status if it has ended with another than OK.
+    /// - Throws: As ``write(_:)``.
     public func finish() async throws(RPCError) {
         try await call.sendClose()
     }

@@ -16,8 +16,9 @@ public final class ResponseStream<Message: WireMessage>: AsyncSequence, Sendable
         call.cancel()
     }
 
-    /// What the server sent before its messages. Waits for it.
-    /// - Throws: ``RPCError`` if the call failed before.
+    /// What the server sent before its messages. Waits for it. Empty also for a call that the server ended with a status
+    /// alone.
+    /// - Throws: ``RPCError`` if the call failed before the server said anything.
     public var initialMetadata: Metadata {
         get async throws {
             try await withTaskCancellationHandler {
@@ -28,7 +29,8 @@ public final class ResponseStream<Message: WireMessage>: AsyncSequence, Sendable
         }
     }
 
-    /// What the server sent with the status. Waits for the end of the call.
+    /// What the server sent with the status. Waits for the end of the call, which comes after all messages have been
+    /// read.
     public var trailingMetadata: Metadata {
         get async {
             await call.end()

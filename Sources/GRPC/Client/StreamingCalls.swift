@@ -21,11 +21,12 @@ public final class ClientStreamingCall<Request: WireMessage, Response: WireMessa
     /// - Throws: ``RPCError`` with the call's status if that is not OK.
     public func response() async throws(RPCError) -> Response {
         var iterator = responses.makeAsyncIterator()
-        let response = try await iterator.next()
-        // The status decides, also after a response.
-        await call.end()
-        if let error = call.receivedError { throw error }
-        guard let response else { throw .noResponse }
+        guard let response = try await iterator.next() else { throw .noResponse }
+        // The status comes after the last message, and decides.
+        guard try await iterator.next() == nil else {
+            call.cancel()
+            throw RPCError(code: .internal, message: "the server sent more than one response message")
+        }
         return response
     }
 

@@ -2,7 +2,7 @@ internal import CGRPC
 internal import Synchronization
 
 /// A completion queue for long-lived calls that has no thread of its own: its events are posted to the thread of a
-/// ``CompletionQueue``, from whichever thread completes the operation.
+/// ``CompletionQueue``: by the start of the operation itself where that completes it, else by one of the core's threads.
 ///
 /// Two reasons to bind streams to such queues. A send that the transport takes at once, as nearly all are, is complete
 /// when its start returns: no event has to be waited for. And a core built with its debug checks, as Debian's is,

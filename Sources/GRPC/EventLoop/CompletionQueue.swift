@@ -10,7 +10,7 @@ internal import Musl
 /// An event loop: one thread that polls one of the core's completion queues, and the task executor of the calls on it.
 ///
 /// The thread works in *turns*. A turn takes every event that is there, then runs the jobs of Swift tasks that became
-/// ready, then ends with what is to be done once for all of them. A task that prefers this executor runs on the thread
+/// ready. A task that prefers this executor runs on the thread
 /// that polls its calls, so an event resumes it without a hop to another thread.
 ///
 /// Blocking the thread in a handler blocks every call on the queue.
@@ -29,6 +29,8 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     let gate = OperationGate()
 
     private let library: Library
+    /// Passed by wake-ups: they go on until the thread has nothing more to wait for.
+    private let wakeupGate = OperationGate()
     private let threadID = Atomic<UInt>(0)
     private let wakeup: Wakeup
 
@@ -36,6 +38,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     private var jobs: [UnownedJob] = []
     private var runningJobs: [UnownedJob] = []
     private var events: [Event] = []
+    private var isPolling = false
 
     /// What other threads have brought.
     private let inbound = Mutex(Inbound())
@@ -48,7 +51,12 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
         var waitingForEnd: [CheckedContinuation<Void, Never>] = []
     }
 
-    private let streamQueues = Mutex<[CallbackQueue]>([])
+    private let streamQueues = Mutex(StreamQueues())
+
+    private struct StreamQueues {
+        var queues: [CallbackQueue] = []
+        var areShutDown = false
+    }
 
     /// Events taken in one turn at the most, so that jobs are not starved by a storm of them.
     private static let eventsPerTurn = 256
@@ -104,19 +112,25 @@ extension CompletionQueue {
         let never = gpr_inf_future(GPR_CLOCK_MONOTONIC)
         let now = gpr_inf_past(GPR_CLOCK_MONOTONIC)
         while true {
-            var event = grpc_completion_queue_next(handle, hasWork ? now : never, nil)
+            var event = poll(until: hasWork ? now : never)
             var taken = 0
             while event.type == GRPC_OP_COMPLETE {
                 deliver(event)
                 taken += 1
                 guard taken < Self.eventsPerTurn else { break }
-                event = grpc_completion_queue_next(handle, now, nil)
+                event = poll(until: now)
             }
             deliverPostedEvents()
             runJobs()
             guard event.type != GRPC_QUEUE_SHUTDOWN else { break }
         }
         end()
+    }
+
+    private func poll(until deadline: gpr_timespec) -> grpc_event {
+        isPolling = true
+        defer { isPolling = false }
+        return grpc_completion_queue_next(handle, deadline, nil)
     }
 
     private var hasWork: Bool { !jobs.isEmpty || !events.isEmpty }
@@ -159,14 +173,15 @@ extension CompletionQueue {
     }
 
     private func end() {
-        takeInbound()
-        deliverPostedEvents()
         let waiting = inbound.withLock { inbound in
             inbound.hasEnded = true
             jobs += inbound.jobs
+            events += inbound.events
             inbound.jobs = []
+            inbound.events = []
             return inbound.waitingForEnd
         }
+        deliverPostedEvents()
         threadID.store(0, ordering: .relaxed)
         for job in jobs {
             globalConcurrentExecutor.enqueue(ExecutorJob(job))
@@ -193,11 +208,12 @@ extension CompletionQueue {
 
     /// Queues the event of an operation on one of the callback queues. Thread-safe.
     func post(_ event: Event) {
-        if isCurrent {
+        // While the thread polls, what it appended here would not end its wait.
+        if isCurrent && !isPolling {
             events.append(event)
-        } else {
-            // The thread does not end before the last event of its callback queues.
-            _ = bring { $0.events.append(event) }
+        } else if !bring({ $0.events.append(event) }) {
+            // The core may call back after it has said that a queue is drained, and the thread may have ended by then.
+            event.tag.deliver(succeeded: event.succeeded)
         }
     }
 
@@ -212,9 +228,9 @@ extension CompletionQueue {
             return .needsWakeup
         }
         // Once the gate is closed the thread ends without a wake-up, and takes what has been brought as it does.
-        if outcome == .needsWakeup, gate.enter() {
+        if outcome == .needsWakeup, wakeupGate.enter() {
             wakeup.start()
-            leaveGate()
+            if wakeupGate.leave() { grpc_completion_queue_shutdown(handle) }
         }
         return outcome != .hasEnded
     }
@@ -232,12 +248,13 @@ extension CompletionQueue {
 // MARK: - Streams
 
 extension CompletionQueue {
-    /// A queue for a long-lived call to be bound to, whose events come to this queue's thread.
-    func streamQueue() -> CallbackQueue {
-        streamQueues.withLock { queues in
-            if let queue = queues.last(where: { $0.hasRoom }) { return queue }
+    /// A queue for a long-lived call to be bound to, whose events come to this queue's thread; `nil` after the shutdown.
+    func streamQueue() -> CallbackQueue? {
+        streamQueues.withLock { streams in
+            guard !streams.areShutDown else { return nil }
+            if let queue = streams.queues.last(where: { $0.hasRoom }) { return queue }
             let queue = CallbackQueue(library: library)
-            queues.append(queue)
+            streams.queues.append(queue)
             return queue
         }
     }
@@ -267,12 +284,18 @@ extension CompletionQueue {
 
     /// The callback queues first: their last events need this queue's thread.
     private func shutDownHandles() {
-        let queues = streamQueues.withLock { $0 }
-        let remaining = Countdown(queues.count) { [self] in grpc_completion_queue_shutdown(handle) }
+        let queues = streamQueues.withLock { streams in
+            streams.areShutDown = true
+            return streams.queues
+        }
+        // One more than there are queues, so that it also ends where there are none.
+        let remaining = Countdown(queues.count + 1) { [self] in
+            if wakeupGate.close() { grpc_completion_queue_shutdown(handle) }
+        }
         for queue in queues {
             queue.shutDown { remaining.countDown() }
         }
-        if queues.isEmpty { grpc_completion_queue_shutdown(handle) }
+        remaining.countDown()
     }
 }
 

@@ -6,10 +6,18 @@ internal import Musl
 
 /// Finds out why the core could not listen on an address, which it tells its log only.
 enum ListenFailure {
+    /// Whether an address has a port, or is a `unix:` path.
+    static func isWellFormed(_ address: String) -> Bool {
+        if address.hasPrefix("unix:") { return true }
+        guard let separator = address.lastIndex(of: ":") else { return false }
+        return UInt16(address[address.index(after: separator)...]) != nil
+    }
+
     static func reason(for address: String) -> SystemError {
         let action = "listening on \(address)"
-        guard let separator = address.lastIndex(of: ":"), UInt16(address[address.index(after: separator)...]) != nil
-        else { return SystemError(doing: action, errno: EINVAL) }
+        guard isWellFormed(address), !address.hasPrefix("unix:"), let separator = address.lastIndex(of: ":") else {
+            return SystemError(doing: action, errno: address.hasPrefix("unix:") ? EADDRNOTAVAIL : EINVAL)
+        }
         var host = String(address[..<separator])
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
         let port = String(address[address.index(after: separator)...])

@@ -1,6 +1,12 @@
 internal import CGRPC
 internal import Synchronization
 
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
 /// A gRPC server: answers the calls of a set of methods on the threads of a ``CompletionQueueGroup``.
 ///
 /// A server that has been started must be shut down with ``shutDown(gracePeriod:)``; it lives until then. Thread-safe.
@@ -19,12 +25,13 @@ public final class Server: @unchecked Sendable {
     let interceptors: [ServerInterceptor]
     private let registrations: [Registration]
     private let callCount = Atomic<Int>(0)
-    private let shutdown = Mutex(Shutdown.notBegun)
+    private let lifecycle = Mutex(Lifecycle.idle)
 
-    private enum Shutdown {
-        case notBegun
-        case underWay([CheckedContinuation<Void, Never>])
-        case complete
+    private enum Lifecycle {
+        case idle
+        case running
+        case shuttingDown([CheckedContinuation<Void, Never>])
+        case shutDown
     }
 
     /// - Parameters:
@@ -80,26 +87,43 @@ extension Server {
         listeningOn addresses: [String],
         credentials: ServerCredentials = .insecure
     ) async throws(SystemError) -> [Int] {
+        let ports = lifecycle.withLock { lifecycle -> Result<[Int], SystemError> in
+            guard case .idle = lifecycle else {
+                return .failure(SystemError(doing: "starting a server for the second time", errno: EALREADY))
+            }
+            return listen(on: addresses, credentials).map { ports in
+                grpc_server_start(handle)
+                postSlots()
+                lifecycle = .running
+                return ports
+            }
+        }
+        if case .failure = ports { await shutDown(gracePeriod: .zero) }
+        return try ports.get()
+    }
+
+    private func listen(on addresses: [String], _ credentials: ServerCredentials) -> Result<[Int], SystemError> {
         var ports: [Int] = []
         for address in addresses {
-            let port = credentials.withHandle { grpc_server_add_http2_port(handle, address, $0) }
-            guard port > 0 else {
-                let error = ListenFailure.reason(for: address)
-                await shutDown(gracePeriod: .zero)
-                throw error
-            }
+            // Left to itself, the core takes an address without a port for one with the port of HTTPS.
+            let port =
+                ListenFailure.isWellFormed(address)
+                ? credentials.withHandle { grpc_server_add_http2_port(handle, address, $0) } : 0
+            guard port > 0 else { return .failure(ListenFailure.reason(for: address)) }
             ports.append(Int(port))
         }
-        grpc_server_start(handle)
+        return .success(ports)
+    }
+
+    private func postSlots() {
         for queue in group.queues {
             for registration in registrations {
-                for _ in 0..<options.slotsPerMethod {
+                for _ in 0..<max(1, options.slotsPerMethod) {
                     ServerCall(server: self, registration: registration, queue: queue).post()
                 }
             }
             UnknownMethodCall(server: self, queue: queue).post()
         }
-        return ports
     }
 
     /// A call has arrived; ``callEnded()`` must follow. `false` if there are too many.
@@ -119,34 +143,39 @@ extension Server {
 
 extension Server {
     /// Stops listening, lets open calls go on for up to `gracePeriod`, then cancels those left and waits for their end.
+    ///
+    /// Their handlers' tasks have been cancelled when this returns; one that does not heed that may still be running.
+    /// Call it before the shutdown of the group.
     public func shutDown(gracePeriod: Duration) async {
+        let isFirst = lifecycle.withLock { lifecycle in
+            switch lifecycle {
+            case .idle, .running:
+                lifecycle = .shuttingDown([])
+                return true
+            case .shuttingDown, .shutDown:
+                return false
+            }
+        }
+        if isFirst { ServerShutdown(server: self, queue: group.queues[0]).start() }
         let cancellation = Task {
             try await Task.sleep(for: gracePeriod)
             grpc_server_cancel_all_calls(handle)
         }
         await withCheckedContinuation { continuation in
-            let (isFirst, isComplete) = shutdown.withLock { shutdown in
-                switch shutdown {
-                case .notBegun:
-                    shutdown = .underWay([continuation])
-                    return (true, false)
-                case .underWay(let waiting):
-                    shutdown = .underWay(waiting + [continuation])
-                    return (false, false)
-                case .complete:
-                    return (false, true)
-                }
+            let isComplete = lifecycle.withLock { lifecycle in
+                guard case .shuttingDown(let waiting) = lifecycle else { return true }
+                lifecycle = .shuttingDown(waiting + [continuation])
+                return false
             }
-            if isFirst { ServerShutdown(server: self, queue: group.queues[0]).start() }
             if isComplete { continuation.resume() }
         }
         cancellation.cancel()
     }
 
     fileprivate func shutdownCompleted() {
-        let waiting = shutdown.withLock { shutdown in
-            defer { shutdown = .complete }
-            if case .underWay(let waiting) = shutdown { return waiting }
+        let waiting = lifecycle.withLock { lifecycle in
+            defer { lifecycle = .shutDown }
+            if case .shuttingDown(let waiting) = lifecycle { return waiting }
             return []
         }
         for continuation in waiting {

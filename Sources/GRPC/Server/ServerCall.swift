@@ -84,6 +84,7 @@ final class ServerCall: Call, @unchecked Sendable {
     /// Runs the handler between the interceptors, and ends the call with what comes of it.
     private func answer() async {
         var status = Status.ok
+        var cause: (any Error)?
         var observers: [CallObserver] = []
         do {
             for interceptor in server.interceptors {
@@ -91,11 +92,12 @@ final class ServerCall: Call, @unchecked Sendable {
             }
             finish(with: .ok, message: try await registration.method.handle(self))
         } catch {
+            cause = error
             let error = RPCError(ofHandler: error)
             status = Status(code: error.code, message: error.message)
             finish(with: status, metadata: error.metadata)
         }
-        for observer in observers.reversed() { observer(status) }
+        for observer in observers.reversed() { observer(status, cause) }
     }
 
     /// The peer's end is the only prompt sign that it is gone.
@@ -133,10 +135,14 @@ extension ServerCall {
 
     /// Sends initial metadata unless it has been sent.
     func sendInitialMetadata(_ metadata: Metadata) async throws(RPCError) {
-        guard let opening = try takeOpening(metadata) else {
+        let (hasBeenSent, compression) = state.withLock { ($0.hasSentInitialMetadata, $0.compression) }
+        guard !hasBeenSent else {
             throw RPCError(code: .internal, message: "initial metadata has been sent already")
         }
-        let succeeded = try await performSend(opening: opening) { batch in
+        let opening = try CoreMetadata.make(metadata.requesting(compression))
+        let succeeded = try await perform(.send) { batch in
+            _ = takeOpening()
+            holdSent(opening: opening, message: nil)
             cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0)
         }
         guard succeeded else { throw .peerIsGone }
@@ -145,11 +151,13 @@ extension ServerCall {
     /// Sends one message, after initial metadata if there has been none.
     /// - Parameter isBuffered: Another message follows at once; the transport may wait for it.
     func send(_ message: ByteBuffer, isBuffered: Bool) async throws(RPCError) {
-        let opening = try takeOpening()
-        // A buffered message would hold initial metadata back with it, and the batch of both would not complete.
-        let flags = isBuffered && opening == nil ? UInt32(GRPC_WRITE_BUFFER_HINT) : 0
-        let succeeded = try await performSend(opening: opening, message: message, flags: flags) { batch in
+        let succeeded = try await perform(.send) { batch in
+            let opening = takeOpening()
+            holdSent(opening: opening, message: message)
             if let opening { cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0) }
+            // A buffered message would hold initial metadata back with it, and the batch of both would not complete.
+            let flags = isBuffered && opening == nil ? UInt32(GRPC_WRITE_BUFFER_HINT) : 0
+            cgrpc_batch_send_message(&batch, storage, flags)
         }
         guard succeeded else { throw .peerIsGone }
     }
@@ -166,7 +174,7 @@ extension ServerCall {
         }
         var batch = cgrpc_batch()
         // Metadata that gRPC does not allow is left out: the status matters more.
-        let opening = try? takeOpening()
+        let opening = takeOpening()
         let closing = try? CoreMetadata.make(trailing.appending(metadata))
         holdSent(opening: opening, closing: closing, message: message)
         holdSent(status)
@@ -174,17 +182,24 @@ extension ServerCall {
         if message != nil { cgrpc_batch_send_message(&batch, storage, 0) }
         cgrpc_batch_send_status_from_server(&batch, storage, closing?.entries, closing?.count ?? 0)
         if isUnwatched { cgrpc_batch_recv_close_on_server(&batch, storage) }
-        // Fails only when the queue is shut down, with the call.
-        try? start(.send, &batch)
+        do {
+            try start(.send, &batch)
+        } catch {
+            // Never leaves a client waiting for a status that will not come.
+            cancel()
+        }
     }
 
-    /// The initial metadata to be sent now; `nil` if it has been.
-    private func takeOpening(_ metadata: Metadata = [:]) throws(RPCError) -> CoreMetadata? {
+    /// The initial metadata that has to go with the next send; `nil` if it has been sent. The caller has claimed
+    /// ``Call/Operation/send``.
+    private func takeOpening() -> CoreMetadata? {
         let (isFirst, compression) = state.withLock { state in
             defer { state.hasSentInitialMetadata = true }
             return (!state.hasSentInitialMetadata, state.compression)
         }
-        return isFirst ? try .make(metadata.requesting(compression)) : nil
+        guard isFirst else { return nil }
+        // What requests compression is always legal.
+        return (try? .make(Metadata().requesting(compression))) ?? .empty
     }
 }
 

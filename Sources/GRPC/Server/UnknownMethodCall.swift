@@ -34,12 +34,16 @@ final class UnknownMethodCall: Call, @unchecked Sendable {
         guard operation == .opening, succeeded else { return }
         UnknownMethodCall(server: server, queue: queue).post()
         var batch = cgrpc_batch()
-        let method = String(copying: details.pointee.method)
+        // Cut: it is the client's, and goes back in a header.
+        let method = String(copying: details.pointee.method).prefix(200)
         holdSent(Status(code: .unimplemented, message: "unknown method \(method)"))
         cgrpc_batch_send_initial_metadata(&batch, nil, 0, 0)
         cgrpc_batch_send_status_from_server(&batch, storage, nil, 0)
         cgrpc_batch_recv_close_on_server(&batch, storage)
-        // Fails only when the queue is shut down, with the call.
-        try? start(.send, &batch)
+        do {
+            try start(.send, &batch)
+        } catch {
+            cancel()
+        }
     }
 }

@@ -5,6 +5,8 @@ enum Deadline {
     /// The moment when `timeout` will have passed; never for `nil`.
     static func after(_ timeout: Duration?) -> gpr_timespec {
         guard let timeout else { return gpr_inf_future(GPR_CLOCK_MONOTONIC) }
+        // The core takes no negative span, and would round one of zero up.
+        guard timeout > .zero else { return gpr_inf_past(GPR_CLOCK_MONOTONIC) }
         let (seconds, attoseconds) = timeout.components
         let span = gpr_timespec(
             tv_sec: seconds,

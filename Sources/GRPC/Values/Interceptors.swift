@@ -1,5 +1,9 @@
-/// Learns the status with which a call ended. Called once, on whichever thread the call ended.
-public typealias CallObserver = @Sendable (Status) -> Void
+/// Learns how a call ended, on whichever thread that was: on a client, its status; on a server, the status that its
+/// handler gave, and the error behind it if there was one, which is for logs and never for clients.
+///
+/// Called once for each call that has begun. (A call that cannot begin, because its queue has been shut down, does not
+/// end either; nor are calls seen that a server refuses before they have a handler.)
+public typealias CallObserver = @Sendable (_ status: Status, _ cause: (any Error)?) -> Void
 
 /// Sees each call of a server before its handler, and its status when it has ended.
 ///

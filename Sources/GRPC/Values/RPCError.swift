@@ -1,6 +1,6 @@
 /// Why a call failed: thrown to a client by its calls, and by a server's handler to end its call with this status.
 public struct RPCError: Error, Sendable {
-    /// What happened; never `ok`.
+    /// What happened. Not `ok`, which is no error: a handler that throws that gives `UNKNOWN`.
     public var code: Status.Code
     /// A sentence for people. On a server it is sent to the client, so it must not tell internals.
     public var message: String
@@ -26,7 +26,7 @@ extension RPCError {
     /// with a fixed sentence, so that no internals leak.
     init(ofHandler error: any Error) {
         switch error {
-        case let error as RPCError: self = error
+        case let error as RPCError where error.code != .ok: self = error
         case is CancellationError: self.init(code: .cancelled, message: "the call was cancelled", cause: error)
         default: self.init(code: .unknown, message: "the handler of this method failed", cause: error)
         }

@@ -44,8 +44,10 @@ final class Room<Content: Sendable>: Sendable {
 
     /// Accepts a message: when this returns, it is in the history.
     /// - Returns: Its time, later than that of any message before.
-    func append(author: String, text: String) -> SendTime {
-        let (sendTime, bells) = state.withLock { state in
+    /// - Throws: ``RoomError/closed``; the message is not in the history then.
+    func append(author: String, text: String) throws(RoomError) -> SendTime {
+        let (sendTime, bells) = try state.withLock { state throws(RoomError) in
+            guard !state.isClosed else { throw RoomError.closed }
             let sendTime = state.history.nextSendTime(clock: clock())
             let (content, byteCount) = encode(Message(author: author, text: text, sendTime: sendTime))
             state.history.append(content, sendTime: sendTime, byteCount: byteCount)
@@ -69,9 +71,11 @@ final class Room<Content: Sendable>: Sendable {
         while true {
             let (next, bell) = (cursor.next, cursor.bell)
             let contents = try state.withLock { state throws(RoomError) in
-                guard !state.isClosed else { throw RoomError.closed }
                 let contents = try state.history.contents(from: next, atMost: count)
-                if contents.isEmpty { state.bells.add(bell) }
+                if contents.isEmpty {
+                    guard !state.isClosed else { throw RoomError.closed }
+                    state.bells.add(bell)
+                }
                 return contents
             }
             guard contents.isEmpty else {
@@ -82,7 +86,8 @@ final class Room<Content: Sendable>: Sendable {
         }
     }
 
-    /// Ends all reading, now and later, with ``RoomError/closed``.
+    /// Accepts no more messages and no more readers; those that are there get ``RoomError/closed`` when they have read
+    /// what there is.
     func close() {
         let bells = state.withLock { state in
             state.isClosed = true

@@ -1,0 +1,167 @@
+import Foundation
+import GRPC
+import Testing
+
+/// The ends of things, by the trap that each one is for.
+@Suite(.timeLimit(.minutes(1)), .serialized)
+struct LifecycleTests {
+    private static let echo = ServerMethod.unary(Echo.unary) { request, _ in request }
+    private static let endless = ServerMethod.serverStreaming(Echo.stream) { _, writer, context in
+        try await context.sendInitialMetadata([:])
+        await Signal().waitUntilCancelled()
+    }
+
+    @Test func callAfterShutdown() async throws {
+        let group = try CompletionQueueGroup(count: 2)
+        let channel = Channel(target: "127.0.0.1:1", group: group)
+        await group.shutDown()
+        let error = await #expect(throws: RPCError.self) {
+            try await channel.unary(Echo.unary, ByteBuffer(""))
+        }
+        #expect(error?.code == .unavailable)
+        #expect(throws: RPCError.self) { try channel.serverStreaming(Echo.stream, ByteBuffer("")) }
+        #expect(throws: RPCError.self) { try channel.bidirectional(Echo.chat) }
+    }
+
+    @Test func taskOnAQueueThatHasEnded() async throws {
+        let group = try CompletionQueueGroup(count: 1)
+        let queue = group.queues[0]
+        await group.shutDown()
+        let answer = await Task(executorPreference: queue) { 42 }.value
+        #expect(answer == 42)
+    }
+
+    @Test func groupShutDownTwiceAtOnce() async throws {
+        let group = try CompletionQueueGroup(count: 2)
+        async let first: Void = group.shutDown()
+        async let second: Void = group.shutDown()
+        _ = await (first, second)
+        await group.shutDown()
+    }
+
+    @Test func serverThatIsNeverStarted() async throws {
+        let group = try CompletionQueueGroup(count: 1)
+        _ = try Server(methods: [Self.echo], group: group)
+        await group.shutDown()
+    }
+
+    @Test func serverShutDownTwiceAtOnce() async throws {
+        try await Loopback.run([Self.echo]) { loopback in
+            async let first: Void = loopback.server.shutDown(gracePeriod: .seconds(1))
+            async let second: Void = loopback.server.shutDown(gracePeriod: .zero)
+            _ = await (first, second)
+        }
+    }
+
+    @Test func twoMethodsOfOnePath() async throws {
+        let group = try CompletionQueueGroup(count: 1)
+        #expect(throws: RPCError.self) { try Server(methods: [Self.echo, Self.echo], group: group) }
+        await group.shutDown()
+    }
+
+    @Test func addressThatIsTaken() async throws {
+        try await Loopback.run([Self.echo]) { loopback in
+            let server = try Server(methods: [Self.echo], group: loopback.group)
+            let error = await #expect(throws: SystemError.self) {
+                // The second one, so that the first is already bound when it fails.
+                try await server.start(listeningOn: ["127.0.0.1:0", "127.0.0.1:\(loopback.port)"])
+            }
+            #expect(error?.errno == EADDRINUSE)
+            #expect(error?.description == "listening on 127.0.0.1:\(loopback.port): Address already in use")
+        }
+    }
+
+    @Test(arguments: ["127.0.0.1", "127.0.0.1:99999", ":x", "256.1.1.1:0", ""])
+    func addressThatMakesNoSense(address: String) async throws {
+        let group = try CompletionQueueGroup(count: 1)
+        let server = try Server(methods: [Self.echo], group: group)
+        await #expect(throws: SystemError.self) { try await server.start(listeningOn: [address]) }
+        await server.shutDown(gracePeriod: .zero)
+        await group.shutDown()
+    }
+
+    @Test func channelReleasedUnderACall() async throws {
+        try await Loopback.run([Self.endless]) { loopback in
+            var channel: Channel? = Channel(target: "127.0.0.1:\(loopback.port)", group: loopback.group)
+            let stream = try #require(try channel?.serverStreaming(Echo.stream, ByteBuffer("")))
+            _ = try await stream.initialMetadata
+            channel = nil
+            stream.cancel()
+            await #expect(throws: RPCError.self) { for try await _ in stream {} }
+        }
+    }
+
+    @Test func serverShutDownUnderManyStreams() async throws {
+        try await Loopback.run([Self.endless]) { loopback in
+            let streams = try (0..<300).map { _ in
+                try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
+            }
+            for stream in streams { _ = try await stream.initialMetadata }
+            #expect(loopback.server.openCalls == 300)
+            await loopback.server.shutDown(gracePeriod: .milliseconds(1))
+            for stream in streams {
+                await #expect(throws: RPCError.self) { for try await _ in stream {} }
+            }
+        }
+    }
+
+    @Test func cancelRacingCompletion() async throws {
+        try await Loopback.run([Self.echo]) { loopback in
+            for _ in 0..<500 {
+                let call = Task { try await loopback.channel.unary(Echo.unary, ByteBuffer("x")) }
+                call.cancel()
+                // Either is right, and nothing else: an answer, or the cancellation.
+                switch await call.result {
+                case .success(let response): #expect(response.text == "x")
+                case .failure(let error): #expect((error as? RPCError)?.code == .cancelled)
+                }
+            }
+        }
+    }
+
+    @Test func nobodyListens() async throws {
+        let group = try CompletionQueueGroup(count: 1)
+        let channel = Channel(target: "127.0.0.1:1", group: group)
+        let error = await #expect(throws: RPCError.self) {
+            try await channel.unary(Echo.unary, ByteBuffer(""))
+        }
+        #expect(error?.code == .unavailable)
+        let waiting = CallOptions(timeout: .milliseconds(50), waitForReady: true)
+        let late = await #expect(throws: RPCError.self) {
+            try await channel.unary(Echo.unary, ByteBuffer(""), options: waiting)
+        }
+        #expect(late?.code == .deadlineExceeded)
+        await group.shutDown()
+    }
+
+    /// Connections, groups of threads, servers and streams that come and go leave nothing behind.
+    @Test func nothingIsLeftBehind() async throws {
+        func once() async throws {
+            try await Loopback.run([Self.echo, Self.endless]) { loopback in
+                for _ in 0..<20 {
+                    let channel = Channel(target: "127.0.0.1:\(loopback.port)", group: loopback.group)
+                    _ = try await channel.unary(Echo.unary, ByteBuffer("x"))
+                    _ = try await channel.serverStreaming(Echo.stream, ByteBuffer("")).initialMetadata
+                }
+            }
+        }
+        try await once()
+        let before = try Self.held()
+        for _ in 0..<10 { try await once() }
+        // The core lets go of a connection a moment after its last user has.
+        let deadline = ContinuousClock.now + .seconds(20)
+        while try Self.held().descriptors > before.descriptors + 2, ContinuousClock.now < deadline {
+            await Task.yield()
+        }
+        let after = try Self.held()
+        #expect(after.descriptors <= before.descriptors + 2)
+        #expect(after.threads <= before.threads + 4)
+    }
+
+    private static func held() throws -> (descriptors: Int, threads: Int) {
+        (
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count,
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count
+        )
+    }
+}
