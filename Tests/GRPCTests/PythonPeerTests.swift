@@ -47,7 +47,9 @@ struct PythonPeerTests {
         let chat = ServerMethod.bidirectional(Echo.chat) { requests, writer, _ in
             for try await request in requests { try await writer.write(ByteBuffer("re: " + request.text)) }
         }
-        try await Loopback.run([unary, stream, collect, chat]) { loopback in
+        var options = ServerOptions()
+        options.acceptedCompression = [.deflate, .gzip]
+        try await Loopback.run([unary, stream, collect, chat], options: options) { loopback in
             let (exitCode, output) = try await Peer("peer_client.py", "\(loopback.port)").end()
             #expect(exitCode == 0, "the last check that passed: \(output.split(separator: "\n").last ?? "none")")
         }

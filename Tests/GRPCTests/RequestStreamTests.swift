@@ -142,7 +142,9 @@ struct RequestStreamTests {
             context.setCompression(algorithm)
             for try await request in requests { try await writer.write(request) }
         }
-        try await Loopback.run([method]) { loopback in
+        var options = ServerOptions()
+        options.acceptedCompression = [.deflate, .gzip]
+        try await Loopback.run([method], options: options) { loopback in
             let call = try loopback.channel.bidirectional(Echo.chat, options: CallOptions(compression: algorithm))
             let message = ByteBuffer([UInt8](repeating: 65, count: 50_000))
             try await call.requests.write(message)

@@ -129,6 +129,14 @@ def test_a_deadline_in_the_past(channel, timeout):
     stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="hey"))
 
 
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+def test_compressed_requests_are_refused(channel, compression):
+    """A few kilobytes that expand to gigabytes are not expanded."""
+    bomb = pb.SendMessageRequest(author="Ivan", text="0" * 900_000).SerializeToString()
+    failure(grpc.StatusCode.UNIMPLEMENTED, send_raw, channel, bomb, compression=compression)
+    stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="hey"))
+
+
 def test_calls_cancelled_in_flight(channel, server_address):
     """500 calls cancelled right after their start, on a connection that is then dropped, disturb nobody."""
     with connected(server_address) as doomed:

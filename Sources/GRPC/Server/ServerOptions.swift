@@ -4,6 +4,10 @@ internal import CGRPC
 public struct ServerOptions: Sendable {
     /// The largest message that a client may send, in bytes; a larger one gets `RESOURCE_EXHAUSTED`.
     public var maxReceiveMessageSize = 4 << 20
+    /// How requests may be compressed; a call whose are compressed otherwise gets `UNIMPLEMENTED`. The core checks a
+    /// message's size before it expands it, so algorithms are for clients that are trusted not to send a few kilobytes
+    /// that become gigabytes.
+    public var acceptedCompression: Set<CompressionAlgorithm> = [.none]
     /// Calls open at the same time on one connection; a client waits with further ones.
     public var maxConcurrentStreamsPerConnection = 1000
     /// Calls open at the same time on all connections; further ones get `RESOURCE_EXHAUSTED`.
@@ -24,6 +28,7 @@ public struct ServerOptions: Sendable {
         arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, maxReceiveMessageSize)
         arguments.set(GRPC_ARG_MAX_CONCURRENT_STREAMS, maxConcurrentStreamsPerConnection)
         arguments.set(GRPC_ARG_MAX_METADATA_SIZE, maxMetadataSize)
+        arguments.set(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, acceptedCompression.coreValue)
         arguments.set(GRPC_ARG_ENABLE_CHANNELZ, false)
         keepalive?.add(to: &arguments)
         return arguments

@@ -14,6 +14,11 @@ public struct CompressionAlgorithm: Sendable, Hashable {
     public static let gzip = CompressionAlgorithm(name: "gzip", coreValue: Int(GRPC_COMPRESS_GZIP.rawValue))
 }
 
+extension Set<CompressionAlgorithm> {
+    /// As a set of bits. No compression is always in it.
+    var coreValue: Int { reduce(1) { $0 | 1 << $1.coreValue } }
+}
+
 extension Metadata {
     /// With the entry by which the core is told, within the process, how to compress a call's messages.
     func requesting(_ compression: CompressionAlgorithm?) -> Metadata {
