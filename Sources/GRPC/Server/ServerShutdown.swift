@@ -1,0 +1,31 @@
+internal import CGRPC
+
+/// The one operation of a server that is not a call's.
+final class ServerShutdown: EventTarget {
+    private let server: Server
+    private let queue: CompletionQueue
+    private let tag: UnsafeMutablePointer<cgrpc_tag>
+
+    init(server: Server, queue: CompletionQueue) {
+        self.server = server
+        self.queue = queue
+        tag = .allocate(capacity: 1)
+    }
+
+    deinit {
+        tag.deallocate()
+    }
+
+    override var eventQueue: CompletionQueue { queue }
+
+    func start() {
+        guard queue.gate.enter() else { return server.shutdownCompleted() }
+        defer { queue.leaveGate() }
+        Tag(initializing: tag, operation: 0).retain(self)
+        grpc_server_shutdown_and_notify(server.handle, queue.handle, tag)
+    }
+
+    override func operationCompleted(_: UInt32, succeeded: Bool) {
+        server.shutdownCompleted()
+    }
+}
