@@ -134,24 +134,27 @@ struct LifecycleTests {
         await group.shutDown()
     }
 
-    /// Connections, groups of threads, servers and streams that come and go leave nothing behind. In a process of its own,
-    /// since other tests open and close things at the same time.
-    @Test func nothingIsLeftBehind() async {
-        await #expect(processExitsWith: .success) {
-            try await Self.comeAndGo()
-            let before = try Self.held()
-            for _ in 0..<50 { try await Self.comeAndGo() }
-            // The core lets go of a connection a moment after its last user has.
-            let deadline = ContinuousClock.now + .seconds(20)
-            while try Self.held().descriptors > before.descriptors + 2, ContinuousClock.now < deadline {
-                await Task.yield()
-            }
-            let after = try Self.held()
-            #expect(after.descriptors <= before.descriptors + 2)
-            #expect(after.threads <= before.threads + 4)
-            #expect(after.residentPages < before.residentPages + 8192, "32 MiB, for 1,000 connections")
+    /// Connections, groups of threads, servers and streams that come and go leave nothing behind.
+    ///
+    /// `./dev test` runs it by itself: other tests open and close things at the same time.
+    @Test(.enabled(if: isAlone, "needs a process of its own"))
+    func nothingIsLeftBehind() async throws {
+        try await Self.comeAndGo()
+        let before = try Self.held()
+        for _ in 0..<50 { try await Self.comeAndGo() }
+        // The core lets go of a connection a moment after its last user has.
+        let deadline = ContinuousClock.now + .seconds(20)
+        while try Self.held().descriptors > before.descriptors + 2, ContinuousClock.now < deadline {
+            await Task.yield()
         }
+        let after = try Self.held()
+        #expect(after.descriptors <= before.descriptors + 2)
+        // The core and Swift keep some threads of their own; 1,000 connections on 100 queues would show.
+        #expect(after.threads <= before.threads + 12)
+        #expect(after.residentPages < before.residentPages + 8192, "32 MiB, for 1,000 connections")
     }
+
+    private static let isAlone = ProcessInfo.processInfo.environment["MESSENGER_TEST_ALONE"] != nil
 
     private static func comeAndGo() async throws {
         try await Loopback.run([echo, endless]) { loopback in

@@ -7,6 +7,8 @@ public struct ChannelOptions: Sendable {
     /// The time between attempts to connect grows from `initialBackoff` to `maxBackoff`, with jitter.
     public var initialBackoff: Duration = .milliseconds(100)
     public var maxBackoff: Duration = .seconds(2)
+    /// How long one attempt to connect may take, its TLS handshake included.
+    public var connectTimeout: Duration = .seconds(10)
     /// Finds a silent server; `nil` for none.
     public var keepalive: Keepalive? = .default
     /// What a stream that is not being read may hold back in memory, in bytes; `nil` leaves it to the core, which goes
@@ -23,7 +25,8 @@ public struct ChannelOptions: Sendable {
         var arguments = CoreArguments()
         arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, maxReceiveMessageSize)
         arguments.setMilliseconds(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, initialBackoff)
-        arguments.setMilliseconds(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, initialBackoff)
+        // Whatever its name says, it bounds an attempt, not the time between two.
+        arguments.setMilliseconds(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, connectTimeout)
         arguments.setMilliseconds(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, maxBackoff)
         // A name that does not resolve yet, as when containers start together, is asked for as often as connections
         // are tried; the core's own minimum is 30 s.
