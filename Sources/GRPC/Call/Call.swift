@@ -79,6 +79,20 @@ class Call: EventTarget, @unchecked Sendable {
         return String(cString: peer)
     }
 
+    /// The names in the certificate that the peer has shown, if it was verified.
+    final var peerIdentities: [String] {
+        guard let call = storage.pointee.call, let context = grpc_call_auth_context(call) else { return [] }
+        defer { grpc_auth_context_release(context) }
+        guard grpc_auth_context_peer_is_authenticated(context) != 0 else { return [] }
+        var identities: [String] = []
+        var properties = grpc_auth_context_peer_identity(context)
+        while let property = grpc_auth_property_iterator_next(&properties) {
+            let value = UnsafeRawBufferPointer(start: property.pointee.value, count: property.pointee.value_length)
+            identities.append(String(decoding: value, as: UTF8.self))
+        }
+        return identities
+    }
+
     final func tagPointer(_ operation: Operation) -> UnsafeMutablePointer<cgrpc_tag> {
         cgrpc_call_storage_tag(storage, operation.rawValue)
     }

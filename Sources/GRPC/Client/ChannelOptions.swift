@@ -16,6 +16,12 @@ public struct ChannelOptions: Sendable {
     public var streamWindow: Int?
     /// How the requests of calls are compressed that do not say it themselves.
     public var compression = CompressionAlgorithm.none
+    /// The name that the server's certificate must have, where that is not the target's host.
+    public var tlsServerName: String?
+    /// After this long without a call the connection is closed, until the next call; at least 1 s, `nil` for never.
+    public var idleTimeout: Duration?
+    /// Bounds the memory that the channel's connections take, with that of others that share it.
+    public var resourceQuota: ResourceQuota?
     /// Precedes the core's own name in the `user-agent` header.
     public var userAgent: String?
 
@@ -40,6 +46,9 @@ public struct ChannelOptions: Sendable {
             arguments.set(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, streamWindow)
         }
         arguments.set(GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM, compression.coreValue)
+        if let tlsServerName { arguments.set(GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, tlsServerName) }
+        arguments.setMilliseconds(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, idleTimeout.map { max($0, .seconds(1)) })
+        if let resourceQuota { arguments.set(resourceQuota) }
         if let userAgent { arguments.set(GRPC_ARG_PRIMARY_USER_AGENT_STRING, userAgent) }
         return arguments
     }

@@ -6,6 +6,7 @@ internal import CGRPC
 struct CoreArguments {
     private var integers: [(key: String, value: Int32)] = []
     private var strings: [(key: String, value: String)] = []
+    private var resourceQuota: ResourceQuota?
 
     mutating func set(_ key: String, _ value: Int) {
         integers.append((key, Int32(clamping: value)))
@@ -17,6 +18,10 @@ struct CoreArguments {
 
     mutating func set(_ key: String, _ value: String) {
         strings.append((key, value))
+    }
+
+    mutating func set(_ quota: ResourceQuota) {
+        resourceQuota = quota
     }
 
     /// In whole milliseconds; leaves the core's own value for `nil`.
@@ -48,6 +53,16 @@ struct CoreArguments {
             entry.value.string = copy(value)
             entries.append(entry)
         }
+        if let resourceQuota {
+            var entry = grpc_arg()
+            entry.type = GRPC_ARG_POINTER
+            entry.key = copy(GRPC_ARG_RESOURCE_QUOTA)
+            entry.value.pointer.p = UnsafeMutableRawPointer(resourceQuota.handle)
+            entry.value.pointer.vtable = grpc_resource_quota_arg_vtable()
+            entries.append(entry)
+        }
+        // The core takes a reference of its own to the quota while it copies the arguments.
+        defer { extendLifetime(resourceQuota) }
         return entries.withUnsafeMutableBufferPointer { entries in
             var arguments = grpc_channel_args(num_args: entries.count, args: entries.baseAddress)
             return body(&arguments)

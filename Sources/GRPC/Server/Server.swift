@@ -78,37 +78,33 @@ public final class Server: @unchecked Sendable {
 extension Server {
     /// Listens and answers calls from now on. At most once.
     ///
-    /// - Parameters:
-    ///   - addresses: `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`; port 0 for any that is free.
-    ///   - credentials: What connections must show.
-    /// - Returns: The ports, in the order of the addresses.
-    /// - Throws: ``SystemError`` if an address is taken, not allowed or senseless; the server is then shut down.
-    public func start(
-        listeningOn addresses: [String],
-        credentials: ServerCredentials = .insecure
-    ) async throws(SystemError) -> [Int] {
-        let ports = lifecycle.withLock { lifecycle -> Result<[Int], SystemError> in
-            guard case .idle = lifecycle else {
-                return .failure(SystemError(doing: "starting a server for the second time", errno: EALREADY))
-            }
-            return listen(on: addresses, credentials).map { ports in
+    /// - Returns: The ports, in the order of the addresses; for a `unix:` address the number says nothing.
+    /// - Throws: If it cannot listen on one of the addresses; the server is then shut down. Of a second start it is not.
+    public func start(listeningOn addresses: [ListenAddress]) async throws(ServerStartError) -> [Int] {
+        let ports = lifecycle.withLock { lifecycle -> Result<[Int], ServerStartError> in
+            guard case .idle = lifecycle else { return .failure(.notIdle) }
+            return listen(on: addresses).map { ports in
                 grpc_server_start(handle)
                 postSlots()
                 lifecycle = .running
                 return ports
             }
         }
-        if case .failure = ports { await shutDown(gracePeriod: .zero) }
+        switch ports {
+        case .failure(.notIdle): break
+        case .failure: await shutDown(gracePeriod: .zero)
+        case .success: break
+        }
         return try ports.get()
     }
 
-    private func listen(on addresses: [String], _ credentials: ServerCredentials) -> Result<[Int], SystemError> {
+    private func listen(on addresses: [ListenAddress]) -> Result<[Int], ServerStartError> {
         var ports: [Int] = []
         for address in addresses {
             // Left to itself, the core takes an address without a port for one with the port of HTTPS.
             let port =
-                ListenFailure.isWellFormed(address)
-                ? credentials.withHandle { grpc_server_add_http2_port(handle, address, $0) } : 0
+                ListenFailure.isWellFormed(address.address)
+                ? address.credentials.withHandle { grpc_server_add_http2_port(handle, address.address, $0) } : 0
             guard port > 0 else { return .failure(ListenFailure.reason(for: address)) }
             ports.append(Int(port))
         }

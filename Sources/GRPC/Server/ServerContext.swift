@@ -8,6 +8,10 @@ public struct ServerContext: Sendable {
     /// The client's address in the core's form, `ipv4:127.0.0.1:4242` for example. Not authenticated.
     public var peer: String { call.peer }
 
+    /// Who the client is, by the certificate that it showed: its subject alternative names, or else its common name.
+    /// Empty without mutual TLS. Copied at each use.
+    public var peerIdentities: [String] { call.peerIdentities }
+
     /// The metadata that the client sent with the call. Copied at each use.
     public var metadata: Metadata { call.metadata }
 

@@ -16,6 +16,15 @@ public struct ServerOptions: Sendable {
     public var maxMetadataSize = 16 << 10
     /// Finds silent clients; `nil` for none.
     public var keepalive: Keepalive? = .default
+    /// A connection of this age is asked to end: the client makes a new one for its further calls, which spreads clients
+    /// over servers that were added. With up to 10 % of jitter; `nil` for never.
+    public var maxConnectionAge: Duration?
+    /// How long the calls of a connection that has reached its age may go on; `nil` for as long as they like.
+    public var maxConnectionAgeGrace: Duration?
+    /// A connection without a call for this long is closed; `nil` for never.
+    public var maxConnectionIdle: Duration?
+    /// Bounds the memory that the connections take, with that of others that share it.
+    public var resourceQuota: ResourceQuota?
     /// How many calls of each method the core may announce on each completion queue before the queue has looked.
     public var slotsPerMethod = 64
 
@@ -30,6 +39,10 @@ public struct ServerOptions: Sendable {
         arguments.set(GRPC_ARG_MAX_METADATA_SIZE, maxMetadataSize)
         arguments.set(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, acceptedCompression.coreValue)
         arguments.set(GRPC_ARG_ENABLE_CHANNELZ, false)
+        arguments.setMilliseconds(GRPC_ARG_MAX_CONNECTION_AGE_MS, maxConnectionAge)
+        arguments.setMilliseconds(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, maxConnectionAgeGrace)
+        arguments.setMilliseconds(GRPC_ARG_MAX_CONNECTION_IDLE_MS, maxConnectionIdle)
+        if let resourceQuota { arguments.set(resourceQuota) }
         keepalive?.add(to: &arguments)
         return arguments
     }

@@ -1,0 +1,55 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// Certificates or a private key in PEM form: Base64 between `-----BEGIN …-----` and `-----END …-----`.
+///
+/// What it holds is secret if it is a key, so it describes itself by its kind alone.
+public struct PEM: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
+    let text: String
+
+    /// The most that a file may hold, in bytes: the certificates of all public authorities take a fifth of it.
+    private static let maxFileSize = 1 << 20
+
+    /// Takes the text as it is; whether it holds what it should is for the handshake to find out.
+    public init(_ text: String) {
+        self.text = text
+    }
+
+    /// Reads a file.
+    ///
+    /// - Throws: ``SystemError`` if it cannot be read, or with `EFBIG` if it is larger than 1 MiB.
+    public init(contentsOfFile path: String) throws(SystemError) {
+        let action = "reading \(path)"
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw SystemError(doing: action, errno: errno) }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 16 << 10)
+        while true {
+            let count = read(file, &chunk, chunk.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count >= 0 else { throw SystemError(doing: action, errno: errno) }
+            guard count > 0 else { break }
+            bytes += chunk[..<count]
+            guard bytes.count <= Self.maxFileSize else { throw SystemError(doing: action, errno: EFBIG) }
+        }
+        text = String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Whether there is at least one certificate.
+    public var holdsCertificate: Bool { text.contains("-----BEGIN CERTIFICATE-----") }
+
+    /// Whether there is a private key that needs no password.
+    public var holdsPrivateKey: Bool {
+        text.contains("PRIVATE KEY-----") && !text.contains("ENCRYPTED")
+    }
+
+    public var description: String {
+        holdsPrivateKey ? "PEM with a private key" : holdsCertificate ? "PEM with certificates" : "PEM"
+    }
+
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}

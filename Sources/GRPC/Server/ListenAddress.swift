@@ -1,0 +1,20 @@
+/// Where a server listens, and what connections there must show.
+///
+/// A string literal is an address without encryption: `"127.0.0.1:50051"`.
+public struct ListenAddress: Sendable, ExpressibleByStringInterpolation {
+    /// `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`; port 0 for any that is free.
+    ///
+    /// The socket of `unix:PATH` can be used by whoever can write to it: that is for its folder to limit. A socket left
+    /// there by an earlier process is replaced.
+    public var address: String
+    public var credentials: ServerCredentials
+
+    public init(_ address: String, credentials: ServerCredentials = .insecure) {
+        self.address = address
+        self.credentials = credentials
+    }
+
+    public init(stringLiteral address: String) {
+        self.init(address)
+    }
+}
