@@ -36,7 +36,12 @@ struct ClientCommand: AsyncParsableCommand {
 
         let group = try CompletionQueueGroup(count: 1)
         let inbox = Inbox(capacity: settings.bufferBytes)
-        let channel = Channel(target: settings.serverAddress.description, options: channelOptions, group: group)
+        let channel = Channel(
+            target: settings.serverAddress.description,
+            credentials: settings.credentials,
+            options: channelOptions,
+            group: group
+        )
         let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
         let room = GRPCRoom(channel: channel, follower: subscription, sendTimeout: settings.sendTimeout)
         let http = makeHTTPApplication(settings: settings, inbox: inbox, room: room, logger: quiet) { port in
@@ -63,6 +68,8 @@ struct ClientCommand: AsyncParsableCommand {
         var options = ChannelOptions()
         // What the stream may hold back while the inbox is full; the server's history keeps the rest.
         options.streamWindow = 256 << 10
+        // Beside the subscription's own, which adds to it.
+        options.maxBackoff = Backoff.longest
         options.userAgent = "messenger-client/\(Version.current)"
         return options
     }
@@ -74,6 +81,7 @@ extension ClientSettings {
         [
             "version": "\(Version.current)",
             "server": "\(serverAddress)",
+            "tlsAuthorities": "\(tlsAuthorities.settingText)",
             "httpPort": "\(httpPort)",
             "openTimeout": "\(openTimeout.settingText)",
             "sendTimeout": "\(sendTimeout.settingText)",

@@ -31,9 +31,10 @@ struct GRPCService: Service {
 
         let ports: [Int]
         do {
-            ports = try await server.start(listeningOn: ["0.0.0.0:\(settings.port)"])
+            ports = try await server.start(listeningOn: addresses)
         } catch {
             await group.shutDown()
+            if case .badCredentials = error { throw StartError(.badConfiguration, "Cannot serve: \(error)") }
             throw StartError(.unavailable, "Cannot serve: \(error)")
         }
         logger.info("listening", metadata: startMetadata(port: ports[0]))
@@ -56,10 +57,18 @@ struct GRPCService: Service {
         return options
     }
 
+    private var addresses: [ListenAddress] {
+        var addresses = [ListenAddress("0.0.0.0:\(settings.port)", credentials: settings.credentials)]
+        if let socket = settings.socket.path { addresses.append("unix:\(socket)") }
+        return addresses
+    }
+
     private func startMetadata(port: Int) -> Logger.Metadata {
         [
             "version": "\(Version.current)",
             "address": "0.0.0.0:\(port)",
+            "encryption": "\(settings.encryption.rawValue)",
+            "socket": "\(settings.socket.settingText)",
             "maxAuthorBytes": "\(settings.messageLimits.authorBytes)",
             "maxTextBytes": "\(settings.messageLimits.textBytes)",
             "historyMessages": "\(settings.historyMessages)",

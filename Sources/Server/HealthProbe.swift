@@ -6,20 +6,25 @@ enum HealthProbe {
     private static let timeout = Duration.seconds(2)
 
     /// Opens a stream, which takes all of the server to answer, and lets go of it.
-    static func run(port: Port) async throws(StartError) {
+    static func run(_ settings: ServerSettings) async throws(StartError) {
+        if settings.socket.path == nil, settings.encryption != .none {
+            // The probe would need a certificate of its own, and to trust the server's.
+            throw StartError(.badConfiguration, "A health check of a server with TLS needs MESSENGER_SERVER_SOCKET")
+        }
+        let target = settings.socket.path.map { "unix:\($0)" } ?? "127.0.0.1:\(settings.port)"
         do {
             let group = try CompletionQueueGroup(count: 1)
-            let answer = await answer(port, group)
+            let answer = await answer(target, group)
             await group.shutDown()
             try answer.get()
         } catch {
-            throw StartError(.unhealthy, "The server on port \(port) does not answer: \(error)")
+            throw StartError(.unhealthy, "The server at \(target) does not answer: \(error)")
         }
     }
 
-    private static func answer(_ port: Port, _ group: CompletionQueueGroup) async -> Result<Void, any Error> {
+    private static func answer(_ target: String, _ group: CompletionQueueGroup) async -> Result<Void, any Error> {
         do {
-            let channel = Channel(target: "127.0.0.1:\(port)", group: group)
+            let channel = Channel(target: target, group: group)
             let stream = try channel.serverStreaming(
                 MessengerMethods.readMessages,
                 ReadMessagesRequest(),

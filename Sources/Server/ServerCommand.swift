@@ -26,7 +26,7 @@ struct ServerCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try flags.settings()
-        if checkHealth { return try await HealthProbe.run(port: settings.port) }
+        if checkHealth { return try await HealthProbe.run(settings) }
 
         Diagnostics.bootstrap(level: settings.logLevel)
         let logger = Logger(label: "messenger-server")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import GRPC
 import Logging
 import Messenger
 
@@ -11,6 +12,18 @@ struct ServerSettings: Sendable {
     var historyMessages: Count = 1_000_000
     /// Most memory for them.
     var historyBytes = ByteCount.mebibytes(256)
+    /// What is shown to clients at the port; insecure without a certificate.
+    var credentials = ServerCredentials.insecure
+    /// What ``credentials`` is, for the log.
+    var encryption = Encryption.none
+    /// A unix socket to listen on too, without encryption.
+    var socket = FilePath.none
+
+    enum Encryption: String {
+        case none
+        case tls = "TLS"
+        case mutualTLS = "mutual TLS"
+    }
 }
 
 /// The server's flags, each of which falls back to an environment variable and then to a default.
@@ -21,12 +34,17 @@ struct ServerFlags: ParsableArguments {
     @Option(.maxTextBytes) var maxTextBytes: ByteCount?
     @Option(.historyMessages) var historyMessages: Count?
     @Option(.historyBytes) var historyBytes: ByteCount?
+    @Option(.tlsCertificate) var tlsCertificate: FilePath?
+    @Option(.tlsKey) var tlsKey: FilePath?
+    @Option(.tlsClientAuthorities) var tlsClientAuthorities: FilePath?
+    @Option(.serverSocket) var serverSocket: FilePath?
 
     /// Completes the flags from the environment and the defaults.
     ///
     /// - Throws: ``StartError`` that names the first variable whose value is not allowed.
     func settings(environment: ProcessEnvironment = .current) throws(StartError) -> ServerSettings {
-        ServerSettings(
+        let (credentials, encryption) = try credentials(environment)
+        return ServerSettings(
             port: try Setting.serverPort.value(flag: port, environment: environment),
             logLevel: try Setting.logLevel.value(flag: logLevel, environment: environment),
             messageLimits: MessageLimits(
@@ -34,14 +52,54 @@ struct ServerFlags: ParsableArguments {
                 textBytes: try Setting.maxTextBytes.value(flag: maxTextBytes, environment: environment).bytes
             ),
             historyMessages: try Setting.historyMessages.value(flag: historyMessages, environment: environment),
-            historyBytes: try Setting.historyBytes.value(flag: historyBytes, environment: environment)
+            historyBytes: try Setting.historyBytes.value(flag: historyBytes, environment: environment),
+            credentials: credentials,
+            encryption: encryption,
+            socket: try Setting.serverSocket.value(flag: serverSocket, environment: environment)
         )
+    }
+
+    private func credentials(
+        _ environment: ProcessEnvironment
+    ) throws(StartError) -> (ServerCredentials, ServerSettings.Encryption) {
+        let authorities = Setting.tlsClientAuthorities
+        let clients = try authorities.value(flag: tlsClientAuthorities, environment: environment)
+        let identity = try TLSIdentity(
+            certificate: try Setting.tlsCertificate.value(flag: tlsCertificate, environment: environment),
+            key: try Setting.tlsKey.value(flag: tlsKey, environment: environment)
+        )
+        guard let identity else {
+            guard clients.path == nil else {
+                throw StartError(.badConfiguration, "\(authorities.variable) needs MESSENGER_TLS_CERT and MESSENGER_TLS_KEY")
+            }
+            return (.insecure, .none)
+        }
+        guard let clients = clients.path else { return (.tls(identity), .tls) }
+        return (.tls(identity, clientCertificates: .required(trusting: try authorities.certificates(inFile: clients))), .mutualTLS)
     }
 }
 
 extension Setting where Value == Port {
     static var serverPort: Self {
         Setting("MESSENGER_SERVER_PORT", default: 51075, summary: "Port of the gRPC server; 0 takes any free one.")
+    }
+}
+
+extension Setting where Value == FilePath {
+    static var tlsClientAuthorities: Self {
+        Setting(
+            "MESSENGER_TLS_CLIENT_CA",
+            default: .none,
+            summary: "PEM file with the authorities that sign clients' certificates; clients must then show one."
+        )
+    }
+
+    static var serverSocket: Self {
+        Setting(
+            "MESSENGER_SERVER_SOCKET",
+            default: .none,
+            summary: "Path of a unix socket to listen on too, without encryption, for this machine's own programs."
+        )
     }
 }
 

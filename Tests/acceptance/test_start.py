@@ -5,19 +5,10 @@ import socket
 
 import pytest
 
-from support.processes import Program, free_port
+from support.processes import Program, free_port, one_line
 from support.waiting import wait_until
 
 BOTH = ["messenger-server", "messenger-client"]
-
-
-def one_line(program: Program, *codes: int) -> str:
-    """The program must end by itself, with one of these exit codes, having written one line and no more."""
-    code = program.exit_code(within=20)
-    lines = program.log().splitlines()
-    assert code in codes, f"exit code {code}: {lines}"
-    assert len(lines) == 1, lines
-    return lines[0]
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import GRPC
 import Logging
 import Messenger
 
@@ -12,12 +13,16 @@ struct ClientOptions: ParsableArguments {
     @Option(.bufferBytes) var bufferBytes: ByteCount?
     @Option(.maxAuthorBytes) var maxAuthorBytes: ByteCount?
     @Option(.maxTextBytes) var maxTextBytes: ByteCount?
+    @Option(.tlsAuthorities) var tlsAuthorities: TLSAuthorities?
+    @Option(.tlsCertificate) var tlsCertificate: FilePath?
+    @Option(.tlsKey) var tlsKey: FilePath?
 
     /// Completes the flags from the environment and the defaults.
     ///
     /// - Throws: ``StartError`` that names the first variable whose value is not allowed.
     func settings(environment: ProcessEnvironment = .current) throws(StartError) -> ClientSettings {
-        ClientSettings(
+        let authorities = try Setting.tlsAuthorities.value(flag: self.tlsAuthorities, environment: environment)
+        return ClientSettings(
             serverAddress: try Setting.serverAddress.value(flag: self.serverAddress, environment: environment),
             httpPort: try Setting.httpPort.value(flag: self.httpPort, environment: environment),
             logLevel: try Setting.logLevel.value(flag: self.logLevel, environment: environment),
@@ -28,8 +33,31 @@ struct ClientOptions: ParsableArguments {
                 authorBytes: try Setting.maxAuthorBytes.value(flag: self.maxAuthorBytes, environment: environment)
                     .bytes,
                 textBytes: try Setting.maxTextBytes.value(flag: self.maxTextBytes, environment: environment).bytes
-            )
+            ),
+            tlsAuthorities: authorities,
+            credentials: try self.credentials(trusting: authorities, environment)
         )
+    }
+
+    private func credentials(
+        trusting authorities: TLSAuthorities,
+        _ environment: ProcessEnvironment
+    ) throws(StartError) -> ChannelCredentials {
+        let identity = try TLSIdentity(
+            certificate: try Setting.tlsCertificate.value(flag: self.tlsCertificate, environment: environment),
+            key: try Setting.tlsKey.value(flag: self.tlsKey, environment: environment)
+        )
+        switch authorities {
+        case .file(let path):
+            return .tls(trusting: try Setting.tlsAuthorities.certificates(inFile: path), identity: identity)
+        case .system:
+            return .tls(identity: identity)
+        case .none:
+            guard identity == nil else {
+                throw StartError(.badConfiguration, "MESSENGER_TLS_CERT needs MESSENGER_TLS_CA")
+            }
+            return .insecure
+        }
     }
 }
 

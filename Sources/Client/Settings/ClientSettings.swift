@@ -1,3 +1,4 @@
+import GRPC
 import Logging
 import Messenger
 
@@ -17,4 +18,8 @@ struct ClientSettings: Sendable {
     var bufferBytes = ByteCount.mebibytes(64)
     /// How long a message's author and text may be.
     var messageLimits = MessageLimits()
+    /// Whom the client trusts to vouch for the server.
+    var tlsAuthorities = TLSAuthorities.none
+    /// What is shown to the server and wanted of it.
+    var credentials = ChannelCredentials.insecure
 }

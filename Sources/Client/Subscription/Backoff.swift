@@ -1,7 +1,7 @@
-/// The time between attempts: it doubles from 50 ms to 2 s, and is spread so that clients do not come back in step.
+/// The time between attempts: it doubles from 50 ms to 1 s, and is spread so that clients do not come back in step.
 struct Backoff: Sendable {
     static let first = Duration.milliseconds(50)
-    static let longest = Duration.seconds(2)
+    static let longest = Duration.seconds(1)
 
     private var current = first
 

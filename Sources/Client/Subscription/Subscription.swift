@@ -37,8 +37,10 @@ final class Subscription: Service {
     }
 
     private func keepOpen() async {
+        var lastFailure: RPCError?
         while !Task.isCancelled {
             let failure = await follow()
+            if status.stream == .open { lastFailure = nil }
             guard !Task.isCancelled else { return }
             let (next, isFirst) = state.withLock { state in
                 (state.ended(failure, jitter: .random(in: 0...1)), state.status.stream == .connecting)
@@ -46,11 +48,15 @@ final class Subscription: Service {
             let details = metadata(failure, retryIn: next.delay)
             if next.isBehindGap {
                 logger.error("messages lost: the server does not hold them any more", metadata: details)
+            } else if let failure, failure.description == lastFailure?.description {
+                // Said already: a server that is away for long is to fill no disk.
+                logger.debug("stream still not open", metadata: details)
             } else if isFirst {
-                logger.info("stream not open yet", metadata: details)
+                logger.warning("stream not open yet", metadata: details)
             } else {
                 logger.warning("stream broken", metadata: details)
             }
+            lastFailure = failure
             try? await Task.sleep(for: next.delay)
         }
     }
@@ -60,8 +66,8 @@ final class Subscription: Service {
         do {
             let stream = try channel.serverStreaming(
                 MessengerMethods.readMessages,
-                ReadMessagesRequest(after: state.withLock { $0.position }),
-                options: CallOptions(waitForReady: true)
+                // Does not wait for a connection, or nobody would learn why there is none.
+                ReadMessagesRequest(after: state.withLock { $0.position })
             )
             // A stream that is refused has initial metadata too, but no position.
             if let position = try await stream.initialMetadata.first(MessengerMethods.positionKey) {

@@ -96,6 +96,15 @@ class Program:
         Program.open.remove(self)
 
 
+def one_line(program: Program, *codes: int) -> str:
+    """The program must end by itself, with one of these exit codes, having written one line and no more."""
+    code = program.exit_code(within=20)
+    lines = program.log().splitlines()
+    assert code in codes, f"exit code {code}: {lines}"
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
 class Server(Program):
     def __init__(self, *arguments: str, port: int | None = None, **settings: object):
         self.port = port or free_port()

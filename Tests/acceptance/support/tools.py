@@ -10,7 +10,7 @@ import pytest
 from support.api import PROTOS
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
     """The tool beside this Python (where ./dev puts grpcurl), else on PATH."""
     beside = os.path.dirname(sys.executable)
     found = shutil.which(name, path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
@@ -21,7 +21,7 @@ def _tool(name: str) -> str:
 
 def curl(*arguments: str) -> str:
     """What curl prints; it must succeed."""
-    done = subprocess.run([_tool("curl"), "--silent", "--show-error", *arguments], capture_output=True, timeout=60)
+    done = subprocess.run([tool("curl"), "--silent", "--show-error", *arguments], capture_output=True, timeout=60)
     assert done.returncode == 0, done
     return done.stdout.decode()
 
@@ -30,7 +30,7 @@ def grpcurl_command(address: str, method: str, data: str | None = None, *options
     """The command line of a call that goes by the .proto file."""
     body = [] if data is None else ["-d", data]
     protos = ["-import-path", str(PROTOS), "-proto", "messenger.proto"]
-    return [_tool("grpcurl"), "-plaintext", *protos, *options, *body, address, f"mes_grpc.MessengerServer/{method}"]
+    return [tool("grpcurl"), "-plaintext", *protos, *options, *body, address, f"mes_grpc.MessengerServer/{method}"]
 
 
 def grpcurl(address: str, method: str, data: str | None = None, *options: str) -> subprocess.CompletedProcess[str]:
@@ -39,6 +39,6 @@ def grpcurl(address: str, method: str, data: str | None = None, *options: str) -
 
 def run_grpcurl(*arguments: str) -> str:
     """What grpcurl prints; it must succeed."""
-    done = subprocess.run([_tool("grpcurl"), *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([tool("grpcurl"), *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
