@@ -14,6 +14,7 @@ let package = Package(
         .library(name: "GRPC", targets: ["GRPC", "GRPCServices"]),
         .executable(name: "messenger-server", targets: ["Server"]),
         .executable(name: "messenger-client", targets: ["Client"]),
+        .executable(name: "first-service", targets: ["FirstService"]),
     ],
     // Why each of them is here: README.md, "Dependencies".
     dependencies: [
@@ -75,6 +76,12 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
+            swiftSettings: swiftSettings
+        ),
+        .executableTarget(
+            name: "FirstService",
+            dependencies: ["GRPC"],
+            path: "Examples/FirstService",
             swiftSettings: swiftSettings
         ),
         .testTarget(

@@ -70,12 +70,18 @@ struct ServerFlags: ParsableArguments {
         )
         guard let identity else {
             guard clients.path == nil else {
-                throw StartError(.badConfiguration, "\(authorities.variable) needs MESSENGER_TLS_CERT and MESSENGER_TLS_KEY")
+                throw StartError(
+                    .badConfiguration,
+                    "\(authorities.variable) needs MESSENGER_TLS_CERT and MESSENGER_TLS_KEY"
+                )
             }
             return (.insecure, .none)
         }
         guard let clients = clients.path else { return (.tls(identity), .tls) }
-        return (.tls(identity, clientCertificates: .required(trusting: try authorities.certificates(inFile: clients))), .mutualTLS)
+        return (
+            .tls(identity, clientCertificates: .required(trusting: try authorities.certificates(inFile: clients))),
+            .mutualTLS
+        )
     }
 }
 

@@ -33,7 +33,8 @@ extension Setting where Value == TLSAuthorities {
         Setting(
             "MESSENGER_TLS_CA",
             default: .none,
-            summary: "Connect with TLS to a server that these authorities vouch for: a PEM file, or 'system' for the system's."
+            summary:
+                "Connect with TLS to a server that these authorities vouch for: a PEM file, or 'system' for the system's."
         )
     }
 }

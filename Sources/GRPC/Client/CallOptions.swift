@@ -10,6 +10,7 @@ public struct CallOptions: Sendable {
     /// How the requests are compressed; `nil` as the channel does it.
     public var compression: CompressionAlgorithm?
 
+    /// Options that differ from the defaults where they are given.
     public init(
         metadata: Metadata = [:],
         timeout: Duration? = nil,

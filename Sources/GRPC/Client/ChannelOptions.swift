@@ -4,8 +4,9 @@ internal import CGRPC
 public struct ChannelOptions: Sendable {
     /// The largest message that the server may send, in bytes; a larger one fails the call with `RESOURCE_EXHAUSTED`.
     public var maxReceiveMessageSize = 4 << 20
-    /// The time between attempts to connect grows from `initialBackoff` to `maxBackoff`, with jitter.
+    /// The time between the first two attempts to connect; from there it grows, with jitter.
     public var initialBackoff: Duration = .milliseconds(100)
+    /// What the time between two attempts to connect grows to.
     public var maxBackoff: Duration = .seconds(2)
     /// How long one attempt to connect may take, its TLS handshake included.
     public var connectTimeout: Duration = .seconds(10)
@@ -25,6 +26,7 @@ public struct ChannelOptions: Sendable {
     /// Precedes the core's own name in the `user-agent` header.
     public var userAgent: String?
 
+    /// The defaults.
     public init() {}
 
     var arguments: CoreArguments {

@@ -43,10 +43,12 @@ public final class ResponseStream<Message: WireMessage>: AsyncSequence, Sendable
         call.cancel()
     }
 
+    /// The iteration over the messages, of which there can be one.
     public func makeAsyncIterator() -> Iterator {
         Iterator(stream: self)
     }
 
+    /// Receives one message after the other.
     public struct Iterator: AsyncIteratorProtocol {
         let stream: ResponseStream
 

@@ -8,6 +8,7 @@ public enum CoreLog {
         case debug, info, error
     }
 
+    /// Takes one message; `source` is the file and line in the core that it comes from.
     public typealias Handler = @Sendable (_ severity: Severity, _ message: String, _ source: String) -> Void
 
     private static let handler = Mutex<Handler?>(nil)

@@ -196,7 +196,7 @@ extension CompletionQueue {
 // MARK: - Work from anywhere
 
 extension CompletionQueue {
-    /// Queues a task's job. Thread-safe. After ``shutDown()`` jobs go to Swift's global executor, so no task hangs.
+    /// Queues a task's job. Thread-safe. After the group has been shut down jobs go to Swift's global executor, so no task hangs.
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         if isCurrent {

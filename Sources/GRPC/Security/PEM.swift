@@ -47,9 +47,11 @@ public struct PEM: Sendable, Hashable, CustomStringConvertible, CustomReflectabl
         text.contains("PRIVATE KEY-----") && !text.contains("ENCRYPTED")
     }
 
+    /// What kind of thing it holds, never the thing itself.
     public var description: String {
         holdsPrivateKey ? "PEM with a private key" : holdsCertificate ? "PEM with certificates" : "PEM"
     }
 
+    /// Empty, so that `dump` does not print a key.
     public var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -7,6 +7,7 @@ public struct TLSIdentity: Sendable, Hashable {
     /// The private key of the first certificate, without a password.
     public var privateKey: PEM
 
+    /// Takes both as they are; that they fit together is found out when a server starts or a channel connects.
     public init(certificateChain: PEM, privateKey: PEM) {
         self.certificateChain = certificateChain
         self.privateKey = privateKey

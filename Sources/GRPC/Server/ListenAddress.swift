@@ -7,13 +7,16 @@ public struct ListenAddress: Sendable, ExpressibleByStringInterpolation {
     /// The socket of `unix:PATH` can be used by whoever can write to it: that is for its folder to limit. A socket left
     /// there by an earlier process is replaced.
     public var address: String
+    /// What connections to this address are shown and must show.
     public var credentials: ServerCredentials
 
+    /// An address with its credentials.
     public init(_ address: String, credentials: ServerCredentials = .insecure) {
         self.address = address
         self.credentials = credentials
     }
 
+    /// An address without encryption.
     public init(stringLiteral address: String) {
         self.init(address)
     }

@@ -5,10 +5,12 @@
 public struct RequestStream<Message: WireMessage>: AsyncSequence, Sendable {
     let call: ServerCall
 
+    /// The iteration over the messages, of which there can be one.
     public func makeAsyncIterator() -> Iterator {
         Iterator(call: call)
     }
 
+    /// Receives one message after the other.
     public struct Iterator: AsyncIteratorProtocol {
         let call: ServerCall
 

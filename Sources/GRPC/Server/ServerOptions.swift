@@ -28,6 +28,7 @@ public struct ServerOptions: Sendable {
     /// How many calls of each method the core may announce on each completion queue before the queue has looked.
     public var slotsPerMethod = 64
 
+    /// The defaults.
     public init() {}
 
     var arguments: CoreArguments {

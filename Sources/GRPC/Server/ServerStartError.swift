@@ -8,6 +8,7 @@ public enum ServerStartError: Error, Sendable, CustomStringConvertible {
     /// It has been started or shut down before.
     case notIdle
 
+    /// One sentence for people.
     public var description: String {
         switch self {
         case .cannotListen(let error): "\(error)"

@@ -44,6 +44,7 @@ public struct ByteBuffer: Sendable {
         storage = Storage(slice)
     }
 
+    /// Copies the bytes.
     public init(_ bytes: some Collection<UInt8>) {
         self.init(taking: grpc_slice(copying: bytes))
     }
@@ -71,11 +72,13 @@ public struct ByteBuffer: Sendable {
 }
 
 extension ByteBuffer: Hashable {
+    /// Whether both hold the same bytes.
     public static func == (left: ByteBuffer, right: ByteBuffer) -> Bool {
         defer { extendLifetime((left.storage, right.storage)) }
         return grpc_slice_eq(left.storage.slice, right.storage.slice) != 0
     }
 
+    /// Hashes the bytes.
     public func hash(into hasher: inout Hasher) {
         withBytes { bytes in bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
     }

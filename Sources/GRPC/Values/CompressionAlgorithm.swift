@@ -9,8 +9,11 @@ public struct CompressionAlgorithm: Sendable, Hashable {
     let name: String
     let coreValue: Int
 
+    /// Not at all.
     public static let none = CompressionAlgorithm(name: "identity", coreValue: Int(GRPC_COMPRESS_NONE.rawValue))
+    /// zlib's format, which gRPC calls `deflate`.
     public static let deflate = CompressionAlgorithm(name: "deflate", coreValue: Int(GRPC_COMPRESS_DEFLATE.rawValue))
+    /// The format that every gRPC implementation knows.
     public static let gzip = CompressionAlgorithm(name: "gzip", coreValue: Int(GRPC_COMPRESS_GZIP.rawValue))
 }
 

@@ -9,6 +9,7 @@ public struct Keepalive: Sendable, Hashable {
     /// The connection is closed when a ping is not answered for this long.
     public var timeout: Duration
 
+    /// An interval below 1 s becomes 1 s.
     public init(interval: Duration, timeout: Duration) {
         self.interval = max(interval, .seconds(1))
         self.timeout = timeout

@@ -6,7 +6,9 @@
 public struct Metadata: Sendable, Hashable {
     /// What a key stands for.
     public enum Value: Sendable, Hashable {
+        /// Printable ASCII.
         case string(String)
+        /// Any bytes, for a key that ends in `-bin`.
         case binary([UInt8])
     }
 
@@ -17,6 +19,7 @@ public struct Metadata: Sendable, Hashable {
         var value: Value
     }
 
+    /// No entries.
     public init() {}
 
     /// Adds a value, after those that the key already has.
@@ -47,8 +50,11 @@ public struct Metadata: Sendable, Hashable {
 }
 
 extension Metadata: RandomAccessCollection {
+    /// The position of the first entry.
     public var startIndex: Int { entries.startIndex }
+    /// The position after the last entry.
     public var endIndex: Int { entries.endIndex }
+    /// The entry at a position, in the order in which they were added or received.
     public subscript(position: Int) -> (key: String, value: Value) {
         (entries[position].key, entries[position].value)
     }
@@ -59,12 +65,14 @@ extension Metadata: RandomAccessCollection {
 }
 
 extension Metadata: ExpressibleByDictionaryLiteral {
+    /// Entries in the order of the literal, in which a key may occur more than once.
     public init(dictionaryLiteral elements: (String, Value)...) {
         entries = elements.map { Entry(key: $0, value: $1) }
     }
 }
 
 extension Metadata.Value: ExpressibleByStringLiteral {
+    /// A text value.
     public init(stringLiteral value: String) {
         self = .string(value)
     }

@@ -5,6 +5,7 @@ public struct MethodDescriptor<Request: WireMessage, Response: WireMessage>: Sen
     /// The method's name within its service.
     public let method: String
 
+    /// The method with these names, which are those of the service's `.proto` file.
     public init(service: String, method: String) {
         self.service = service
         self.method = method

@@ -9,6 +9,7 @@ public struct RPCError: Error, Sendable {
     /// The error that led to this one. Never sent.
     public var cause: (any Error)?
 
+    /// An error with its code and a sentence that may be shown to the other side.
     public init(code: Status.Code, message: String, metadata: Metadata = [:], cause: (any Error)? = nil) {
         self.code = code
         self.message = message
@@ -18,6 +19,7 @@ public struct RPCError: Error, Sendable {
 }
 
 extension RPCError: CustomStringConvertible {
+    /// The code's name and the sentence.
     public var description: String { "\(code): \(message)" }
 }
 

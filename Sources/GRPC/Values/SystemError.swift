@@ -16,5 +16,6 @@ public struct SystemError: Error, Sendable, CustomStringConvertible {
         self.errno = errno
     }
 
+    /// What was being done, and the system's words for why it failed.
     public var description: String { "\(action): \(String(cString: strerror(errno)))" }
 }

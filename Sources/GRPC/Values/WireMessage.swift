@@ -12,9 +12,11 @@ public protocol WireMessage: Sendable {
 }
 
 extension ByteBuffer: WireMessage {
+    /// The buffer itself.
     public init(decoding buffer: ByteBuffer) {
         self = buffer
     }
 
+    /// The buffer itself.
     public func encoded() -> ByteBuffer { self }
 }

@@ -46,6 +46,9 @@ extension TLSIdentity {
         guard privateKey.holdsPrivateKey else {
             throw StartError(.badConfiguration, "MESSENGER_TLS_KEY: there is no key without a password in \(key)")
         }
-        self.init(certificateChain: try Setting.tlsCertificate.certificates(inFile: certificate), privateKey: privateKey)
+        self.init(
+            certificateChain: try Setting.tlsCertificate.certificates(inFile: certificate),
+            privateKey: privateKey
+        )
     }
 }

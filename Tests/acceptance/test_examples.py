@@ -1,0 +1,15 @@
+"""The example in the binding's documentation is the program that is built, and does what the page says."""
+
+import subprocess
+
+from support.processes import PROGRAMS, ROOT
+
+ARTICLE = ROOT / "Sources" / "GRPC" / "GRPC.docc" / "FirstService.md"
+EXAMPLE = ROOT / "Examples" / "FirstService" / "FirstService.swift"
+
+
+def test_the_first_service():
+    blocks = ARTICLE.read_text().split("```")
+    assert blocks[1] == "swift\n" + EXAMPLE.read_text()
+    printed = subprocess.run([PROGRAMS / "first-service"], capture_output=True, text=True, timeout=60, check=True)
+    assert blocks[3].lstrip("\n") == printed.stdout
