@@ -14,6 +14,7 @@
 #include <grpc/support/string_util.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 
 // A tag: where the event of one started operation goes. The functor comes first, so the tag's address is what a NEXT
@@ -155,6 +156,10 @@ static inline grpc_call_error cgrpc_request_call(grpc_server *server, grpc_call_
     return grpc_server_request_call(server, &storage->call, details, &storage->received_initial_metadata, queue, queue,
                                     tag);
 }
+
+// A descriptor that becomes readable once it is signalled; -1 if there is none left.
+static inline int cgrpc_signal_create(void) { return eventfd(0, EFD_CLOEXEC); }
+static inline void cgrpc_signal_send(int descriptor) { eventfd_write(descriptor, 1); }
 
 // Names the calling thread, for debuggers and top.
 static inline void cgrpc_set_thread_name(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }

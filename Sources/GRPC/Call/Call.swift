@@ -73,7 +73,7 @@ class Call: EventTarget, @unchecked Sendable {
     }
 
     /// The peer's address in the core's form, `ipv4:127.0.0.1:4242` for example. Not authenticated.
-    final var peer: String {
+    var peer: String {
         guard let call = storage.pointee.call, let peer = grpc_call_get_peer(call) else { return "unknown" }
         defer { gpr_free(peer) }
         return String(cString: peer)

@@ -9,9 +9,9 @@ internal import Musl
 
 /// An event loop: one thread that polls one of the core's completion queues, and the task executor of the calls on it.
 ///
-/// The thread works in *turns*. A turn takes every event that is there, then runs the jobs of Swift tasks that became
-/// ready. A task that prefers this executor runs on the thread
-/// that polls its calls, so an event resumes it without a hop to another thread.
+/// The thread works in *turns*. A turn takes every event that is there, runs the jobs of Swift tasks that became ready, and
+/// lets go what they have sent. A task that prefers this executor runs on the thread that polls its calls, so an event
+/// resumes it without a hop to another thread.
 ///
 /// Blocking the thread in a handler blocks every call on the queue.
 ///
@@ -39,6 +39,10 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     private var runningJobs: [UnownedJob] = []
     private var events: [Event] = []
     private var isPolling = false
+    /// The number of the turn, which no other queue of the group uses.
+    private var turn: UInt64
+    /// Connections that hold back what is sent in this turn.
+    private var gathering: [Connection] = []
 
     /// What other threads have brought.
     private let inbound = Mutex(Inbound())
@@ -62,19 +66,14 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     private static let eventsPerTurn = 256
 
     /// Starts the thread.
-    init(library: Library, name: String) throws(SystemError) {
+    /// - Parameter index: Its place in its group.
+    init(library: Library, index: Int) throws(SystemError) {
         self.library = library
+        turn = UInt64(index + 1) << 48
         // Never NULL: it allocates and aborts on failure.
         handle = grpc_completion_queue_create_for_next(nil)
         wakeup = Wakeup(handle)
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(ThreadContext(queue: self, name: name))
-        let error = pthread_create(&thread, nil, completionQueueThread, context.toOpaque())
-        guard error == 0 else {
-            context.release()
-            throw SystemError(doing: "starting a thread", errno: error)
-        }
-        pthread_detach(thread)
+        try Thread.start(named: "grpc-queue-\(index)") { self.run() }
     }
 
     deinit {
@@ -85,29 +84,11 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
 
 // MARK: - The thread
 
-private final class ThreadContext {
-    let queue: CompletionQueue
-    let name: String
-
-    init(queue: CompletionQueue, name: String) {
-        self.queue = queue
-        self.name = name
-    }
-}
-
-private func completionQueueThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let argument else { return nil }
-    let context = Unmanaged<ThreadContext>.fromOpaque(argument).takeRetainedValue()
-    cgrpc_set_thread_name(context.name)
-    context.queue.run()
-    return nil
-}
-
 extension CompletionQueue {
     /// Whether the caller runs on this queue's thread.
     var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
 
-    fileprivate func run() {
+    private func run() {
         threadID.store(UInt(pthread_self()), ordering: .relaxed)
         let never = gpr_inf_future(GPR_CLOCK_MONOTONIC)
         let now = gpr_inf_past(GPR_CLOCK_MONOTONIC)
@@ -122,6 +103,7 @@ extension CompletionQueue {
             }
             deliverPostedEvents()
             runJobs()
+            endTurn()
             guard event.type != GRPC_QUEUE_SHUTDOWN else { break }
         }
         end()
@@ -160,6 +142,19 @@ extension CompletionQueue {
             job.runSynchronously(on: asUnownedTaskExecutor())
         }
         runningJobs.removeAll(keepingCapacity: true)
+    }
+
+    /// A call is about to send something on `connection`: what is sent on it from the second time in one turn on leaves in
+    /// one piece, when the turn ends. Does nothing on other threads.
+    func gather(_ connection: Connection) {
+        if isCurrent, connection.gather(in: turn) { gathering.append(connection) }
+    }
+
+    private func endTurn() {
+        turn += 2
+        guard !gathering.isEmpty else { return }
+        for connection in gathering { connection.release() }
+        gathering.removeAll(keepingCapacity: true)
     }
 
     private func takeInbound() {

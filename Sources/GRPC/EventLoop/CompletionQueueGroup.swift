@@ -21,7 +21,7 @@ public final class CompletionQueueGroup: Sendable {
         let count = max(1, count ?? sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         var queues: [CompletionQueue] = []
         for index in 0..<count {
-            queues.append(try CompletionQueue(library: library, name: "grpc-queue-\(index)"))
+            queues.append(try CompletionQueue(library: library, index: index))
         }
         self.queues = queues
     }

@@ -23,6 +23,7 @@ public final class Server: @unchecked Sendable {
     private let group: CompletionQueueGroup
     private let options: ServerOptions
     let interceptors: [ServerInterceptor]
+    let acceptor: Acceptor
     private let registrations: [Registration]
     private let callCount = Atomic<Int>(0)
     private let lifecycle = Mutex(Lifecycle.idle)
@@ -62,6 +63,7 @@ public final class Server: @unchecked Sendable {
             grpc_server_register_completion_queue(handle, queue.handle, nil)
         }
         self.handle = handle
+        acceptor = Acceptor(server: handle, options: options)
         self.group = group
         self.options = options
         self.interceptors = interceptors
@@ -83,11 +85,15 @@ extension Server {
     public func start(listeningOn addresses: [ListenAddress]) async throws(ServerStartError) -> [Int] {
         let ports = lifecycle.withLock { lifecycle -> Result<[Int], ServerStartError> in
             guard case .idle = lifecycle else { return .failure(.notIdle) }
-            return listen(on: addresses).map { ports in
+            do throws(ServerStartError) {
+                let (ports, sockets) = try listen(on: addresses)
                 grpc_server_start(handle)
                 postSlots()
                 lifecycle = .running
-                return ports
+                try accept(sockets)
+                return .success(ports)
+            } catch {
+                return .failure(error)
             }
         }
         switch ports {
@@ -98,17 +104,35 @@ extension Server {
         return try ports.get()
     }
 
-    private func listen(on addresses: [ListenAddress]) -> Result<[Int], ServerStartError> {
+    /// Sockets for those addresses that are not the core's to listen on.
+    private func listen(
+        on addresses: [ListenAddress]
+    ) throws(ServerStartError) -> (ports: [Int], sockets: [ListeningSocket]) {
         var ports: [Int] = []
-        for address in addresses {
-            // Left to itself, the core takes an address without a port for one with the port of HTTPS.
-            let port =
-                ListenFailure.isWellFormed(address.address)
-                ? address.credentials.withHandle { grpc_server_add_http2_port(handle, address.address, $0) } : 0
-            guard port > 0 else { return .failure(ListenFailure.reason(for: address)) }
-            ports.append(Int(port))
+        var sockets: [ListeningSocket] = []
+        do throws(ServerStartError) {
+            for address in addresses {
+                if address.isPlainTCP {
+                    let ours = try address.listen()
+                    sockets += ours
+                    ports.append(Int(ours[0].port))
+                } else {
+                    ports.append(try address.listen(with: handle))
+                }
+            }
+        } catch {
+            for socket in sockets { socket.close() }
+            throw error
         }
-        return .success(ports)
+        return (ports, sockets)
+    }
+
+    private func accept(_ sockets: [ListeningSocket]) throws(ServerStartError) {
+        do {
+            try acceptor.start(sockets)
+        } catch {
+            throw .cannotListen(error)
+        }
     }
 
     private func postSlots() {
@@ -152,7 +176,10 @@ extension Server {
                 return false
             }
         }
-        if isFirst { ServerShutdown(server: self, queue: group.queues[0]).start() }
+        if isFirst {
+            await acceptor.stop()
+            ServerShutdown(server: self, queue: group.queues[0]).start()
+        }
         let cancellation = Task {
             try await Task.sleep(for: gracePeriod)
             grpc_server_cancel_all_calls(handle)

@@ -8,6 +8,8 @@ final class ServerCall: Call, @unchecked Sendable {
     let server: Server
     let registration: Server.Registration
 
+    /// Set when the call arrives, before its handler is there to use it.
+    private var connection: Connection?
     private let streamQueue: CallbackQueue?
     private let state = Mutex(State())
 
@@ -61,9 +63,17 @@ final class ServerCall: Call, @unchecked Sendable {
         }
     }
 
+    override var peer: String { connection?.peer ?? super.peer }
+
+    /// Before something is sent.
+    private func gather() {
+        if let connection { queue.gather(connection) }
+    }
+
     private func arrived() {
         ServerCall(server: server, registration: registration, queue: queue).post()
         state.withLock { $0.hasArrived = true }
+        connection = storage.pointee.call.flatMap { server.acceptor.connection(of: $0) }
         guard server.callBegan() else {
             return finish(with: Status(code: .resourceExhausted, message: "too many calls are in progress"))
         }
@@ -152,6 +162,7 @@ extension ServerCall {
     /// - Parameter isBuffered: Another message follows at once; the transport may wait for it.
     func send(_ message: ByteBuffer, isBuffered: Bool) async throws(RPCError) {
         let succeeded = try await perform(.send) { batch in
+            gather()
             let opening = takeOpening()
             holdSent(opening: opening, message: message)
             if let opening { cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0) }
@@ -172,6 +183,7 @@ extension ServerCall {
             // The handler returned while a task that it left behind is sending.
             return cancel()
         }
+        gather()
         var batch = cgrpc_batch()
         // Metadata that gRPC does not allow is left out: the status matters more.
         let opening = takeOpening()

@@ -8,6 +8,9 @@ public struct ServerOptions: Sendable {
     /// message's size before it expands it, so algorithms are for clients that are trusted not to send a few kilobytes
     /// that become gigabytes.
     public var acceptedCompression: Set<CompressionAlgorithm> = [.none]
+    /// Connections open at the same time at all TCP addresses without encryption; further ones wait to be accepted. Those
+    /// with TLS are not counted.
+    public var maxConnections = 10_000
     /// Calls open at the same time on one connection; a client waits with further ones.
     public var maxConcurrentStreamsPerConnection = 1000
     /// Calls open at the same time on all connections; further ones get `RESOURCE_EXHAUSTED`.

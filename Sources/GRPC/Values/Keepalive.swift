@@ -18,6 +18,8 @@ public struct Keepalive: Sendable, Hashable {
     /// Notices a silent peer within 20 s.
     public static let `default` = Keepalive(interval: .seconds(10), timeout: .seconds(10))
 
+    var timeoutInMilliseconds: Int32 { Int32(clamping: Int(min(timeout / .milliseconds(1), Double(Int32.max)))) }
+
     func add(to arguments: inout CoreArguments) {
         arguments.setMilliseconds(GRPC_ARG_KEEPALIVE_TIME_MS, interval)
         arguments.setMilliseconds(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, timeout)

@@ -1,0 +1,134 @@
+internal import CGRPC
+internal import Synchronization
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// Accepts the connections of a server's TCP addresses without encryption, and hands each to the core.
+///
+/// The core could do that itself, but would not tell which connection a call is on, nor bound how many there are, nor wait
+/// when the process has no file descriptor left.
+///
+/// `@unchecked`: the core's server is thread-safe, and outlives the thread that uses it.
+final class Acceptor: @unchecked Sendable {
+    private let server: OpaquePointer
+    private let options: ServerOptions
+    private let connections = Mutex(ConnectionTable())
+    private let state = Mutex(State.idle)
+
+    private enum State {
+        case idle
+        /// The thread runs; a byte written to `stopSignal` ends it.
+        case accepting(stopSignal: Int32)
+        case stopping([CheckedContinuation<Void, Never>])
+        case stopped
+    }
+
+    /// How long to wait for a connection to be closed by somebody, where there is no room for another one.
+    private static let pauseInMilliseconds: Int32 = 50
+
+    /// - Parameter server: The core's server; it must live until ``stop()`` has returned.
+    init(server: OpaquePointer, options: ServerOptions) {
+        self.server = server
+        self.options = options
+    }
+
+    /// Accepts connections from now on. At most once; ``stop()`` must follow. Takes over the sockets.
+    func start(_ sockets: [ListeningSocket]) throws(SystemError) {
+        guard !sockets.isEmpty else { return }
+        do throws(SystemError) {
+            let stopSignal = cgrpc_signal_create()
+            guard stopSignal >= 0 else { throw SystemError(doing: "accepting connections", errno: errno) }
+            state.withLock { $0 = .accepting(stopSignal: stopSignal) }
+            try Thread.start(named: "grpc-accept") { self.run(sockets, stopSignal) }
+        } catch {
+            state.withLock { $0 = .stopped }
+            for socket in sockets { socket.close() }
+            throw error
+        }
+    }
+
+    /// Stops listening; connections stay open. Returns when no further connection will be handed to the server.
+    func stop() async {
+        await withCheckedContinuation { continuation in
+            let isStopped = state.withLock { state in
+                switch state {
+                case .idle, .stopped:
+                    state = .stopped
+                    return true
+                case .accepting(let stopSignal):
+                    state = .stopping([continuation])
+                    cgrpc_signal_send(stopSignal)
+                case .stopping(let waiting):
+                    state = .stopping(waiting + [continuation])
+                }
+                return false
+            }
+            if isStopped { continuation.resume() }
+        }
+    }
+
+    /// The connection of a call; `nil` if it is not one of these.
+    func connection(of call: OpaquePointer) -> Connection? {
+        guard let peer = grpc_call_get_peer(call) else { return nil }
+        defer { gpr_free(peer) }
+        // One that was handed over as a file descriptor is called "fd:12" by the core.
+        guard strncmp(peer, "fd:", 3) == 0 else { return nil }
+        let descriptor = strtol(peer + 3, nil, 10)
+        return connections.withLock { $0[descriptor] }
+    }
+}
+
+// MARK: - The thread
+
+extension Acceptor {
+    private func run(_ sockets: [ListeningSocket], _ stopSignal: Int32) {
+        let credentials: OpaquePointer? = grpc_insecure_server_credentials_create()
+        var polled = [pollfd(fd: stopSignal, events: Int16(POLLIN), revents: 0)]
+        polled += sockets.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
+        var isFull = false
+        while true {
+            // Where there is no room, connections wait in the system's queue.
+            _ = isFull ? poll(&polled, 1, Self.pauseInMilliseconds) : poll(&polled, nfds_t(polled.count), -1)
+            guard polled[0].revents == 0 else { break }
+            isFull = !sockets.allSatisfy { acceptAll(of: $0, credentials) }
+        }
+        grpc_server_credentials_release(credentials)
+        for socket in sockets { socket.close() }
+        close(stopSignal)
+        let waiting = state.withLock { state in
+            defer { state = .stopped }
+            if case .stopping(let waiting) = state { return waiting }
+            return []
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    /// Accepts what waits at a socket. `false` if there is no room for more.
+    private func acceptAll(of socket: ListeningSocket, _ credentials: OpaquePointer?) -> Bool {
+        while connections.withLock({ $0.hasRoom(upTo: options.maxConnections) }) {
+            var peer = SocketAddress()
+            let descriptor = socket.accept(&peer)
+            guard descriptor >= 0 else {
+                switch errno {
+                // The peer gave up before it was its turn.
+                case ECONNABORTED, EINTR, EPROTO: continue
+                case EAGAIN: return true
+                // No descriptor or no memory: others will give some back.
+                default: return false
+                }
+            }
+            setSocketOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+            // A peer that does not acknowledge what it is sent is as gone as one that does not answer pings.
+            if let keepalive = options.keepalive {
+                setSocketOption(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, keepalive.timeoutInMilliseconds)
+            }
+            connections.withLock { $0.insert(Connection(descriptor: descriptor, peer: peer.description)) }
+            grpc_server_add_channel_from_fd(server, descriptor, credentials)
+        }
+        return false
+    }
+}

@@ -1,0 +1,62 @@
+internal import Synchronization
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// A TCP connection that an ``Acceptor`` has handed to the core, which closes it.
+///
+/// What is done to `descriptor` here is harmless when it has been closed, or even belongs to another connection by now.
+final class Connection: Sendable {
+    let descriptor: Int32
+    /// Where it comes from, in the core's form.
+    let peer: String
+
+    /// The last turn of an event loop in which a call of this connection sent something.
+    private let lastTurn = Atomic<UInt64>(0)
+    /// Tells the file from another one that has the same descriptor later.
+    private let inode: UInt64
+
+    init(descriptor: Int32, peer: String) {
+        self.descriptor = descriptor
+        self.peer = peer
+        inode = Self.inode(of: descriptor)
+    }
+
+    /// Whether the core has not closed it yet.
+    var isOpen: Bool { Self.inode(of: descriptor) == inode }
+
+    private static func inode(of descriptor: Int32) -> UInt64 {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? UInt64(status.st_ino) : 0
+    }
+}
+
+// MARK: - One write per turn
+
+extension Connection {
+    /// A call is about to send something. From the second time in one turn of an event loop on, what is sent is held back
+    /// until ``release()``, to leave in one piece. The first goes at once: most often it is all there is.
+    ///
+    /// - Parameter turn: A number that no other turn has, on any loop; even.
+    /// - Returns: Whether ``release()`` must follow at the end of the turn.
+    func gather(in turn: UInt64) -> Bool {
+        // Two loops that send on one connection at the same time lose count of each other's turns: then less is held back.
+        let last = lastTurn.load(ordering: .relaxed)
+        guard last & ~1 == turn else {
+            lastTurn.store(turn, ordering: .relaxed)
+            return false
+        }
+        guard last == turn else { return false }
+        lastTurn.store(turn | 1, ordering: .relaxed)
+        setSocketOption(descriptor, Int32(IPPROTO_TCP), TCP_CORK, 1)
+        return true
+    }
+
+    /// Sends what has been held back.
+    func release() {
+        setSocketOption(descriptor, Int32(IPPROTO_TCP), TCP_CORK, 0)
+    }
+}

@@ -1,0 +1,117 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// An address of the internet protocols with a port, in the system's form.
+struct SocketAddress: Sendable {
+    private var storage = sockaddr_storage()
+    private var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+
+    var family: Int32 { Int32(storage.ss_family) }
+
+    /// The port, which both families have at the same place.
+    var port: UInt16 {
+        get {
+            withPointer { address, _ in
+                address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { UInt16(bigEndian: $0.pointee.sin_port) }
+            }
+        }
+        set {
+            withMutablePointer { address, _ in
+                address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_port = newValue.bigEndian }
+            }
+        }
+    }
+
+    /// The addresses that a text names: one, or as many as a host name has.
+    ///
+    /// - Parameter text: `HOST:PORT` or `[IPv6]:PORT`.
+    /// - Throws: If there is none.
+    static func resolve(_ text: String) throws(SystemError) -> [SocketAddress] {
+        let action = "listening on \(text)"
+        guard let separator = text.lastIndex(of: ":"), UInt16(text[text.index(after: separator)...]) != nil else {
+            throw SystemError(doing: action, errno: EINVAL)
+        }
+        var host = String(text[..<separator])
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        var hints = addrinfo()
+        hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var list: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, String(text[text.index(after: separator)...]), &hints, &list) == 0 else {
+            throw SystemError(doing: action, errno: EADDRNOTAVAIL)
+        }
+        defer { freeaddrinfo(list) }
+        var addresses: [SocketAddress] = []
+        var next = list
+        while let info = next?.pointee {
+            addresses.append(SocketAddress(info))
+            next = info.ai_next
+        }
+        return addresses
+    }
+
+    private init(_ info: addrinfo) {
+        length = info.ai_addrlen
+        withUnsafeMutableBytes(of: &storage) { storage in
+            storage.copyMemory(from: UnsafeRawBufferPointer(start: info.ai_addr, count: Int(info.ai_addrlen)))
+        }
+    }
+
+    /// Room for any address.
+    init() {}
+
+    private func withPointer<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        withUnsafePointer(to: storage) { storage in
+            storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
+        }
+    }
+
+    private mutating func withMutablePointer<Result>(
+        _ body: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Result
+    ) -> Result {
+        withUnsafeMutablePointer(to: &storage) { storage in
+            storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, &length) }
+        }
+    }
+}
+
+// MARK: - Sockets
+
+extension SocketAddress {
+    /// Makes a socket listen here. Returns the port, which the system chooses where it is 0 here.
+    func listen(_ socket: Int32, as text: String) throws(SystemError) -> UInt16 {
+        var bound = SocketAddress()
+        guard withPointer({ bind(socket, $0, $1) }) == 0, startListening(socket) == 0,
+            bound.withMutablePointer({ getsockname(socket, $0, $1) }) == 0
+        else { throw SystemError(doing: "listening on \(text)", errno: errno) }
+        return bound.port
+    }
+
+    /// Accepts a connection, and becomes the address that it comes from. Returns a descriptor, or -1 and `errno`.
+    mutating func accept(from socket: Int32) -> Int32 {
+        withMutablePointer { acceptConnection(socket, $0, $1) }
+    }
+}
+
+// The system's own, where the methods of the same names are nearer.
+private func startListening(_ socket: Int32) -> Int32 { listen(socket, SOMAXCONN) }
+private func acceptConnection(
+    _ socket: Int32,
+    _ address: UnsafeMutablePointer<sockaddr>,
+    _ length: UnsafeMutablePointer<socklen_t>
+) -> Int32 { accept(socket, address, length) }
+
+extension SocketAddress: CustomStringConvertible {
+    /// In the core's form, `ipv4:127.0.0.1:4242` for example.
+    var description: String {
+        var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        let error = withPointer { getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST) }
+        guard error == 0, let text = String(validating: host.prefix { $0 != 0 }, as: UTF8.self) else { return "unknown" }
+        // A client that came by version 4 to a socket for both.
+        if text.hasPrefix("::ffff:") { return "ipv4:\(text.dropFirst("::ffff:".count)):\(port)" }
+        return family == AF_INET6 ? "ipv6:[\(text)]:\(port)" : "ipv4:\(text):\(port)"
+    }
+}
