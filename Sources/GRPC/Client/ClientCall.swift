@@ -26,13 +26,15 @@ final class ClientCall: Call, @unchecked Sendable {
         super.init(queue: channel.group.next())
         guard queue.gate.enter() else { throw .shutDown }
         defer { queue.leaveGate() }
-        // The core takes the reference to the slice.
+        let path = grpc_slice(copying: path.utf8)
+        // The core takes a reference of its own.
+        defer { grpc_slice_unref(path) }
         storage.pointee.call = grpc_channel_create_call(
             channel.handle,
             nil,
             0,
             queue.handle,
-            grpc_slice(copying: path.utf8),
+            path,
             nil,
             Deadline.after(options.timeout),
             nil
