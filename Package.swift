@@ -84,10 +84,17 @@ let package = Package(
             path: "Examples/FirstService",
             swiftSettings: swiftSettings
         ),
+        // The interop tests' messages: protobuf-c's output, as above.
+        .target(name: "CInterop", path: "Tests/CInterop", linkerSettings: [.linkedLibrary("protobuf-c")]),
+        // What the core tells tests only.
+        .systemLibrary(name: "CGRPCInspection", path: "Tests/CGRPCInspection"),
         .testTarget(
             name: "GRPCTests",
-            dependencies: ["GRPC", "GRPCServices"],
-            exclude: ["Peers/peer_client.py", "Peers/peer_server.py"],
+            dependencies: ["CGRPC", "CGRPCInspection", "CInterop", "GRPC", "GRPCServices"],
+            exclude: [
+                "Interop/Protos", "Peers/interop_client.py", "Peers/interop_messages.py", "Peers/interop_server.py",
+                "Peers/peer_client.py", "Peers/peer_server.py",
+            ],
             swiftSettings: swiftSettings
         ),
         .testTarget(

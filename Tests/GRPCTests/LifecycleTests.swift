@@ -161,9 +161,19 @@ struct LifecycleTests {
                 let channel = Channel(target: "127.0.0.1:\(loopback.port)", group: loopback.group)
                 _ = try await channel.unary(Echo.unary, ByteBuffer("x"))
                 _ = try await channel.serverStreaming(Echo.stream, ByteBuffer("")).initialMetadata
+                // Never sent: it only shows whether the name of the method is let go of.
+                await #expect(throws: RPCError.self) {
+                    try await channel.unary(longName, ByteBuffer(""), options: CallOptions(timeout: .zero))
+                }
             }
         }
     }
+
+    /// So long that 1,000 of them show: 64 KiB.
+    private static let longName = MethodDescriptor<ByteBuffer, ByteBuffer>(
+        service: "test.Echo",
+        method: String(repeating: "x", count: 1 << 16)
+    )
 
     private static func held() throws -> (descriptors: Int, threads: Int, residentPages: Int) {
         let statm = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")

@@ -58,19 +58,9 @@ struct PythonPeerTests {
     // MARK: Our client, their server
 
     private func withPythonServer(_ body: (Channel) async throws -> Void) async throws {
-        let peer = try Peer("peer_server.py")
-        let port = peer.firstLine()
-        let group = try CompletionQueueGroup(count: 2)
-        let result: Result<Void, any Error>
-        do {
-            try await body(Channel(target: "127.0.0.1:\(port)", group: group))
-            result = .success(())
-        } catch {
-            result = .failure(error)
+        try await Peer.runServer("peer_server.py") { target, group in
+            try await body(Channel(target: target, group: group))
         }
-        await group.shutDown()
-        _ = await peer.end()
-        try result.get()
     }
 
     @Test func unary() async throws {

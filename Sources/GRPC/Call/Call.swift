@@ -175,6 +175,9 @@ extension Call {
         storage.pointee.status = grpc_status_code(rawValue: Int32(status.code.rawValue))
     }
 
+    /// The core's flags for sending a message that is compressed if the call's are, or one that is not.
+    static func flags(compressed: Bool) -> UInt32 { compressed ? 0 : UInt32(GRPC_WRITE_NO_COMPRESS) }
+
     /// Receives one message; `nil` at the end of the stream, and when the call has failed.
     final func receiveMessage() async throws(RPCError) -> ByteBuffer? {
         let succeeded = try await perform(.receiveMessage) { batch in

@@ -54,6 +54,21 @@ extension Channel {
         return try Response(decodingReceived: try await call.exchange(message))
     }
 
+    /// As ``unary(_:_:options:)``, with the metadata that the server sent beside its response.
+    public func unaryResponse<Request, Response>(
+        _ method: MethodDescriptor<Request, Response>,
+        _ request: Request,
+        options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> UnaryResponse<Response> {
+        let message = try request.encodedForSending()
+        let call = try ClientCall(channel: self, path: method.path, options: options)
+        return UnaryResponse(
+            message: try Response(decodingReceived: try await call.exchange(message)),
+            initialMetadata: call.receivedInitialMetadata,
+            trailingMetadata: call.trailingMetadata
+        )
+    }
+
     /// Calls a method with one request and a stream of responses.
     ///
     /// Returns at once; what goes wrong is thrown by the stream.

@@ -26,13 +26,15 @@ final class ClientCall: Call, @unchecked Sendable {
         super.init(queue: channel.group.next())
         guard queue.gate.enter() else { throw .shutDown }
         defer { queue.leaveGate() }
-        // The core takes the reference to the slice.
+        let path = grpc_slice(copying: path.utf8)
+        // The core takes a reference of its own.
+        defer { grpc_slice_unref(path) }
         storage.pointee.call = grpc_channel_create_call(
             channel.handle,
             nil,
             0,
             queue.handle,
-            grpc_slice(copying: path.utf8),
+            path,
             nil,
             Deadline.after(options.timeout),
             nil
@@ -118,10 +120,11 @@ final class ClientCall: Call, @unchecked Sendable {
     }
 
     /// Sends one message of a stream.
-    func send(_ message: ByteBuffer) async throws(RPCError) {
+    /// - Parameter compressed: Whether the message is compressed if the call's are.
+    func send(_ message: ByteBuffer, compressed: Bool) async throws(RPCError) {
         let succeeded = try await perform(.send) { batch in
             holdSent(message: message)
-            cgrpc_batch_send_message(&batch, storage, 0)
+            cgrpc_batch_send_message(&batch, storage, Self.flags(compressed: compressed))
         }
         guard succeeded else { throw statusOfFailedSend }
     }
@@ -142,7 +145,7 @@ final class ClientCall: Call, @unchecked Sendable {
     /// Waits for the server's initial metadata. At most once.
     func initialMetadata() async throws(RPCError) -> Metadata {
         if await completion(of: .receiveInitialMetadata) {
-            return Metadata(copying: storage.pointee.received_initial_metadata)
+            return receivedInitialMetadata
         }
         // Without it the call has failed, or ended with a status alone.
         await end()
@@ -181,6 +184,9 @@ final class ClientCall: Call, @unchecked Sendable {
         guard status.code != .ok else { return nil }
         return RPCError(code: status.code, message: status.message, metadata: trailingMetadata)
     }
+
+    /// Of a call that has received it: what the server sent before its response.
+    var receivedInitialMetadata: Metadata { Metadata(copying: storage.pointee.received_initial_metadata) }
 
     /// Of a call that has ended: what the server sent with the status.
     var trailingMetadata: Metadata { Metadata(copying: storage.pointee.received_trailing_metadata) }

@@ -6,9 +6,10 @@ public struct ResponseWriter<Message: WireMessage>: Sendable {
     let call: ServerCall
 
     /// Sends one message.
+    /// - Parameter compressed: `false` sends this message as it is on a call whose messages are compressed.
     /// - Throws: `CANCELLED` when the client is gone, and what encoding the message throws.
-    public func write(_ message: Message) async throws {
-        try await call.send(message.encoded(), isBuffered: false)
+    public func write(_ message: Message, compressed: Bool = true) async throws {
+        try await call.send(message.encoded(), compressed: compressed)
     }
 
     /// Sends several messages that are there already, letting the transport gather them into few writes.

@@ -159,15 +159,18 @@ extension ServerCall {
     }
 
     /// Sends one message, after initial metadata if there has been none.
-    /// - Parameter isBuffered: Another message follows at once; the transport may wait for it.
-    func send(_ message: ByteBuffer, isBuffered: Bool) async throws(RPCError) {
+    /// - Parameters:
+    ///   - isBuffered: Another message follows at once; the transport may wait for it.
+    ///   - compressed: Whether the message is compressed if the call's are.
+    func send(_ message: ByteBuffer, isBuffered: Bool = false, compressed: Bool = true) async throws(RPCError) {
         let succeeded = try await perform(.send) { batch in
             gather()
             let opening = takeOpening()
             holdSent(opening: opening, message: message)
             if let opening { cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0) }
+            var flags = Self.flags(compressed: compressed)
             // A buffered message would hold initial metadata back with it, and the batch of both would not complete.
-            let flags = isBuffered && opening == nil ? UInt32(GRPC_WRITE_BUFFER_HINT) : 0
+            if isBuffered, opening == nil { flags |= UInt32(GRPC_WRITE_BUFFER_HINT) }
             cgrpc_batch_send_message(&batch, storage, flags)
         }
         guard succeeded else { throw .peerIsGone }

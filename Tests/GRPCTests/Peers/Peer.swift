@@ -1,4 +1,5 @@
 import Foundation
+import GRPC
 
 /// A peer that is not ours: a Python program on grpcio.
 ///
@@ -40,5 +41,25 @@ struct Peer {
                 continuation.resume(returning: (process.terminationStatus, String(decoding: text, as: UTF8.self)))
             }
         }
+    }
+
+    /// Runs `body` with a script that is a server and prints its port, then ends both.
+    static func runServer(
+        _ script: String,
+        _ body: (_ target: String, _ group: CompletionQueueGroup) async throws -> Void
+    ) async throws {
+        let peer = try Peer(script)
+        let port = peer.firstLine()
+        let group = try CompletionQueueGroup(count: 2)
+        let result: Result<Void, any Error>
+        do {
+            try await body("127.0.0.1:\(port)", group)
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        await group.shutDown()
+        _ = await peer.end()
+        try result.get()
     }
 }
