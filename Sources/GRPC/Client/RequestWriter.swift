@@ -14,7 +14,7 @@ public struct RequestWriter<Message: WireMessage>: Sendable {
     }
 
     /// Tells the server that there will be no more messages. At most once.
-    /// - Throws: As ``write(_:)``.
+    /// - Throws: As ``write(_:compressed:)``.
     public func finish() async throws(RPCError) {
         try await call.sendClose()
     }

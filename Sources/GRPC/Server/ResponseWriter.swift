@@ -13,7 +13,7 @@ public struct ResponseWriter<Message: WireMessage>: Sendable {
     }
 
     /// Sends several messages that are there already, letting the transport gather them into few writes.
-    /// - Throws: As ``write(_:)``; the messages before the one that failed may have been sent.
+    /// - Throws: As ``write(_:compressed:)``; the messages before the one that failed may have been sent.
     public func write(contentsOf messages: some Collection<Message>) async throws {
         var remaining = messages.count
         for message in messages {
