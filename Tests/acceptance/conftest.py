@@ -7,7 +7,7 @@
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,12 +17,15 @@ import pytest
 from support.api import connected
 from support.http import HTTPClient
 from support.processes import PROGRAMS, Client, Program, Server
+from support.proxy import CuttableLink
 from support.room import drain
+from support.traffic import Traffic
 from support.waiting import wait_until
 
 AnyProgram = TypeVar("AnyProgram", bound=Program)
 
 ADDRESSES = {name: os.environ.get(f"MESSENGER_TEST_{name}_ADDR") for name in ("CLIENT1", "CLIENT2", "SERVER")}
+FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 THEIRS = bool(ADDRESSES["CLIENT1"] or ADDRESSES["CLIENT2"])
 
 
@@ -58,6 +61,18 @@ class Launcher:
     def close(self) -> None:
         for program in self._programs:
             program.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = []
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    figures = terminalreporter.config.stash[FIGURES]
+    if figures:
+        terminalreporter.section("measured")
+        for what, value in figures:
+            terminalreporter.line(f"{what:<100} {value}")
 
 
 def pytest_report_header() -> str:
@@ -114,6 +129,40 @@ def launch() -> Iterator[Launcher]:
     launcher = Launcher()
     yield launcher
     launcher.close()
+
+
+@pytest.fixture
+def link() -> Iterator[Callable[[int], CuttableLink]]:
+    """Makes networks to ports of this machine, which a test can break."""
+    links: list[CuttableLink] = []
+
+    def make(target: int) -> CuttableLink:
+        links.append(CuttableLink(target))
+        return links[-1]
+
+    yield make
+    for each in links:
+        each.close()
+
+
+@pytest.fixture
+def traffic() -> Iterator[Callable[[str], Traffic]]:
+    """Makes senders and readers of a server, who are sent home at the end."""
+    made: list[Traffic] = []
+
+    def make(server: str) -> Traffic:
+        made.append(Traffic(server))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Takes what a test has measured, for the report's end."""
+    return lambda what, value: request.config.stash[FIGURES].append((what, value))
 
 
 def _answers(client: HTTPClient) -> bool:
