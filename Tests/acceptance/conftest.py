@@ -9,20 +9,18 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import grpc
 import pytest
 
 from support.api import connected
 from support.http import HTTPClient
-from support.processes import PROGRAMS, Client, Program, Server
+from support.launcher import Launcher
+from support.processes import PROGRAMS, Program
 from support.proxy import CuttableLink
 from support.room import drain
 from support.traffic import Traffic
 from support.waiting import wait_until
-
-AnyProgram = TypeVar("AnyProgram", bound=Program)
 
 ADDRESSES = {name: os.environ.get(f"MESSENGER_TEST_{name}_ADDR") for name in ("CLIENT1", "CLIENT2", "SERVER")}
 FIGURES = pytest.StashKey[list[tuple[str, str]]]()
@@ -37,30 +35,6 @@ class Messenger:
     client2: HTTPClient
     #: The server's address, if it is known.
     server_address: str | None
-
-
-class Launcher:
-    """Starts programs for one test, and ends those that the test leaves running."""
-
-    def __init__(self) -> None:
-        self._programs: list[Program] = []
-
-    def server(self, *arguments: str, **settings: object) -> Server:
-        return self._keep(Server(*arguments, **settings))
-
-    def client(self, server: str, *arguments: str, **settings: object) -> Client:
-        return self._keep(Client(server, *arguments, **settings))
-
-    def program(self, name: str, *arguments: str, **settings: object) -> Program:
-        return self._keep(Program(name, *arguments, **settings))
-
-    def _keep(self, program: AnyProgram) -> AnyProgram:
-        self._programs.append(program)
-        return program
-
-    def close(self) -> None:
-        for program in self._programs:
-            program.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -121,11 +95,16 @@ def channel(server_address: str) -> Iterator[grpc.Channel]:
         yield channel
 
 
-@pytest.fixture
-def launch() -> Iterator[Launcher]:
+@pytest.fixture(scope="session")
+def ours() -> None:
     """For tests that need programs to stop, to break or to configure."""
     if THEIRS:
         pytest.skip("the programs under test are not ours to start and stop")
+
+
+@pytest.fixture
+def launch(ours) -> Iterator[Launcher]:
+    """Starts programs that end with the test."""
     launcher = Launcher()
     yield launcher
     launcher.close()
@@ -159,7 +138,7 @@ def traffic() -> Iterator[Callable[[str], Traffic]]:
         each.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def figure(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Takes what a test has measured, for the report's end."""
     return lambda what, value: request.config.stash[FIGURES].append((what, value))
@@ -178,6 +157,5 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed:
         for program in Program.open:
-            lines = program.log().splitlines()[-40:]
-            report.sections.append((f"log of {program.name} (process {program.pid})", "\n".join(lines)))
+            report.sections.append((f"log of {program.name} (process {program.pid})", program.last_lines()))
     return report

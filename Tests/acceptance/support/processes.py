@@ -72,6 +72,10 @@ class Program:
         """What the program has written so far."""
         return Path(self._log.name).read_text(errors="replace")
 
+    def last_lines(self) -> str:
+        """The end of the log, for a failed test."""
+        return "\n".join(self.log().splitlines()[-40:])
+
     def cpu_seconds(self) -> float:
         """The processor time that the program has used so far."""
         return usage.cpu_seconds(self.pid)

@@ -46,6 +46,7 @@ class CuttableLink:
 
     def close(self) -> None:
         self.cut()
+        self._run(self._end_relays())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -76,8 +77,15 @@ class CuttableLink:
     async def _silence(self) -> None:
         self._flowing.clear()
 
+    async def _end_relays(self) -> None:
+        relays = asyncio.all_tasks() - {asyncio.current_task()}
+        for relay in relays:
+            relay.cancel()
+        await asyncio.gather(*relays, return_exceptions=True)
+
     async def _relay(self, near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
         self._connections.add(to_near)
+        await self._flowing.wait()
         try:
             far, to_far = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
