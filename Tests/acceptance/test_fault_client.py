@@ -8,7 +8,7 @@ pytestmark = pytest.mark.fault
 
 
 def test_a_client_is_killed_and_restarted(launch, traffic, figure):
-    """kill -9, three times: its buffer is gone with it, but the next one has all from its start; nobody else notices."""
+    """kill -9, three times: its buffer is gone with it, but the next has all from its start; nobody else notices."""
     server = launch.server().wait_ready()
     room = traffic(server.address)
     room.read()

@@ -13,7 +13,7 @@ import pytest
 
 from support.history import assert_clean
 from support.launcher import Launcher
-from support.processes import Client, Server
+from support.processes import Client
 from support.proxy import CuttableLink
 from support.slow import IN_THE_BODY, IN_THE_HEAD, SlowSenders
 from support.traffic import Traffic
@@ -45,7 +45,7 @@ def is_ready(client: Client) -> bool:
 
 
 def server_frozen(stage: Stage) -> None:
-    """SIGSTOP for 40 s: the clients say so, requests fail in bounded time; thawed, all go on and have missed nothing."""
+    """SIGSTOP for 40 s: the clients say so, requests fail in bounded time; thawed, all go on, nothing missed."""
     server = stage.launch.server().wait_ready()
     room = stage.traffic(server.address)
     clients = [stage.launch.client(server.address).wait_ready() for _ in range(2)]

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.fault
 
 
 def test_the_server_is_killed_and_restarted(launch, traffic, figure):
-    """kill -9, three times: what readers had not got is lost and told, everything else is there; all go on by themselves."""
+    """kill -9, three times: what readers had not got is lost and told, all else is there; everybody goes on."""
     server = launch.server().wait_ready()
     room = traffic(server.address)
     for _ in range(2):

@@ -52,7 +52,7 @@ def messages(*numbers: int) -> list[Message]:
     ],
 )
 def test_what_a_kill_excuses(got, told, clean):
-    """Of six messages, two servers with 1 to 4 and 5 to 6: the last ones of the first may be missing, if that is told."""
+    """Of two servers' messages, 1 to 4 and 5 to 6: the last ones of the first may be missing, if that is told."""
     history = History(sends(6), [Reading("reader", 0, 0, messages(*got), through=6, gaps_told=told)], kills=[5])
     assert (violations(history) == []) == clean
 

@@ -26,6 +26,11 @@ class Launcher:
         self._programs.append(program)
         return program
 
+    def forget(self, program: Program) -> None:
+        """Ends a program before the test does."""
+        self._programs.remove(program)
+        program.close()
+
     def logs(self) -> str:
         """The end of each program's log."""
         return "\n".join(
