@@ -3,6 +3,7 @@
 A scenario is a function of a `Stage`; it runs on a thread from the first test's start, and its test waits for it.
 """
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from support.history import assert_clean
+from support.http2 import DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, call_headers, frame
 from support.launcher import Launcher
 from support.processes import Client
 from support.proxy import CuttableLink
@@ -144,7 +146,31 @@ def slow_loris(stage: Stage) -> None:
     finish_without_gaps(room)
 
 
-SCENARIOS = [server_frozen, client_frozen, unplugged_busy, unplugged_idle, slow_loris]
+HALF_SAID = [
+    b"",
+    PREFACE[:10],
+    PREFACE + frame(SETTINGS, 0, 0),
+    PREFACE + frame(SETTINGS, 0, 0) + frame(HEADERS, 0, 1, call_headers("SendMessage")[:20]),
+    PREFACE
+    + frame(SETTINGS, 0, 0)
+    + frame(HEADERS, END_HEADERS, 1, call_headers("SendMessage"))
+    + frame(DATA, 0, 1, b"\0"),
+]
+
+
+def half_open(stage: Stage) -> None:
+    """Connections to the server that stop in the middle of what they say: each is ended."""
+    server = stage.launch.server().wait_ready()
+    before, began = server.file_descriptors(), time.monotonic()
+    for said in HALF_SAID * 20:
+        stranger = stage.ending.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        stranger.sendall(said)
+    wait_until(lambda: server.file_descriptors() >= before + 100, "they are connected")
+    wait_until(lambda: server.file_descriptors() <= before, "they are ended", within=NOTICED)
+    stage.figure("100 connections that stop in mid-sentence: ended", f"{time.monotonic() - began:.1f} s")
+
+
+SCENARIOS = [server_frozen, client_frozen, unplugged_busy, unplugged_idle, half_open, slow_loris]
 
 
 def perform(scenario: Callable[[Stage], None], figure: Callable[[str, str], None]) -> None:

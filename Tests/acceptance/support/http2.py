@@ -52,7 +52,7 @@ class Connection:
     """A connection to a server of this machine. It answers nothing by itself: see `Answering`."""
 
     def __init__(self, port: int, receive_buffer: int | None = None, window: int | None = None):
-        """`receive_buffer` is what the kernel takes for us, about; `window` what a stream may send before it is read."""
+        """`receive_buffer` is about what the kernel takes for us; `window` what a stream may send before it is read."""
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
