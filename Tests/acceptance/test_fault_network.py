@@ -82,12 +82,12 @@ def test_a_storm_of_reset_streams(busy, figure):
 def test_half_open_connections(busy, greeting):
     """200 that connect, say a little and then nothing: the others notice nothing."""
     server, room = busy
-    before = server.file_descriptors()
+    before = server.file_descriptors(), server.connections()
     strangers = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
     for stranger in strangers:
         stranger.sendall(greeting)
-    wait_until(lambda: server.file_descriptors() >= before + 200, "they are connected")
+    wait_until(lambda: server.connections() >= before[1] + 200, "they are connected")
     room.run(200)
     for stranger in strangers:
         stranger.close()
-    assert_untouched(server, room, before)
+    assert_untouched(server, room, before[0])

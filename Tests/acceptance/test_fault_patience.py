@@ -76,9 +76,9 @@ def client_frozen(stage: Stage) -> None:
     room.follow(sleeper)
     room.read(), room.send(pace=0.05)
     room.run(20)
-    before, frozen = server.file_descriptors(), time.monotonic()
+    before, frozen = server.connections(), time.monotonic()
     sleeper.freeze()
-    wait_until(lambda: server.file_descriptors() < before, "the server lets go", within=NOTICED)
+    wait_until(lambda: server.connections() < before, "the server lets go", within=NOTICED)
     stage.figure("client frozen: the server lets go of its connection", f"{time.monotonic() - frozen:.1f} s")
     time.sleep(max(0.0, frozen + 40 - time.monotonic()))  # the fault itself
     sleeper.thaw()
@@ -96,12 +96,12 @@ def unplugged(stage: Stage, idle: bool) -> None:
     if not idle:
         room.send(pace=0.05), room.send_by(follower, pace=0.05)
         room.run(20)
-    before, pulled = server.file_descriptors(), time.monotonic()
+    before, pulled = server.connections(), time.monotonic()
     wire.silence()
     what = f"unplugged {'while idle' if idle else 'while messages flow'}"
     wait_until(lambda: not is_ready(client), "the client notices", within=NOTICED)
     stage.figure(f"{what}: the client's /readyz says 503", f"{time.monotonic() - pulled:.1f} s")
-    wait_until(lambda: server.file_descriptors() < before, "the server lets go", within=NOTICED)
+    wait_until(lambda: server.connections() < before, "the server lets go", within=NOTICED)
     stage.figure(f"{what}: the server lets go of the connection", f"{time.monotonic() - pulled:.1f} s")
     if idle:
         room.send(pace=0.05)
@@ -161,12 +161,12 @@ HALF_SAID = [
 def half_open(stage: Stage) -> None:
     """Connections to the server that stop in the middle of what they say: each is ended."""
     server = stage.launch.server().wait_ready()
-    before, began = server.file_descriptors(), time.monotonic()
+    before, began = server.connections(), time.monotonic()
     for said in HALF_SAID * 20:
         stranger = stage.ending.enter_context(socket.create_connection(("127.0.0.1", server.port)))
         stranger.sendall(said)
-    wait_until(lambda: server.file_descriptors() >= before + 100, "they are connected")
-    wait_until(lambda: server.file_descriptors() <= before, "they are ended", within=NOTICED)
+    wait_until(lambda: server.connections() >= before + 100, "they are connected")
+    wait_until(lambda: server.connections() <= before, "they are ended", within=NOTICED)
     stage.figure("100 connections that stop in mid-sentence: ended", f"{time.monotonic() - began:.1f} s")
 
 

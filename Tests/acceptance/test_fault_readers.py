@@ -14,6 +14,9 @@ pytestmark = pytest.mark.fault
 
 STREAMS, STALLED = 1_000, 100
 
+#: Messages a second, and how long each send took.
+Measured = tuple[float, list[float]]
+
 
 def stall(port: int) -> list[Connection]:
     """Streams that are open and take nothing: half of them give no window, half leave all in the socket."""
@@ -36,7 +39,7 @@ class Room:
             self.connections[index % len(self.connections)].read_messages(boundless=True)
         wait_until(lambda: len(self.reading.streams) == STREAMS - STALLED, "the streams are open")
 
-    def send(self, count: int, size: int) -> tuple[float, list[float]]:
+    def send(self, count: int, size: int) -> Measured:
         """Sends, waits until all streams that are read have everything, and returns messages a second and latencies."""
         latencies = []
         before = {stream.bytes for stream in self.reading.streams.values()}
@@ -67,26 +70,35 @@ class Room:
 
 
 def test_a_hundred_stalled_streams_among_a_thousand(launch, figure):
-    """Senders and the other 900 are as quick with them as without them."""
+    """Senders and the other 900 are as quick with them as without them, in the best of three measurements of each."""
     server = launch.server().wait_ready()
     room = Room(server)
     room.send(20, 1_000)  # the first ones pay for what is set up once
-    alone = room.send(100, 1_000)
-    stalled = stall(server.port)
-    # 10 MB for each connection: more than sockets take.
-    room.send(10, 20_000)
-    beside = room.send(100, 1_000)
-    for name, (rate, latencies) in ("without", alone), ("with", beside):
-        median, worst = statistics.median(latencies) * 1e3, max(latencies) * 1e3
+    alone, beside = [], []
+    for _ in range(3):
+        alone.append(room.send(40, 1_000))
+        stalled = stall(server.port)
+        # 10 MB for each connection: more than sockets take.
+        room.send(10, 20_000)
+        beside.append(room.send(40, 1_000))
+        for connection in stalled:
+            connection.close()
+    for name, measured in ("without", alone), ("with", beside):
         figure(
-            f"900 streams read, {name} 100 stalled ones: messages a second, time of a send",
-            f"{rate:.0f}/s, median {median:.1f} ms, longest {worst:.0f} ms",
+            f"900 streams read, {name} 100 stalled ones: messages a second, median time of a send",
+            f"{fastest(measured):.0f}/s, {quickest(measured) * 1e3:.1f} ms",
         )
-    assert beside[0] > alone[0] / 2
-    assert statistics.median(beside[1]) < 2 * statistics.median(alone[1]) + 0.01
     room.close()
-    for connection in stalled:
-        connection.close()
+    assert fastest(beside) > fastest(alone) / 2
+    assert quickest(beside) < 2 * quickest(alone) + 0.01
+
+
+def fastest(measured: list[Measured]) -> float:
+    return max(rate for rate, _ in measured)
+
+
+def quickest(measured: list[Measured]) -> float:
+    return min(statistics.median(latencies) for _, latencies in measured)
 
 
 def test_stalled_streams_take_bounded_memory(launch, figure):

@@ -127,6 +127,10 @@ class Server(Program):
         self.address = f"localhost:{self.port}"
         super().__init__("messenger-server", *arguments, MESSENGER_SERVER_PORT=self.port, **settings)
 
+    def connections(self) -> int:
+        """How many connections the server has that neither side has ended."""
+        return usage.connections(self.port)
+
     def wait_ready(self) -> "Server":
         wait_until(lambda: _listens(self), f"the server listens on {self.port}")
         return self

@@ -18,6 +18,19 @@ def file_descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def connections(port: int) -> int:
+    """How many connections to this port of ours its listener has accepted and not ended, nor the other side."""
+    count = 0
+    for table in "/proc/net/tcp", "/proc/net/tcp6":
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            local, state, inode = fields[1], fields[3], fields[9]
+            # Established; one that waits to be accepted has no inode.
+            if int(local.rpartition(":")[2], 16) == port and state == "01" and inode != "0":
+                count += 1
+    return count
+
+
 def resident_bytes(pid: int) -> int:
     """The memory in use."""
     return _status(pid, "VmRSS") * 1024
