@@ -87,5 +87,7 @@ class History:
     def summary(self) -> str:
         outcomes = Counter(send.outcome.value for send in self.sends)
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-        seen = ", ".join(f"{reading.name} {len(reading.messages)}" for reading in self.readings)
+        seen = ", ".join(f"{reading.name} {len(reading.messages)}" for reading in self.readings[:6])
+        if len(self.readings) > 6:
+            seen += f" and {len(self.readings) - 6} more"
         return f"{len(self.sends)} messages sent ({told or 'none'}), {len(self.kills)} kills; got: {seen or 'nobody'}"
