@@ -43,6 +43,27 @@ struct RoomTests {
         #expect(texts == (5...10).map { "\($0)" })
     }
 
+    /// Send times go on increasing, and a reader that comes back misses nothing and gets nothing twice.
+    @Test func theClockIsSetBackByAYear() async throws {
+        let clock = Mutex(SendTime(nanosecondsSinceEpoch: 1_000_000_000_000))
+        let limits = History<Message>.Limits(messages: 100, bytes: .max)
+        let room = Room(limits: limits, clock: { clock.withLock { $0 } }) { (message: Message) in (message, 0) }
+        var follower = try room.cursor()
+        let before = try (0..<3).map { try room.append(author: "a", text: "\($0)") }
+        clock.withLock { $0 = SendTime(nanosecondsSinceEpoch: $0.nanosecondsSinceEpoch - 365 * 86_400_000_000_000) }
+        var late = try room.cursor()
+        let after = try (3..<6).map { try room.append(author: "a", text: "\($0)") }
+        var returning = try room.cursor(after: before[1])
+        clock.withLock { $0 = SendTime(nanosecondsSinceEpoch: 2_000_000_000_000) }
+        let last = try room.append(author: "a", text: "6")
+
+        let times = before + after + [last]
+        #expect(zip(times, times.dropFirst()).allSatisfy { $0 < $1 })
+        #expect(try await room.next(&follower, atMost: 10).map(\.sendTime) == times)
+        #expect(try await room.next(&late, atMost: 10).map(\.sendTime) == Array(times[3...]))
+        #expect(try await room.next(&returning, atMost: 10).map(\.sendTime) == Array(times[2...]))
+    }
+
     /// Several senders and several readers at once: all readers get the same, in one order, each message once.
     @Test func oneOrderForAll() async throws {
         let room = room()

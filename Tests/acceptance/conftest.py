@@ -7,22 +7,23 @@
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import grpc
 import pytest
 
 from support.api import connected
 from support.http import HTTPClient
-from support.processes import PROGRAMS, Client, Program, Server
+from support.launcher import Launcher
+from support.processes import PROGRAMS, Program
+from support.proxy import CuttableLink
 from support.room import drain
+from support.traffic import Traffic
 from support.waiting import wait_until
 
-AnyProgram = TypeVar("AnyProgram", bound=Program)
-
 ADDRESSES = {name: os.environ.get(f"MESSENGER_TEST_{name}_ADDR") for name in ("CLIENT1", "CLIENT2", "SERVER")}
+FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 THEIRS = bool(ADDRESSES["CLIENT1"] or ADDRESSES["CLIENT2"])
 
 
@@ -36,28 +37,16 @@ class Messenger:
     server_address: str | None
 
 
-class Launcher:
-    """Starts programs for one test, and ends those that the test leaves running."""
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = []
 
-    def __init__(self) -> None:
-        self._programs: list[Program] = []
 
-    def server(self, *arguments: str, **settings: object) -> Server:
-        return self._keep(Server(*arguments, **settings))
-
-    def client(self, server: str, *arguments: str, **settings: object) -> Client:
-        return self._keep(Client(server, *arguments, **settings))
-
-    def program(self, name: str, *arguments: str, **settings: object) -> Program:
-        return self._keep(Program(name, *arguments, **settings))
-
-    def _keep(self, program: AnyProgram) -> AnyProgram:
-        self._programs.append(program)
-        return program
-
-    def close(self) -> None:
-        for program in self._programs:
-            program.close()
+def pytest_terminal_summary(terminalreporter) -> None:
+    figures = terminalreporter.config.stash[FIGURES]
+    if figures:
+        terminalreporter.section("measured")
+        for what, value in figures:
+            terminalreporter.line(f"{what:<100} {value}")
 
 
 def pytest_report_header() -> str:
@@ -106,14 +95,53 @@ def channel(server_address: str) -> Iterator[grpc.Channel]:
         yield channel
 
 
-@pytest.fixture
-def launch() -> Iterator[Launcher]:
+@pytest.fixture(scope="session")
+def ours() -> None:
     """For tests that need programs to stop, to break or to configure."""
     if THEIRS:
         pytest.skip("the programs under test are not ours to start and stop")
+
+
+@pytest.fixture
+def launch(ours) -> Iterator[Launcher]:
+    """Starts programs that end with the test."""
     launcher = Launcher()
     yield launcher
     launcher.close()
+
+
+@pytest.fixture
+def link() -> Iterator[Callable[[int], CuttableLink]]:
+    """Makes networks to ports of this machine, which a test can break."""
+    links: list[CuttableLink] = []
+
+    def make(target: int) -> CuttableLink:
+        links.append(CuttableLink(target))
+        return links[-1]
+
+    yield make
+    for each in links:
+        each.close()
+
+
+@pytest.fixture
+def traffic() -> Iterator[Callable[[str], Traffic]]:
+    """Makes senders and readers of a server, who are sent home at the end."""
+    made: list[Traffic] = []
+
+    def make(server: str) -> Traffic:
+        made.append(Traffic(server))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def figure(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Takes what a test has measured, for the report's end."""
+    return lambda what, value: request.config.stash[FIGURES].append((what, value))
 
 
 def _answers(client: HTTPClient) -> bool:
@@ -129,6 +157,5 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed:
         for program in Program.open:
-            lines = program.log().splitlines()[-40:]
-            report.sections.append((f"log of {program.name} (process {program.pid})", "\n".join(lines)))
+            report.sections.append((f"log of {program.name} (process {program.pid})", program.last_lines()))
     return report

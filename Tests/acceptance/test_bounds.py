@@ -1,21 +1,10 @@
 """Memory has bounds, on both sides, and what falls out of them is said, never silently lost."""
 
-from pathlib import Path
-
 import grpc
 
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
-from support.processes import Program
 from support.room import collect
 from support.waiting import wait_until
-
-
-def resident_bytes(program: Program) -> int:
-    """The memory that the process has in use."""
-    for line in Path(f"/proc/{program.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no VmRSS")
 
 
 def send_all(address: str, texts) -> list[int]:
@@ -39,9 +28,9 @@ def test_the_history_takes_no_more_memory_than_set(launch):
     """60 MB of messages go through a server that holds 2 MiB of them: it does not grow by them."""
     server = launch.server(MESSENGER_HISTORY_BYTES="2MiB").wait_ready()
     send_all(server.address, ["x" * 60_000] * 100)
-    before = resident_bytes(server)
+    before = server.resident_bytes()
     send_all(server.address, ["x" * 60_000] * 1_000)
-    grown = resident_bytes(server) - before
+    grown = server.resident_bytes() - before
     assert grown < 16 * 1024 * 1024, f"grown by {grown / 1e6:.0f} MB"
 
 

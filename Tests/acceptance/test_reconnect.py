@@ -2,26 +2,9 @@
 
 import time
 
-import pytest
-
 from support.api import connected, pb, stub
-from support.proxy import CuttableLink
 from support.room import assert_increasing, collect
 from support.waiting import wait_until
-
-
-@pytest.fixture
-def link():
-    """Makes links that are closed at the end."""
-    links: list[CuttableLink] = []
-
-    def make(target: int) -> CuttableLink:
-        links.append(CuttableLink(target))
-        return links[-1]
-
-    yield make
-    for link in links:
-        link.close()
 
 
 def status(client, path: str) -> int:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from support import usage
 from support.http import HTTPClient
 from support.waiting import wait_until
 
@@ -16,8 +17,6 @@ ROOT = Path(__file__).resolve().parents[3]
 
 #: Where the programs are.
 PROGRAMS = ROOT / os.environ.get("MESSENGER_TEST_BIN", ".build/debug")
-
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -38,14 +37,22 @@ class Program:
     #: Those that have been started and not closed, for the logs of a failed test.
     open: list["Program"] = []
 
-    def __init__(self, name: str, *arguments: str, **settings: object):
-        """Starts the program with these settings alone: no MESSENGER_ variable comes in from outside."""
+    def __init__(self, name: str, *arguments: str, file_descriptors: int | None = None, **settings: object):
+        """Starts the program with these settings alone: no MESSENGER_ variable comes in from outside.
+
+        `file_descriptors` is how many it may have open.
+        """
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MESSENGER_")}
         environment.update({key: str(value) for key, value in settings.items()})
         self.name = name
         self._log = tempfile.NamedTemporaryFile(prefix=f"{name}-", suffix=".log")
+        command = [str(PROGRAMS / name), *arguments]
+        if file_descriptors is not None:
+            command = ["sh", "-c", f'ulimit -n {file_descriptors} && exec "$@"', "sh", *command]
+        #: Just before the program's start, in nanoseconds since 1970.
+        self.started = time.time_ns()
         self._process = subprocess.Popen(
-            [PROGRAMS / name, *arguments],
+            command,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
@@ -65,10 +72,21 @@ class Program:
         """What the program has written so far."""
         return Path(self._log.name).read_text(errors="replace")
 
+    def last_lines(self) -> str:
+        """The end of the log, for a failed test."""
+        return "\n".join(self.log().splitlines()[-40:])
+
     def cpu_seconds(self) -> float:
         """The processor time that the program has used so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+        return usage.cpu_seconds(self.pid)
+
+    def resident_bytes(self) -> int:
+        """The memory that the program has in use."""
+        return usage.resident_bytes(self.pid)
+
+    def file_descriptors(self) -> int:
+        """How many files and sockets the program has open."""
+        return usage.file_descriptors(self.pid)
 
     def exit_code(self, within: float) -> int:
         """Waits for the program's end; a negative number means that a signal ended it."""
@@ -90,6 +108,13 @@ class Program:
         self._process.kill()
         self._process.wait()
 
+    def freeze(self) -> None:
+        """Stops the program where it is: it keeps its connections, and does nothing with them."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         self.kill()
         self._log.close()
@@ -110,6 +135,10 @@ class Server(Program):
         self.port = port or free_port()
         self.address = f"localhost:{self.port}"
         super().__init__("messenger-server", *arguments, MESSENGER_SERVER_PORT=self.port, **settings)
+
+    def connections(self) -> int:
+        """How many connections the server has that neither side has ended."""
+        return usage.connections(self.port)
 
     def wait_ready(self) -> "Server":
         wait_until(lambda: _listens(self), f"the server listens on {self.port}")

@@ -1,74 +1,110 @@
-"""A network between two programs that a test can cut."""
+"""A network between two programs that a test can break."""
 
+import asyncio
 import socket
+import struct
 import threading
+from collections.abc import Coroutine
+from typing import Any
 
 from support.processes import free_port
 
+#: SO_LINGER with no time: closing a socket sends a RST, and what is on its way is lost.
+_LINGER_FOR_NOTHING = struct.pack("ii", 1, 0)
+
 
 class CuttableLink:
-    """A TCP relay to `target`, a port of this machine."""
+    """A TCP relay to `target`, a port of this machine, which a thread of its own drives."""
 
     def __init__(self, target: int):
         self.port = free_port()
         self.address = f"localhost:{self.port}"
         self._target = target
-        self._sockets: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        self._listener: socket.socket | None = None
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._flowing = asyncio.Event()
+        self._listener: asyncio.Server | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         self.restore()
 
     def restore(self) -> None:
-        """Takes connections (again)."""
-        self._listener = socket.create_server(("0.0.0.0", self.port))
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        """Takes connections (again), and lets data through."""
+        self._run(self._restore())
 
-    def cut(self) -> None:
-        """Ends every connection and refuses new ones."""
-        assert self._listener
-        # shutdown() wakes the thread in accept(), which close() alone would not.
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._listener = None
-        with self._lock:
-            for end in self._sockets:
-                _shut(end)
-            self._sockets.clear()
+    def cut(self, reset: bool = False) -> None:
+        """Ends every connection, with a FIN or a RST, and refuses new ones."""
+        self._run(self._cut(reset))
+
+    def break_connections(self, reset: bool = False) -> None:
+        """Ends every connection, but takes new ones."""
+        self._run(self._break(reset))
+
+    def silence(self) -> None:
+        """Lets nothing through any more, in either direction, and tells nobody: an unplugged cable."""
+        self._run(self._silence())
 
     def close(self) -> None:
+        self.cut()
+        self._run(self._end_relays())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, action: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(action, self._loop).result(timeout=30)
+
+    async def _restore(self) -> None:
+        self._flowing.set()
+        if self._listener is None:
+            self._listener = await asyncio.start_server(self._relay, "0.0.0.0", self.port, backlog=1024)
+
+    async def _cut(self, reset: bool) -> None:
         if self._listener:
-            self.cut()
+            self._listener.close()
+            self._listener = None
+        await self._break(reset)
 
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                near, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                far = socket.create_connection(("127.0.0.1", self._target))
-            except OSError:
-                near.close()
-                continue
-            with self._lock:
-                self._sockets |= {near, far}
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+    async def _break(self, reset: bool) -> None:
+        for connection in self._connections:
+            if reset:
+                connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_FOR_NOTHING)
+            connection.transport.abort()
+        self._connections.clear()
+        # One turn of the loop, in which the sockets are closed.
+        await asyncio.sleep(0)
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    async def _silence(self) -> None:
+        self._flowing.clear()
+
+    async def _end_relays(self) -> None:
+        relays = asyncio.all_tasks() - {asyncio.current_task()}
+        for relay in relays:
+            relay.cancel()
+        await asyncio.gather(*relays, return_exceptions=True)
+
+    async def _relay(self, near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
+        self._connections.add(to_near)
+        await self._flowing.wait()
         try:
-            while data := source.recv(65536):
-                sink.sendall(data)
+            far, to_far = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            to_near.transport.abort()
+            self._connections.discard(to_near)
+            return
+        if to_near not in self._connections:  # cut meanwhile
+            to_far.transport.abort()
+            return
+        self._connections.add(to_far)
+        await asyncio.gather(self._pump(near, to_far), self._pump(far, to_near))
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                await self._flowing.wait()
+                sink.write(data)
+                await sink.drain()
         except OSError:
             pass
-        _shut(source)
-        _shut(sink)
-        with self._lock:
-            self._sockets -= {source, sink}
-
-
-def _shut(end: socket.socket) -> None:
-    try:
-        end.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
+        sink.close()
+        self._connections.discard(sink)

@@ -1,0 +1,93 @@
+"""A history: what senders were told, and what readers got. Times are sendTimes, in nanoseconds since 1970."""
+
+import enum
+import math
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as a reader got it."""
+
+    time: int
+    author: str
+    text: str
+
+    @property
+    def content(self) -> tuple[str, str]:
+        return self.author, self.text
+
+
+class Outcome(enum.Enum):
+    """What a sender knows of its message."""
+
+    ACCEPTED = "accepted"
+    #: It is not in the room, says the server.
+    REFUSED = "refused"
+    #: An error or no answer: it may be in the room.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message as its sender knows it. No two of a history have the same author and text."""
+
+    author: str
+    text: str
+    outcome: Outcome
+    #: The sendTime that the sender was told, if it was accepted.
+    time: int | None = None
+    #: When the sender began and was answered, by a clock that all senders of the history share.
+    began: float = -math.inf
+    ended: float = math.inf
+    #: The name of the reading in which the sender sees its own messages.
+    own: str | None = None
+
+    @property
+    def content(self) -> tuple[str, str]:
+        return self.author, self.text
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one reader got, over all its reconnections."""
+
+    name: str
+    #: It gets nothing up to this time, ...
+    not_before: int
+    #: ... and all after this one; in between, all from some message on. A stream that says where it begins has both
+    #: the same; of a program that begins at its start the test knows only the time before and the time after.
+    complete_after: int
+    messages: list[Message] = field(default_factory=list)
+    #: It was read until it had every message up to this time. None: it was let go of at some time.
+    through: float | None = None
+    #: How often it was told that messages are lost.
+    gaps_told: int = 0
+
+    @property
+    def covered(self) -> float:
+        """Messages up to this time must be there."""
+        last = self.messages[-1].time if self.messages else -math.inf
+        return last if self.through is None else max(last, self.through)
+
+
+@dataclass(slots=True)
+class History:
+    sends: list[Send]
+    readings: list[Reading]
+    #: Times between the last message of a server that was killed and the first of the next, increasing.
+    kills: list[int] = field(default_factory=list)
+
+    def epoch(self, time: int) -> int:
+        """The number of the server that accepted the message with this time."""
+        return bisect_right(self.kills, time)
+
+    def summary(self) -> str:
+        outcomes = Counter(send.outcome.value for send in self.sends)
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+        seen = ", ".join(f"{reading.name} {len(reading.messages)}" for reading in self.readings[:6])
+        if len(self.readings) > 6:
+            seen += f" and {len(self.readings) - 6} more"
+        return f"{len(self.sends)} messages sent ({told or 'none'}), {len(self.kills)} kills; got: {seen or 'nobody'}"

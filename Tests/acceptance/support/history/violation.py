@@ -1,0 +1,32 @@
+"""What can be wrong with a history."""
+
+import enum
+from dataclasses import dataclass
+
+
+class Kind(enum.Enum):
+    DUPLICATE = "got twice"
+    REORDERED = "out of order"
+    EQUAL_TIMES = "two messages with the same time"
+    TOO_EARLY = "from before the reader's start"
+    PHANTOM = "never sent"
+    REFUSED = "got, though its sender was told that it was refused"
+    ALTERED = "not as it was sent"
+    WRONG_TIME = "not the time that the sender was told"
+    DISAGREEMENT = "readers disagree"
+    STALE = "has a later time than a message that was begun after its end"
+    GAP = "missing, though another reader has it"
+    ACKNOWLEDGED_MISSING = "acknowledged, but missing"
+    OWN_MISSING = "a sender's own message missing"
+    SILENT_GAP = "lost with a killed server, but the reader was not told"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    kind: Kind
+    #: The reading in which it shows, if it is one's.
+    reading: str | None
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.name} ({self.kind.value}){f' at {self.reading}' if self.reading else ''}: {self.detail}"

@@ -1,0 +1,1 @@
+"""A long time of mixed load with random faults, and whether the programs stay as they are."""

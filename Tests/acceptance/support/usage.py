@@ -1,0 +1,60 @@
+"""What a process uses, as the kernel counts it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+
+
+def file_descriptors(pid: int) -> int:
+    """How many files and sockets are open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def connections(port: int) -> int:
+    """How many connections to this port of ours its listener has accepted and not ended, nor the other side."""
+    count = 0
+    for table in "/proc/net/tcp", "/proc/net/tcp6":
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            local, state, inode = fields[1], fields[3], fields[9]
+            # Established; one that waits to be accepted has no inode.
+            if int(local.rpartition(":")[2], 16) == port and state == "01" and inode != "0":
+                count += 1
+    return count
+
+
+def resident_bytes(pid: int) -> int:
+    """The memory in use."""
+    return _status(pid, "VmRSS") * 1024
+
+
+def threads(pid: int) -> int:
+    return _status(pid, "Threads")
+
+
+def _status(pid: int, key: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1])
+    raise AssertionError(f"no {key} of process {pid}")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """All of it at one moment."""
+
+    file_descriptors: int
+    threads: int
+    resident_bytes: int
+
+    @staticmethod
+    def of(pid: int) -> "Usage":
+        return Usage(file_descriptors(pid), threads(pid), resident_bytes(pid))

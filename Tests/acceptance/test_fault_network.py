@@ -1,0 +1,93 @@
+"""The network breaks while messages flow: nobody misses anything, nobody gets anything twice."""
+
+import socket
+
+import pytest
+
+from support.history import assert_clean
+from support.http2 import PREFACE, Answering, Connection
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.fault
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
+def test_connections_are_cut_again_and_again(launch, traffic, link, figure, reset):
+    """Every 200 messages all connections end, those of clients, of readers and of senders."""
+    server = launch.server().wait_ready()
+    wire = link(server.port)
+    room = traffic(server.address)
+    room.read(), room.read(wire.address), room.read(wire.address)
+    room.send(), room.send(wire.address)
+    for _ in range(2):
+        room.send_by(room.follow(launch.client(wire.address).wait_ready()))
+    for _ in range(10):
+        room.run(200)
+        wire.break_connections(reset)
+    how = "RST" if reset else "FIN"
+    figure(f"all connections cut ({how}): everybody sends and gets again", f"{room.until_normal():.2f} s")
+    history = room.finish()
+    assert_clean(history)
+    assert not any(reading.gaps_told for reading in history.readings), "a gap was told where nothing was lost"
+
+
+@pytest.fixture
+def busy(launch, traffic):
+    """A server on which messages flow, and its traffic."""
+    server = launch.server().wait_ready()
+    room = traffic(server.address)
+    room.read(), room.send()
+    room.send_by(room.follow(launch.client(server.address).wait_ready()))
+    room.run(50)
+    return server, room
+
+
+def assert_untouched(server, room, file_descriptors: int) -> None:
+    """Nobody's message was refused or lost, and what the strangers had of the server is free again."""
+    room.run(50)
+    wait_until(lambda: server.file_descriptors() <= file_descriptors, "the strangers' connections are gone")
+    history = room.finish()
+    assert_clean(history)
+    assert all(send.time for send in history.sends), "a message was not accepted"
+
+
+def test_a_storm_of_reset_connections(busy, figure):
+    """1,000 connections open a stream each and are reset at once: the others notice nothing, and nothing is left."""
+    server, room = busy
+    before = server.file_descriptors(), server.resident_bytes()
+    for _ in range(1_000):
+        stranger = Connection(server.port)
+        stranger.read_messages()
+        stranger.reset()
+    assert_untouched(server, room, before[0])
+    figure("1,000 connections reset: memory kept", f"{(server.resident_bytes() - before[1]) / 1e6:.0f} MB")
+
+
+def test_a_storm_of_reset_streams(busy, figure):
+    """8,000 streams opened and reset in one go on one connection ("rapid reset"): the others notice nothing."""
+    server, room = busy
+    before = server.file_descriptors(), server.resident_bytes()
+    stranger = Connection(server.port)
+    answering = Answering([stranger])
+    for _ in range(8_000):
+        stranger.read_messages(reset=True)
+    room.run(50)
+    answering.stop()
+    stranger.close()
+    assert_untouched(server, room, before[0])
+    figure("8,000 streams reset: memory kept", f"{(server.resident_bytes() - before[1]) / 1e6:.0f} MB")
+
+
+@pytest.mark.parametrize("greeting", [b"", PREFACE[:10], PREFACE], ids=["silence", "half a greeting", "a greeting"])
+def test_half_open_connections(busy, greeting):
+    """200 that connect, say a little and then nothing: the others notice nothing."""
+    server, room = busy
+    before = server.file_descriptors(), server.connections()
+    strangers = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
+    for stranger in strangers:
+        stranger.sendall(greeting)
+    wait_until(lambda: server.connections() >= before[1] + 200, "they are connected")
+    room.run(200)
+    for stranger in strangers:
+        stranger.close()
+    assert_untouched(server, room, before[0])

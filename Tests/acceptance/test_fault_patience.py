@@ -1,0 +1,197 @@
+"""Faults that take long to be noticed: all of them at the same time, each with programs of its own.
+
+A scenario is a function of a `Stage`; it runs on a thread from the first test's start, and its test waits for it.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+
+import pytest
+
+from support.history import assert_clean
+from support.http2 import DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, call_headers, frame
+from support.launcher import Launcher
+from support.processes import Client
+from support.proxy import CuttableLink
+from support.slow import IN_THE_BODY, IN_THE_HEAD, SlowSenders
+from support.traffic import Traffic
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.fault
+
+#: Whoever is silent is taken for dead after this many seconds, at the most.
+NOTICED = 30
+
+
+@dataclass
+class Stage:
+    """What a scenario has: programs, networks, people; all gone when it ends."""
+
+    launch: Launcher
+    figure: Callable[[str, str], None]
+    ending: ExitStack = field(default_factory=ExitStack)
+
+    def link(self, target: int) -> CuttableLink:
+        return self.ending.enter_context(closing(CuttableLink(target)))
+
+    def traffic(self, server: str) -> Traffic:
+        return self.ending.enter_context(closing(Traffic(server)))
+
+
+def is_ready(client: Client) -> bool:
+    return client.http.request("GET", "/readyz").status == 200
+
+
+def server_frozen(stage: Stage) -> None:
+    """SIGSTOP for 40 s: the clients say so, requests fail in bounded time; thawed, all go on, nothing missed."""
+    server = stage.launch.server().wait_ready()
+    room = stage.traffic(server.address)
+    clients = [stage.launch.client(server.address).wait_ready() for _ in range(2)]
+    by_http = [room.send_by(room.follow(client), pace=0.05) for client in clients]
+    room.read(), room.send(pace=0.05)
+    room.run(100)
+    frozen = time.monotonic()
+    server.freeze()
+    wait_until(lambda: not any(is_ready(client) for client in clients), "both clients notice", within=NOTICED)
+    stage.figure("server frozen: the clients' /readyz says 503", f"{time.monotonic() - frozen:.1f} s")
+    time.sleep(max(0.0, frozen + 40 - time.monotonic()))  # the fault itself
+    server.thaw()
+    stage.figure("server thawed after 40 s: everybody sends and gets again", f"{room.until_normal():.2f} s")
+    room.run(100)
+    slowest = max(sender.slowest for sender in by_http)
+    stage.figure("server frozen for 40 s: the longest that a POST /sendMessage took", f"{slowest:.1f} s")
+    assert slowest < 20
+    finish_without_gaps(room)
+
+
+def client_frozen(stage: Stage) -> None:
+    """SIGSTOP for 40 s: the server lets go of its stream; thawed, the client has what was said meanwhile."""
+    server = stage.launch.server().wait_ready()
+    room = stage.traffic(server.address)
+    sleeper = stage.launch.client(server.address).wait_ready()
+    room.follow(sleeper)
+    room.read(), room.send(pace=0.05)
+    room.run(20)
+    before, frozen = server.connections(), time.monotonic()
+    sleeper.freeze()
+    wait_until(lambda: server.connections() < before, "the server lets go", within=NOTICED)
+    stage.figure("client frozen: the server lets go of its connection", f"{time.monotonic() - frozen:.1f} s")
+    time.sleep(max(0.0, frozen + 40 - time.monotonic()))  # the fault itself
+    sleeper.thaw()
+    stage.figure("client thawed after 40 s: it gets again", f"{room.until_normal():.2f} s")
+    finish_without_gaps(room)
+
+
+def unplugged(stage: Stage, idle: bool) -> None:
+    """A cable is pulled: both ends notice, each by itself; plugged in again, nothing is missing."""
+    server = stage.launch.server().wait_ready()
+    wire = stage.link(server.port)
+    client = stage.launch.client(wire.address).wait_ready()
+    room = stage.traffic(server.address)
+    follower = room.follow(client)
+    if not idle:
+        room.send(pace=0.05), room.send_by(follower, pace=0.05)
+        room.run(20)
+    before, pulled = server.connections(), time.monotonic()
+    wire.silence()
+    what = f"unplugged {'while idle' if idle else 'while messages flow'}"
+    wait_until(lambda: not is_ready(client), "the client notices", within=NOTICED)
+    stage.figure(f"{what}: the client's /readyz says 503", f"{time.monotonic() - pulled:.1f} s")
+    wait_until(lambda: server.connections() < before, "the server lets go", within=NOTICED)
+    stage.figure(f"{what}: the server lets go of the connection", f"{time.monotonic() - pulled:.1f} s")
+    if idle:
+        room.send(pace=0.05)
+        room.run(20)
+    plugged = time.monotonic()
+    wire.restore()
+    room.until_normal()
+    stage.figure(f"{what}, plugged in again: everybody sends and gets again", f"{time.monotonic() - plugged:.2f} s")
+    finish_without_gaps(room)
+
+
+def finish_without_gaps(room: Traffic) -> None:
+    history = room.finish()
+    assert_clean(history)
+    assert not any(reading.gaps_told for reading in history.readings), "a gap was told where nothing was lost"
+
+
+def unplugged_busy(stage: Stage) -> None:
+    unplugged(stage, idle=False)
+
+
+def unplugged_idle(stage: Stage) -> None:
+    unplugged(stage, idle=True)
+
+
+def slow_loris(stage: Stage) -> None:
+    """400 HTTP requests that never end: others are answered as ever, and the slow ones are ended."""
+    server = stage.launch.server().wait_ready()
+    client = stage.launch.client(server.address).wait_ready()
+    room = stage.traffic(server.address)
+    sender = room.send_by(room.follow(client), pace=0.05)
+    began = time.monotonic()
+    slow = {part: SlowSenders(client.port, 200, *how) for part, how in (("head", IN_THE_HEAD), ("body", IN_THE_BODY))}
+    for senders in slow.values():
+        stage.ending.callback(senders.stop)
+    # The limits are 30 s for the rest of a request whose head is there, and 60 s for a head.
+    for part, limit in ("body", 30), ("head", 60):
+        wait_until(lambda part=part: not slow[part].alive, f"those slow with the {part} are ended", within=limit + 15)
+        stage.figure(f"200 requests that never end in their {part}: ended", f"{time.monotonic() - began:.0f} s")
+    stage.figure("400 requests that never end: the longest that another one took", f"{sender.slowest * 1e3:.0f} ms")
+    assert sender.slowest < 5
+    finish_without_gaps(room)
+
+
+HALF_SAID = [
+    b"",
+    PREFACE[:10],
+    PREFACE + frame(SETTINGS, 0, 0),
+    PREFACE + frame(SETTINGS, 0, 0) + frame(HEADERS, 0, 1, call_headers("SendMessage")[:20]),
+    PREFACE
+    + frame(SETTINGS, 0, 0)
+    + frame(HEADERS, END_HEADERS, 1, call_headers("SendMessage"))
+    + frame(DATA, 0, 1, b"\0"),
+]
+
+
+def half_open(stage: Stage) -> None:
+    """Connections to the server that stop in the middle of what they say: each is ended."""
+    server = stage.launch.server().wait_ready()
+    before, began = server.connections(), time.monotonic()
+    for said in HALF_SAID * 20:
+        stranger = stage.ending.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        stranger.sendall(said)
+    wait_until(lambda: server.connections() >= before + 100, "they are connected")
+    wait_until(lambda: server.connections() <= before, "they are ended", within=NOTICED)
+    stage.figure("100 connections that stop in mid-sentence: ended", f"{time.monotonic() - began:.1f} s")
+
+
+SCENARIOS = [server_frozen, client_frozen, unplugged_busy, unplugged_idle, half_open, slow_loris]
+
+
+def perform(scenario: Callable[[Stage], None], figure: Callable[[str, str], None]) -> None:
+    launch = Launcher()
+    stage = Stage(launch, figure)
+    with closing(launch), stage.ending:
+        try:
+            scenario(stage)
+        except BaseException as error:
+            error.add_note(launch.logs())
+            raise
+
+
+@pytest.fixture(scope="module")
+def running(request, figure, ours) -> Iterator[dict[str, Future[None]]]:
+    """All the scenarios that are to be tested, begun."""
+    wanted = [item.callspec.params["scenario"] for item in request.session.items if item.path == request.path]
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        yield {scenario.__name__: pool.submit(perform, scenario, figure) for scenario in wanted}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_patience(running, scenario):
+    running[scenario.__name__].result()

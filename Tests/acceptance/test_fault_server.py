@@ -1,0 +1,47 @@
+"""The server dies or is stopped while messages flow: what was promised is kept, and said where it cannot be."""
+
+import signal
+
+import pytest
+
+from support.history import assert_clean
+
+pytestmark = pytest.mark.fault
+
+
+def test_the_server_is_killed_and_restarted(launch, traffic, figure):
+    """kill -9, three times: what readers had not got is lost and told, all else is there; everybody goes on."""
+    server = launch.server().wait_ready()
+    room = traffic(server.address)
+    for _ in range(2):
+        room.read()
+        room.send_by(room.follow(launch.client(server.address).wait_ready()))
+        room.send()
+    for _ in range(3):
+        room.run(300)
+        server.kill()
+        room.server_killed()
+        server = launch.server(port=server.port).wait_ready()
+        figure("server killed (kill -9) and restarted: everybody sends and gets again", f"{room.until_normal():.2f} s")
+    room.run(300)
+    assert_clean(room.finish())
+
+
+def test_the_server_is_stopped_in_a_storm(launch, traffic, figure):
+    """SIGTERM while eight send as fast as they can: every message that was acknowledged reaches every open reader.
+
+    So a history that forgets nothing but what a kill takes has nothing to excuse here.
+    """
+    server = launch.server().wait_ready()
+    room = traffic(server.address)
+    followers = [room.follow(launch.client(server.address).wait_ready()) for _ in range(2)]
+    for follower in followers:
+        room.read()
+        room.send_by(follower, pace=0)
+    for _ in range(6):
+        room.send(pace=0)
+    room.run(1_000)
+    figure("server stopped (SIGTERM) in a storm: ends with exit code 0", f"{server.stop(signal.SIGTERM):.2f} s")
+    server = launch.server(port=server.port).wait_ready()
+    figure("server stopped and restarted: everybody sends and gets again", f"{room.until_normal():.2f} s")
+    assert_clean(room.finish())

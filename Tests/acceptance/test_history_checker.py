@@ -1,0 +1,78 @@
+"""The checker of histories: accepts those that keep the promises, and finds each fault that is planted in one."""
+
+import random
+
+import pytest
+
+from support.history import History, Message, Outcome, Reading, Send, assert_clean, violations
+from support.history.imagined import imagine
+from support.history.planted import FAULTS
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_clean_histories_pass(seed):
+    """Servers that were killed, readers that came late or left, senders without an answer: all that is allowed."""
+    assert_clean(imagine(random.Random(seed)))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_planted_faults_are_found(fault):
+    """Whatever else it says, the checker names the fault; in each of 40 histories."""
+    for seed in range(40):
+        chance = random.Random(seed)
+        history = imagine(chance)
+        expected = fault(history, chance)
+        found = {violation.kind for violation in violations(history)}
+        assert found & expected, f"{fault.__name__} (seed {seed}): {found or 'nothing'} instead of {expected}"
+
+
+def test_an_empty_history_passes():
+    assert_clean(History([], []))
+
+
+def sends(count: int) -> list[Send]:
+    return [Send("Ivan", str(number), Outcome.ACCEPTED, time=number) for number in range(1, count + 1)]
+
+
+def messages(*numbers: int) -> list[Message]:
+    return [Message(number, "Ivan", str(number)) for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("got", "told", "clean"),
+    [
+        ([1, 2, 3, 4, 5, 6], 0, True),
+        ([1, 2, 5, 6], 1, True),
+        ([5, 6], 1, True),
+        ([1, 2, 5, 6], 0, False),
+        ([1, 3, 5, 6], 1, False),
+        ([2, 3, 4, 5, 6], 1, False),
+        ([1, 2, 3, 4, 6], 1, False),
+        ([1, 2, 3, 4, 5], 1, False),
+    ],
+)
+def test_what_a_kill_excuses(got, told, clean):
+    """Of two servers' messages, 1 to 4 and 5 to 6: the last ones of the first may be missing, if that is told."""
+    history = History(sends(6), [Reading("reader", 0, 0, messages(*got), through=6, gaps_told=told)], kills=[5])
+    assert (violations(history) == []) == clean
+
+
+def test_a_server_that_the_reader_never_found():
+    """Two kills in a row leave one hole, which is told once."""
+    history = History(sends(6), [Reading("reader", 0, 0, messages(1, 5, 6), through=6, gaps_told=1)], kills=[3, 5])
+    assert_clean(history)
+
+
+@pytest.mark.parametrize(
+    ("got", "own", "clean"), [([3, 4], None, True), ([2, 3, 4], None, True), ([4], None, False), ([3, 4], "c", False)]
+)
+def test_a_reader_that_starts_between_two_times(got, own, clean):
+    """It begins somewhere after 1 and not after 2, and from there on misses nothing; its own messages never."""
+    sent = [Send(send.author, send.text, send.outcome, send.time, own=own) for send in sends(4)[1:2]]
+    history = History(sends(4)[:1] + sent + sends(4)[2:], [Reading("c", 1, 2, messages(*got), through=4)])
+    assert (violations(history) == []) == clean
+
+
+def test_messages_that_cannot_be_told_apart_are_a_mistake_of_the_test():
+    with pytest.raises(ValueError):
+        violations(History(sends(1) * 2, []))
