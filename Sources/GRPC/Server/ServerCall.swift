@@ -33,7 +33,7 @@ final class ServerCall: Call, @unchecked Sendable {
 
     deinit {
         streamQueue?.callEnded()
-        if state.withLock({ $0.hasArrived }) { server.callEnded() }
+        if state.withLock({ $0.hasArrived }) { server.callEnded(on: connection) }
     }
 
     /// Waits for a call to arrive. Nothing happens once the server is shutting down.
@@ -74,7 +74,7 @@ final class ServerCall: Call, @unchecked Sendable {
         ServerCall(server: server, registration: registration, queue: queue).post()
         state.withLock { $0.hasArrived = true }
         connection = storage.pointee.call.flatMap { server.acceptor.connection(of: $0) }
-        guard server.callBegan() else {
+        guard server.callBegan(on: connection) else {
             return finish(with: Status(code: .resourceExhausted, message: "too many calls are in progress"))
         }
         if registration.method.isStreaming { watchForEnd() }
