@@ -58,9 +58,10 @@ void Readers::onHeaders(Connection&, uint32_t) { ++open_; }
 
 void Readers::onMessage(Connection& connection, uint32_t call, std::string_view message, int64_t now) {
     const auto reader = first_[connection.tag] + call;
-    // A stalled reader whose socket still takes something.
-    if (reader >= reading_ && reading_ > 0) return;
-    if (receive_) receive_(reader, message, now);
+    if (!isStalled(reader) && receive_) receive_(reader, message, now);
 }
 
-void Readers::onEnd(Connection&, uint32_t, int64_t) { throw Failure("the server has ended a reader's stream"); }
+// A server may end the stream of a reader that is too slow, so that it costs no more.
+void Readers::onEnd(Connection& connection, uint32_t call, int64_t) {
+    if (!isStalled(first_[connection.tag] + call)) throw Failure("the server has ended a reader's stream");
+}

@@ -22,6 +22,7 @@ public:
     void onEnd(Connection& connection, uint32_t call, int64_t now) override;
 
 private:
+    bool isStalled(uint32_t reader) const { return reader >= reading_; }
     void open(uint32_t count, uint32_t connections, const Connection::Options& options);
 
     Loop& loop_;
@@ -31,5 +32,6 @@ private:
     // By connection: the number of its first reader.
     std::vector<uint32_t> first_;
     uint32_t open_ = 0;
-    uint32_t reading_ = 0;
+    // The readers from here on are stalled.
+    uint32_t reading_ = UINT32_MAX;
 };

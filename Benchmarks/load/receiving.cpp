@@ -50,7 +50,9 @@ void Connection::onFrame(uint8_t type, uint8_t flags, uint32_t stream, std::stri
         if (flags & frames::endStream) handler_.onEnd(*this, call, now);
         break;
     case frames::resetStream:
-        throw Failure("the server has reset a stream, error " + std::to_string(frames::load32(payload.data())));
+        // After a complete answer there may be one without an error.
+        if (frames::load32(payload.data()) != 0) handler_.onEnd(*this, call, now);
+        break;
     case frames::settings:
         if (!(flags & frames::acknowledgement)) onSettings(payload);
         break;
