@@ -16,12 +16,18 @@ build_cpp_callback() {
 }
 # With Debian's Go packages, which are source trees.
 build_grpc_go() { GOPATH=/usr/share/gocode GO111MODULE=off GOFLAGS='' go build -o "$1" .; }
+# Resolves its packages on the first build, which takes some minutes.
+build_grpc_swift() {
+    swift build -c release --scratch-path "$out/swift" --product Server >&2
+    cp "$out/swift/release/Server" "$1"
+}
 
 declare -rA folders=(
     [messenger-load]=load
     [cpp-core]=peers/cpp-core
     [cpp-callback]=peers/cpp-callback
     [grpc-go]=peers/grpc-go
+    [grpc-swift]=peers/grpc-swift
 )
 
 build() {

@@ -88,6 +88,7 @@ def burst() -> Scenario:
     def measure(server: Server, share: float) -> Metrics:
         count = scaled(5 * size, share, size)
         options = {"readers": readers, "connections": 10, "messages": count, "burst": size, "senders": 1}
+        options["warm_up"] = scaled(100, share)
         with running(server) as target:
             return delivery_metrics(load("burst", target, **options, patience=PATIENCE))
 
@@ -99,6 +100,7 @@ def paced(rate: int, seconds: int) -> Scenario:
 
     def measure(server: Server, share: float) -> Metrics:
         options = {"readers": readers, "connections": 10, "rate": rate, "messages": scaled(rate * seconds, share)}
+        options["warm_up"] = scaled(100, share)
         with running(server) as target:
             result = load("paced", target, **options, patience=PATIENCE)
         metrics = delivery_metrics(result)

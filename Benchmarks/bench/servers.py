@@ -11,6 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / ".build" / "bench"
+PEERS = ROOT / "Benchmarks" / "peers"
+# The tests' virtual environment, which has grpcio.
+PYTHON = ROOT / ".build" / "venv" / "bin" / "python"
 
 
 class BenchmarkError(Exception):
@@ -37,6 +40,8 @@ def servers(ours: Path) -> dict[str, Server]:
         Server("cpp-core-corked", [str(OUT / "cpp-core"), "--cork"], "cpp-core"),
         Server("cpp-callback", [str(OUT / "cpp-callback")], "cpp-callback"),
         Server("grpc-go", [str(OUT / "grpc-go")], "grpc-go"),
+        Server("grpc-swift-2", [str(OUT / "grpc-swift")], "grpc-swift", share=0.3),
+        Server("python-grpcio", [str(PYTHON), str(PEERS / "python-grpcio" / "server.py")], share=0.03),
     ]
     return {server.name: server for server in list_of_all}
 
