@@ -16,11 +16,13 @@ build_cpp_callback() {
 }
 # With Debian's Go packages, which are source trees.
 build_grpc_go() { GOPATH=/usr/share/gocode GO111MODULE=off GOFLAGS='' go build -o "$1" .; }
-# Resolves its packages on the first build, which takes some minutes.
-build_grpc_swift() {
-    swift build -c release --scratch-path "$out/swift" --product Server >&2
-    cp "$out/swift/release/Server" "$1"
+# These resolve their packages on the first build, which takes some minutes.
+build_swift() {
+    swift build -c release --scratch-path "$1" --product Server >&2
+    cp "$1/release/Server" "$2"
 }
+build_grpc_swift() { build_swift "$out/swift" "$1"; }
+build_hummingbird_bare() { build_swift "$out/hummingbird" "$1"; }
 
 declare -rA folders=(
     [messenger-load]=load
@@ -28,6 +30,7 @@ declare -rA folders=(
     [cpp-callback]=peers/cpp-callback
     [grpc-go]=peers/grpc-go
     [grpc-swift]=peers/grpc-swift
+    [hummingbird-bare]=hummingbird-bare
 )
 
 build() {

@@ -21,7 +21,7 @@ READERS = 100
 # By what is counted: the load, its smaller and its larger number, and how often each stands for.
 LOADS = {
     "unary call": ("unary", {}, 500, 2_500, 1),
-    "delivery": ("fanout", {"readers": READERS, "senders": 1, "window": 1}, 20, 120, READERS),
+    "delivery": ("fanout", {"readers": READERS, "senders": 1, "window": 1}, 50, 350, READERS),
 }
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import machine, scenarios, table
+from bench import http, machine, scenarios, table
 from bench.servers import OUT, ROOT, BenchmarkError, Server, servers
 
 
@@ -53,7 +53,7 @@ class Run:
         for server in list(self.servers):
             say(f"check {server.name}")
             try:
-                scenarios.check(server)
+                (http.check if server.kind == http.KIND else scenarios.check)(server)
             except BenchmarkError as error:
                 self.servers.remove(server)
                 self.fail("check", server, error)
@@ -61,6 +61,8 @@ class Run:
     def round(self, number: int) -> None:
         for scenario in self.scenarios:
             for server in self.servers:
+                if server.kind != scenario.kind:
+                    continue
                 say(f"round {number}: {scenario.title}: {server.name}")
                 try:
                     metrics = scenario.measure(server, server.share * self.load)
@@ -83,12 +85,13 @@ def say(text: str) -> None:
 def main() -> int:
     arguments = parse_arguments()
     known = servers(arguments.ours.resolve())
-    by_name = {scenario.name: scenario for scenario in scenarios.ALL}
+    by_name = {scenario.name: scenario for scenario in scenarios.ALL + http.ALL}
     if arguments.list:
         print("servers:  ", " ".join(known), "\nscenarios:", " ".join(by_name))
         return 0
-    participants = [known[name] for name in chosen(arguments.servers, list(known))]
     measured = [by_name[name] for name in chosen(arguments.scenarios, list(by_name))]
+    kinds = {scenario.kind for scenario in measured}
+    participants = [known[name] for name in chosen(arguments.servers, list(known)) if known[name].kind in kinds]
     programs = {"messenger-load"} | {server.program for server in participants if server.program}
     subprocess.run([ROOT / "Benchmarks" / "build.sh", *sorted(programs)], check=True)
 
@@ -98,9 +101,11 @@ def main() -> int:
     for number in range(1, 2 if arguments.quick else arguments.rounds + 1):
         run.round(number)
 
-    names = [server.name for server in run.servers]
-    print(table.markdown(run.results, names, run.failures))
-    print()
+    for kind in dict.fromkeys(scenario.kind for scenario in measured):
+        names = [server.name for server in run.servers if server.kind == kind]
+        titles = {scenario.title for scenario in measured if scenario.kind == kind}
+        results = {title: metrics for title, metrics in run.results.items() if title in titles}
+        print(table.markdown(results, names, run.failures), end="\n\n")
     print("\n".join(f"- {name}: {value}" for name, value in facts.items()))
     failures = {f"{scenario}: {server}": error for (scenario, server), error in run.failures.items()}
     arguments.json.write_text(

@@ -19,6 +19,8 @@ class Scenario:
     title: str
     # The measurement: of a server, with that many times the usual load.
     measure: Callable[[Server, float], Metrics]
+    # Of servers of which kind.
+    kind: str = "grpc"
 
 
 def check(server: Server) -> None:

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,9 @@ class Server:
     share: float = 1
     port_variable: str = "MESSENGER_SERVER_PORT"
     environment: dict[str, str] = field(default_factory=dict)
+    kind: str = "grpc"
+    # The server that it is a client of.
+    backend: "Server | None" = None
 
 
 def servers(ours: Path) -> dict[str, Server]:
@@ -42,6 +45,23 @@ def servers(ours: Path) -> dict[str, Server]:
         Server("grpc-go", [str(OUT / "grpc-go")], "grpc-go"),
         Server("grpc-swift-2", [str(OUT / "grpc-swift")], "grpc-swift", share=0.3),
         Server("python-grpcio", [str(PYTHON), str(PEERS / "python-grpcio" / "server.py")], share=0.03),
+    ]
+    list_of_all += [
+        Server(
+            "messenger-client",
+            [str(ours / "messenger-client")],
+            port_variable="MESSENGER_HTTP_PORT",
+            kind="http",
+            backend=list_of_all[0],
+        ),
+        Server(
+            "hummingbird-bare",
+            [str(OUT / "hummingbird-bare")],
+            "hummingbird-bare",
+            port_variable="MESSENGER_HTTP_PORT",
+            environment={"LOG_LEVEL": "error"},
+            kind="http",
+        ),
     ]
     return {server.name: server for server in list_of_all}
 
@@ -56,6 +76,7 @@ def free_port() -> int:
 class Running:
     pid: int
     port: int
+    backend: "Running | None" = None
 
     def cpu_seconds(self) -> float:
         """User and system time of all threads, in nanoseconds' resolution: what /proc/PID/stat has in hundredths."""
@@ -65,7 +86,17 @@ class Running:
 
 @contextmanager
 def running(server: Server, **more_environment: str):
-    """Runs the server on a free port from when it listens until the block ends."""
+    """Runs the server on a free port from when it listens until the block ends; its backend too, if it has one."""
+    with ExitStack() as stack:
+        backend = None
+        if server.backend:
+            backend = stack.enter_context(running(server.backend))
+            more_environment["MESSENGER_SERVER_ADDR"] = f"127.0.0.1:{backend.port}"
+        yield stack.enter_context(running_alone(server, backend, more_environment))
+
+
+@contextmanager
+def running_alone(server: Server, backend: Running | None, more_environment: dict[str, str]):
     port = free_port()
     environment = os.environ | server.environment | more_environment | {server.port_variable: str(port)}
     log_path = OUT / f"{server.name}.log"
@@ -75,7 +106,7 @@ def running(server: Server, **more_environment: str):
         )
     try:
         await_port(port, process, log_path)
-        yield Running(process.pid, port)
+        yield Running(process.pid, port, backend)
         if process.poll() is not None:
             raise BenchmarkError(f"{server.name} has ended by itself: see {log_path}")
     finally:
