@@ -100,6 +100,7 @@ final class ServerCall: Call, @unchecked Sendable {
         var status = Status.ok
         var cause: (any Error)?
         var observers: [CallObserver] = []
+        observers.reserveCapacity(server.interceptors.count)
         do {
             for interceptor in server.interceptors {
                 if let observer = try interceptor(ServerContext(call: self)) { observers.append(observer) }
