@@ -56,6 +56,9 @@ struct GRPCService: Service {
         // a sentence that names the limit.
         options.maxReceiveMessageSize =
             max(1 << 20, 2 * (settings.messageLimits.authorBytes + settings.messageLimits.textBytes))
+        options.maxConnections = settings.maxConnections.number
+        options.maxConcurrentStreamsPerConnection = settings.maxStreams.number
+        options.maxConcurrentCalls = settings.maxCalls.number
         return options
     }
 
@@ -75,6 +78,9 @@ struct GRPCService: Service {
             "maxTextBytes": "\(settings.messageLimits.textBytes)",
             "historyMessages": "\(settings.historyMessages)",
             "historyBytes": "\(settings.historyBytes.settingText)",
+            "maxConnections": "\(settings.maxConnections)",
+            "maxStreams": "\(settings.maxStreams)",
+            "maxCalls": "\(settings.maxCalls)",
             "logLevel": "\(settings.logLevel)",
         ]
     }

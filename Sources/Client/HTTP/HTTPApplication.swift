@@ -9,8 +9,7 @@ import NIOCore
 /// On a graceful shutdown it takes no more connections and ends after the requests under way.
 ///
 /// - Parameters:
-///   - settings: Ports, times and sizes.
-///   - limits: What a peer may use up.
+///   - settings: Ports, times and sizes, and what a peer may use up.
 ///   - inbox: The messages that have arrived.
 ///   - room: The room, to send to.
 ///   - logger: Takes what the server has to say.
@@ -18,12 +17,12 @@ import NIOCore
 /// - Returns: A service that has yet to be run, best by ``HTTPService``.
 func makeHTTPApplication<Room: RemoteRoom>(
     settings: ClientSettings,
-    limits: HTTPLimits = HTTPLimits(),
     inbox: Inbox,
     room: Room,
     logger: Logger,
     onRunning: @escaping @Sendable (Port) async -> Void = { _ in }
 ) -> some ApplicationProtocol {
+    let limits = settings.httpLimits
     let barrier = FirstOpeningBarrier(room: room, timeout: settings.openTimeout)
     let responder = ClientResponder(
         sending: SendMessageEndpoint(room: room, limits: settings.messageLimits, barrier: barrier),
@@ -36,7 +35,7 @@ func makeHTTPApplication<Room: RemoteRoom>(
         configuration: ApplicationConfiguration(
             address: .hostname("0.0.0.0", port: Int(settings.httpPort.number)),
             backlog: limits.backlog,
-            availableConnectionsDelegate: .maximum(limits.connections, logger: logger)
+            availableConnectionsDelegate: .maximum(limits.possibleConnections, logger: logger)
         ),
         onServerRunning: { channel in
             if let port = channel.localAddress?.port { await onRunning(Port(UInt16(truncatingIfNeeded: port))) }
@@ -52,9 +51,12 @@ extension HTTPLimits {
                 ProtocolErrorHandler(),
                 DepartureHandler(),
                 ExpectationHandler(greatestBodyBytes: messages.greatestBodyBytes),
-                ConnectionGuard(requestTimeout: self.requestTimeout, stallTimeout: self.stallTimeout),
+                ConnectionGuard(
+                    requestTimeout: TimeAmount(self.requestTimeout),
+                    stallTimeout: TimeAmount(self.stallTimeout)
+                ),
             ],
-            idleTimeout: self.idleTimeout,
+            idleTimeout: TimeAmount(self.idleTimeout),
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: self.headerBytes / 2,
                 maxHeaderListSize: self.headerBytes,

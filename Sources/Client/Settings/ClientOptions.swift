@@ -7,6 +7,9 @@ import Messenger
 struct ClientOptions: ParsableArguments {
     @Option(.serverAddress) var serverAddress: ServerAddress?
     @Option(.httpPort) var httpPort: Port?
+    @Option(.httpConnections) var httpConnections: Count?
+    @Option(.httpIdleTimeout) var httpIdleTimeout: Duration?
+    @Option(.httpRequestTimeout) var httpRequestTimeout: Duration?
     @Option(.logLevel) var logLevel: Logger.Level?
     @Option(.openTimeout) var openTimeout: Duration?
     @Option(.sendTimeout) var sendTimeout: Duration?
@@ -25,6 +28,7 @@ struct ClientOptions: ParsableArguments {
         return ClientSettings(
             serverAddress: try Setting.serverAddress.value(flag: self.serverAddress, environment: environment),
             httpPort: try Setting.httpPort.value(flag: self.httpPort, environment: environment),
+            httpLimits: try self.httpLimits(environment),
             logLevel: try Setting.logLevel.value(flag: self.logLevel, environment: environment),
             openTimeout: try Setting.openTimeout.value(flag: self.openTimeout, environment: environment),
             sendTimeout: try Setting.sendTimeout.value(flag: self.sendTimeout, environment: environment),
@@ -37,6 +41,17 @@ struct ClientOptions: ParsableArguments {
             tlsAuthorities: authorities,
             credentials: try self.credentials(trusting: authorities, environment)
         )
+    }
+
+    private func httpLimits(_ environment: ProcessEnvironment) throws(StartError) -> HTTPLimits {
+        let timeout = Setting.httpRequestTimeout
+        var limits = HTTPLimits()
+        limits.connections =
+            try Setting.httpConnections.value(flag: self.httpConnections, environment: environment).number
+        limits.idleTimeout = try Setting.httpIdleTimeout.value(flag: self.httpIdleTimeout, environment: environment)
+        limits.requestTimeout = try timeout.value(flag: self.httpRequestTimeout, environment: environment)
+        limits.stallTimeout = limits.requestTimeout
+        return limits
     }
 
     private func credentials(
@@ -64,12 +79,6 @@ struct ClientOptions: ParsableArguments {
 extension Setting where Value == ServerAddress {
     static var serverAddress: Self {
         Setting("MESSENGER_SERVER_ADDR", default: .standard, summary: "Address of the gRPC server.")
-    }
-}
-
-extension Setting where Value == Port {
-    static var httpPort: Self {
-        Setting("MESSENGER_HTTP_PORT", default: 8080, summary: "Port of the HTTP server; 0 takes any free one.")
     }
 }
 

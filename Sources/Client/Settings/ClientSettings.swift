@@ -8,6 +8,8 @@ struct ClientSettings: Sendable {
     var serverAddress = ServerAddress.standard
     /// The port of the HTTP server; 0 takes any free one.
     var httpPort: Port = 8080
+    /// What a peer of the HTTP server may use up.
+    var httpLimits = HTTPLimits()
     /// The least level of the events that are logged.
     var logLevel = Logger.Level.info
     /// How long a request waits for the stream's first opening.

@@ -9,9 +9,9 @@ import Testing
 /// Peers that keep a connection busy, over real connections.
 @Suite(.timeLimit(.minutes(1))) struct SlowPeerTests {
     @Test func aRequestThatTakesTooLongToArriveIsAnsweredWith408() async throws {
-        var limits = HTTPLimits()
-        limits.requestTimeout = .milliseconds(10)
-        try await withHTTP(.live, limits: limits) { client in
+        var settings = ClientSettings.forTests
+        settings.httpLimits.requestTimeout = .milliseconds(10)
+        try await withHTTP(.live, settings: settings) { client in
             let connection = try await RawConnection(port: #require(client.port))
             let answer = try await connection.exchange(
                 "POST /sendMessage HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"
@@ -24,9 +24,9 @@ import Testing
     }
 
     @Test func aHeadThatNeverEndsClosesTheConnection() async throws {
-        var limits = HTTPLimits()
-        limits.idleTimeout = .milliseconds(10)
-        try await withHTTP(.live, limits: limits) { client in
+        var settings = ClientSettings.forTests
+        settings.httpLimits.idleTimeout = .milliseconds(10)
+        try await withHTTP(.live, settings: settings) { client in
             let connection = try await RawConnection(port: #require(client.port))
             // The end may come as a reset; that it comes is the point.
             let answer = try? await connection.exchange("POST /sendMessage HTTP/1.1\r\nHost: a\r\n")
@@ -39,9 +39,9 @@ import Testing
         for number in 0..<1000 {
             try await inbox.append(.numbered(number, text: String(repeating: "x", count: 32 * 1024)))
         }
-        var limits = HTTPLimits()
-        limits.stallTimeout = .milliseconds(10)
-        try await withHTTP(.live, inbox: inbox, limits: limits) { client in
+        var settings = ClientSettings.forTests
+        settings.httpLimits.stallTimeout = .milliseconds(10)
+        try await withHTTP(.live, inbox: inbox, settings: settings) { client in
             let connection = try await RawConnection(port: #require(client.port))
             let request = "POST /getAndFlushMessages HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
             try await connection.send(request, readingBeginning: true) {

@@ -3,6 +3,14 @@ import Logging
 import Messenger
 import Testing
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 @testable import Client
 
 @Suite struct ClientOptionsTests {
@@ -14,6 +22,10 @@ import Testing
         let settings = try self.settings()
         #expect(settings.serverAddress.description == "localhost:51075")
         #expect(settings.httpPort == 8080)
+        #expect(settings.httpLimits.connections == 4096)
+        #expect(settings.httpLimits.idleTimeout == .seconds(60))
+        #expect(settings.httpLimits.requestTimeout == .seconds(30))
+        #expect(settings.httpLimits.stallTimeout == .seconds(30))
         #expect(settings.logLevel == .info)
         #expect(settings.openTimeout == .seconds(10))
         #expect(settings.sendTimeout == .seconds(10))
@@ -31,6 +43,9 @@ import Testing
             "MESSENGER_BUFFER_BYTES": "5MiB",
             "MESSENGER_MAX_AUTHOR_BYTES": "6",
             "MESSENGER_MAX_TEXT_BYTES": "7",
+            "MESSENGER_HTTP_CONNECTIONS": "8",
+            "MESSENGER_HTTP_IDLE_TIMEOUT": "9s",
+            "MESSENGER_HTTP_REQUEST_TIMEOUT": "10s",
         ])
         #expect(settings.serverAddress.description == "server:1")
         #expect(settings.httpPort == 2)
@@ -39,6 +54,10 @@ import Testing
         #expect(settings.sendTimeout == .seconds(4))
         #expect(settings.bufferBytes == .mebibytes(5))
         #expect(settings.messageLimits == MessageLimits(authorBytes: 6, textBytes: 7))
+        #expect(settings.httpLimits.connections == 8)
+        #expect(settings.httpLimits.idleTimeout == .seconds(9))
+        #expect(settings.httpLimits.requestTimeout == .seconds(10))
+        #expect(settings.httpLimits.stallTimeout == .seconds(10))
     }
 
     @Test func everySettingHasItsFlag() throws {
@@ -46,6 +65,7 @@ import Testing
             [
                 "--server-addr", "server:1", "--http-port", "2", "--log-level", "debug", "--open-timeout", "3s",
                 "--send-timeout", "4s", "--buffer-bytes", "5MiB", "--max-author-bytes", "6", "--max-text-bytes", "7",
+                "--http-connections", "8", "--http-idle-timeout", "9s", "--http-request-timeout", "10s",
             ],
             environment: ["MESSENGER_SERVER_ADDR": "nonsense", "MESSENGER_HTTP_PORT": "9"]
         )
@@ -56,12 +76,25 @@ import Testing
         #expect(settings.sendTimeout == .seconds(4))
         #expect(settings.bufferBytes == .mebibytes(5))
         #expect(settings.messageLimits == MessageLimits(authorBytes: 6, textBytes: 7))
+        #expect(settings.httpLimits.connections == 8)
+        #expect(settings.httpLimits.idleTimeout == .seconds(9))
+        #expect(settings.httpLimits.requestTimeout == .seconds(10))
+        #expect(settings.httpLimits.stallTimeout == .seconds(10))
+    }
+
+    @Test func connectionsLeaveHalfOfTheFileDescriptors() throws {
+        let limits = try self.settings(["--http-connections", "1000000"]).httpLimits
+        #expect(limits.connections == 1_000_000)
+        #expect(limits.possibleConnections <= sysconf(Int32(_SC_OPEN_MAX)) / 2)
+        #expect(try self.settings(["--http-connections", "1"]).httpLimits.possibleConnections == 1)
     }
 
     @Test(arguments: [
         ("MESSENGER_SERVER_ADDR", "http://server:1"), ("MESSENGER_HTTP_PORT", "-1"), ("MESSENGER_LOG_LEVEL", "loud"),
         ("MESSENGER_OPEN_TIMEOUT", "2h"), ("MESSENGER_SEND_TIMEOUT", "0s"), ("MESSENGER_BUFFER_BYTES", "1"),
         ("MESSENGER_MAX_AUTHOR_BYTES", "0"), ("MESSENGER_MAX_TEXT_BYTES", "1GiB"),
+        ("MESSENGER_HTTP_CONNECTIONS", "0"), ("MESSENGER_HTTP_IDLE_TIMEOUT", "60"),
+        ("MESSENGER_HTTP_REQUEST_TIMEOUT", "2h"),
     ])
     func aBadVariableIsNamed(variable: String, value: String) {
         let error = #expect(throws: StartError.self) { try self.settings(environment: [variable: value]) }

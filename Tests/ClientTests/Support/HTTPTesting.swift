@@ -11,10 +11,9 @@ func withHTTP<Value>(
     room: FakeRoom = FakeRoom(),
     inbox: Inbox = Inbox(capacity: .mebibytes(64)),
     settings: ClientSettings = .forTests,
-    limits: HTTPLimits = HTTPLimits(),
     test: @Sendable (any TestClientProtocol) async throws -> Value
 ) async throws -> Value {
-    let application = makeHTTPApplication(settings: settings, limits: limits, inbox: inbox, room: room, logger: .silent)
+    let application = makeHTTPApplication(settings: settings, inbox: inbox, room: room, logger: .silent)
     return try await application.test(setup, test)
 }
 

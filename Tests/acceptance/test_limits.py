@@ -1,0 +1,156 @@
+"""What may be open at the same time, and for how long: each limit holds where it is set, and what is over it is told so.
+
+(What may be held is in test_bounds, how long a message may be in test_send_message and test_http.)
+"""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+
+import grpc
+import pytest
+
+from support.api import connected, failure, pb, reading, send_raw, stub
+from support.http2 import Answering, Connection
+from support.room import collect
+from support.waiting import wait_until
+
+#: For what must not happen: a call or a request that is over a limit has no answer in this time.
+MOMENT = 1.0
+
+
+def succeeds(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except grpc.RpcError:
+        return False
+    return True
+
+
+def test_connections_to_the_server(launch):
+    """Of three clients of a server that takes two, the third waits until one of them has gone."""
+    server = launch.server(MESSENGER_MAX_CONNECTIONS=2).wait_ready()
+    with ExitStack() as others, connected(server.address) as third:
+        for _ in range(2):
+            others.enter_context(reading(others.enter_context(connected(server.address))))
+        assert not succeeds(lambda: send_raw(third, b"", timeout=MOMENT))
+        assert server.connections() == 2
+        others.close()
+        wait_until(lambda: succeeds(lambda: send_raw(third, b"", timeout=MOMENT)), "it is the third's turn")
+
+
+def test_calls_on_a_connection(launch):
+    """A client waits with its fourth call where a connection may have three; on another connection there is room."""
+    server = launch.server(MESSENGER_MAX_STREAMS=3).wait_ready()
+    with connected(server.address) as channel, connected(server.address) as other, ExitStack() as streams:
+        for _ in range(3):
+            streams.enter_context(reading(channel))
+        failure(grpc.StatusCode.DEADLINE_EXCEEDED, send_raw, channel, b"", timeout=MOMENT)
+        send_raw(other, b"")
+        streams.close()
+        send_raw(channel, b"")
+
+
+def test_calls_on_a_connection_that_does_not_heed_the_limit(launch):
+    """A stranger that opens more streams than it was told costs itself its connection or the stream, nobody else."""
+    server = launch.server(MESSENGER_MAX_STREAMS=3).wait_ready()
+    with connected(server.address) as channel, reading(channel) as reader:
+        with closing(Connection(server.port)) as stranger:
+            answering = Answering([stranger])
+            stranger.read_messages()
+            wait_until(lambda: len(answering.streams) == 1, "the settings are agreed upon")
+            for _ in range(50):
+                stranger.read_messages()
+            assert len(answering.streams) <= 3
+            answering.stop()
+        stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="hey"))
+        assert reader.take(1)[0].text == "hey"
+
+
+def test_calls_on_all_connections(launch):
+    """The call that is one too many is told so, over gRPC and over HTTP; when others have ended there is room again."""
+    server = launch.server(MESSENGER_MAX_CALLS=3).wait_ready()
+    client = launch.client(server.address).wait_ready()  # whose stream is a call
+    with ExitStack() as streams, connected(server.address) as channel:
+        for _ in range(2):
+            streams.enter_context(reading(streams.enter_context(connected(server.address))))
+        for call in stub(channel).SendMessage, lambda request: next(stub(channel).ReadMessages(request)):
+            error = failure(grpc.StatusCode.RESOURCE_EXHAUSTED, call, pb.ReadMessagesRequest())
+            assert error.details() == "too many calls are in progress"
+        answer = client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "hey"})
+        assert answer.status == 429, answer
+        assert answer.json() == {"sendTime": None, "error": "The server has too much to do; try again later."}
+        streams.close()
+        wait_until(lambda: succeeds(lambda: send_raw(channel, b"")), "there is room")
+        client.http.send("Ivan", "hey")
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@contextmanager
+def user(port: int, said: bytes = b"") -> Iterator[socket.socket]:
+    """A connection to a client's HTTP side that has said something."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(said)
+        yield connection
+
+
+def answer(connection: socket.socket) -> bytes:
+    """All that comes before the end, which the other side makes."""
+    received = b""
+    while data := connection.recv(1 << 16):
+        received += data
+    return received
+
+
+def test_connections_to_the_client(launch):
+    """Of three users of a client that takes two connections, the third waits until one of them has gone."""
+    client = launch.client("localhost:1", MESSENGER_HTTP_CONNECTIONS=2).wait_live()
+    with ExitStack() as others:
+        for _ in range(2):
+            assert others.enter_context(user(client.port, HEALTH)).recv(4096).startswith(b"HTTP/1.1 200 ")
+        with user(client.port, HEALTH) as third:
+            third.settimeout(MOMENT)
+            with pytest.raises(TimeoutError):
+                third.recv(4096)
+            others.close()
+            third.settimeout(20)
+            assert third.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"POST /sendMessage HTTP/1.1\r\nHost: localhost\r\n", HEALTH],
+    ids=["nothing", "half a head", "a request, and no other"],
+)
+def test_time_for_a_head(launch, said):
+    """A connection without a whole request's head is ended."""
+    client = launch.client("localhost:1", MESSENGER_HTTP_IDLE_TIMEOUT="500ms").wait_live()
+    with user(client.port, said) as connection:
+        assert answer(connection).startswith(b"HTTP/1.1 200 " if said == HEALTH else b"")
+
+
+def test_time_for_a_body(launch):
+    """A request whose body does not come is answered with 408 and a sentence, and its connection ended."""
+    client = launch.client("localhost:1", MESSENGER_HTTP_REQUEST_TIMEOUT="500ms").wait_live()
+    request = b"POST /sendMessage HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+    with user(client.port, request) as connection:
+        answered = answer(connection)
+        assert answered.startswith(b"HTTP/1.1 408 ")
+        assert answered.endswith(b'{"sendTime":null,"error":"The request took too long to arrive."}')
+
+
+def test_time_for_an_answer(launch):
+    """Who does not take the messages that were asked for loses the connection; the messages are there for the next."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address, MESSENGER_HTTP_REQUEST_TIMEOUT="500ms").wait_ready()
+    count = 300
+    with connected(server.address) as channel:
+        for index in range(count):
+            stub(channel).SendMessage(pb.SendMessageRequest(author=str(index), text="x" * 60_000))
+    request = b"POST /getAndFlushMessages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    with user(client.port, request) as idler:
+        assert idler.recv(1), "the answer has begun"
+        received = collect(client.http, count)
+        assert [message["author"] for message in received] == [str(index) for index in range(count)]
