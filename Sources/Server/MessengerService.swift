@@ -11,7 +11,7 @@ struct MessengerService: Sendable {
 
     var methods: [ServerMethod] {
         [
-            .unary(MessengerMethods.sendMessage) { request, _ in try send(request) },
+            .unary(MessengerMethods.sendMessage, immediateHandler: { request, _ in try send(request) }),
             .serverStreaming(MessengerMethods.readEncodedMessages) { request, writer, context in
                 try await read(request, writer, context)
             },

@@ -81,10 +81,17 @@ final class ServerCall: Call, @unchecked Sendable {
         guard server.callBegan(on: connection) else {
             return finish(with: Status(code: .resourceExhausted, message: "too many calls are in progress"))
         }
+        switch registration.method.handler {
+        case .immediate(let handle): answer(handle)
+        case .task(let handle): startAnswering(handle)
+        }
+    }
+
+    private func startAnswering(_ handle: @escaping @Sendable (ServerCall) async throws -> ByteBuffer?) {
         if registration.method.isStreaming { watchForEnd() }
         // Runs here and now until it first waits, and on this thread from then on.
         let handler = Task.immediate(executorPreference: queue) {
-            await self.answer()
+            await self.answer(handle)
         }
         let (hasFinished, peerIsGone) = state.withLock { state in
             if !state.hasFinished { state.handler = handler }
@@ -95,18 +102,42 @@ final class ServerCall: Call, @unchecked Sendable {
         if peerIsGone { handler.cancel() }
     }
 
-    /// Runs the handler between the interceptors, and ends the call with what comes of it.
-    private func answer() async {
+    private func answer(_ handle: (ServerCall) async throws -> ByteBuffer?) async {
+        var observers: [CallObserver] = []
+        do {
+            try intercept(&observers)
+            conclude(.success(try await handle(self)), observers)
+        } catch {
+            conclude(.failure(error), observers)
+        }
+    }
+
+    private func answer(_ handle: (ServerCall) throws -> ByteBuffer?) {
+        var observers: [CallObserver] = []
+        do {
+            try intercept(&observers)
+            conclude(.success(try handle(self)), observers)
+        } catch {
+            conclude(.failure(error), observers)
+        }
+    }
+
+    /// Collects who is to learn the status, until an interceptor refuses the call.
+    private func intercept(_ observers: inout [CallObserver]) throws {
+        observers.reserveCapacity(server.interceptors.count)
+        for interceptor in server.interceptors {
+            if let observer = try interceptor(ServerContext(call: self)) { observers.append(observer) }
+        }
+    }
+
+    /// Ends the call with what its handler came to.
+    private func conclude(_ result: Result<ByteBuffer?, any Error>, _ observers: [CallObserver]) {
         var status = Status.ok
         var cause: (any Error)?
-        var observers: [CallObserver] = []
-        observers.reserveCapacity(server.interceptors.count)
-        do {
-            for interceptor in server.interceptors {
-                if let observer = try interceptor(ServerContext(call: self)) { observers.append(observer) }
-            }
-            finish(with: .ok, message: try await registration.method.handle(self))
-        } catch {
+        switch result {
+        case .success(let message):
+            finish(with: .ok, message: message)
+        case .failure(let error):
             cause = error
             let error = RPCError(ofHandler: error)
             status = Status(code: error.code, message: error.message)
