@@ -30,6 +30,8 @@ let package = Package(
     targets: [
         // gRPC's C core. No pkgConfig: SwiftPM expands what grpc.pc requires exponentially; the module map links it.
         .systemLibrary(name: "CGRPC", providers: [.apt(["libgrpc-dev"])]),
+        // SQLite. No pkgConfig either: the module map links it, and nothing else is needed.
+        .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         // protobuf-c's output, committed; `./dev proto` makes it again.
         .target(name: "CMessenger", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(name: "CGRPCServices", linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -52,7 +54,7 @@ let package = Package(
         .executableTarget(
             name: "Server",
             dependencies: [
-                "GRPC", "GRPCServices", "Messenger",
+                "CSQLite", "GRPC", "GRPCServices", "Messenger",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -106,7 +108,14 @@ let package = Package(
             ],
             swiftSettings: swiftSettings
         ),
-        .testTarget(name: "ServerTests", dependencies: ["Server", "Messenger", "GRPC"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Server", "Messenger", "GRPC",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: swiftSettings
+        ),
         .testTarget(
             name: "ClientTests",
             dependencies: [

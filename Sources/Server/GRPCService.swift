@@ -14,12 +14,7 @@ struct GRPCService: Service {
 
     func run() async throws {
         let group = try CompletionQueueGroup()
-        let room = Room<ByteBuffer>(
-            limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes)
-        ) { message in
-            let encoded = message.encoded()
-            return (encoded, encoded.count)
-        }
+        let room = try makeRoom()
         let service = MessengerService(room: room, limits: settings.messageLimits)
         let health = HealthService()
         health.set(.serving, for: MessengerMethods.service)
@@ -42,10 +37,26 @@ struct GRPCService: Service {
         try? await gracefulShutdown()
         logger.info("stopping", metadata: ["openCalls": "\(server.openCalls)"])
         health.shutDown()
+        // What waits for the home is kept, and reaches the streams before they end.
+        await room.home?.close()
         room.close()
         await server.shutDown(gracePeriod: Self.gracePeriod)
         await group.shutDown()
         logger.info("stopped", metadata: ["calls": "\(counters.calls)", "failedCalls": "\(counters.failedCalls)"])
+    }
+
+    private func makeRoom() throws(StartError) -> Room<ByteBuffer> {
+        let home = try settings.history.home(logger: logger)
+        let room = Room<ByteBuffer>(
+            limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes),
+            home: home,
+            start: home?.latest
+        ) { message in
+            let encoded = message.encoded()
+            return (encoded, encoded.count)
+        }
+        try home?.follow(into: room)
+        return room
     }
 
     private var options: ServerOptions {
@@ -64,7 +75,7 @@ struct GRPCService: Service {
     }
 
     private func startMetadata(port: Int) -> Logger.Metadata {
-        [
+        let metadata: Logger.Metadata = [
             "version": "\(Version.current)",
             "address": "0.0.0.0:\(port)",
             "encryption": "\(settings.encryption.rawValue)",
@@ -75,5 +86,6 @@ struct GRPCService: Service {
             "historyBytes": "\(settings.historyBytes.settingText)",
             "logLevel": "\(settings.logLevel)",
         ]
+        return metadata.merging(settings.history.metadata) { _, new in new }
     }
 }

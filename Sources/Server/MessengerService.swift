@@ -12,21 +12,42 @@ struct MessengerService: Sendable {
 
     var methods: [ServerMethod] {
         [
-            .unary(MessengerMethods.sendMessage) { request, _ in try send(request) },
+            .unary(MessengerMethods.sendMessage) { request, _ in
+                if let home = room.home { return try await send(request, to: home) }
+                return try send(request)
+            },
             .serverStreaming(MessengerMethods.readEncodedMessages) { request, writer, context in
                 try await read(request, writer, context)
             },
         ]
     }
 
+    /// To memory: without suspending.
     private func send(_ request: SendMessageRequest) throws(RPCError) -> SendMessageResponse {
-        if let violation = limits.violation(author: request.author, text: request.text) {
-            throw RPCError(code: .invalidArgument, message: violation)
-        }
+        try check(request)
         do {
             return SendMessageResponse(sendTime: try room.append(author: request.author, text: request.text))
         } catch {
             throw RPCError(error)
+        }
+    }
+
+    private func send(
+        _ request: SendMessageRequest,
+        to home: any HistoryHome
+    ) async throws(RPCError) -> SendMessageResponse {
+        try check(request)
+        do {
+            let time = try await room.append(author: request.author, text: request.text, home: home)
+            return SendMessageResponse(sendTime: time)
+        } catch {
+            throw RPCError(error)
+        }
+    }
+
+    private func check(_ request: SendMessageRequest) throws(RPCError) {
+        if let violation = limits.violation(author: request.author, text: request.text) {
+            throw RPCError(code: .invalidArgument, message: violation)
         }
     }
 
@@ -69,6 +90,10 @@ extension RPCError {
             )
         case .inTheFuture:
             self.init(code: .invalidArgument, message: "the position to read after lies in the future")
+        case .full(let reason):
+            self.init(code: .resourceExhausted, message: reason)
+        case .unavailable(let reason):
+            self.init(code: .unavailable, message: reason)
         case .closed:
             self.init(code: .unavailable, message: "the server is shutting down")
         case .cancelled:

@@ -12,6 +12,8 @@ struct ServerSettings: Sendable {
     var historyMessages: Count = 1_000_000
     /// Most memory for them.
     var historyBytes = ByteCount.mebibytes(256)
+    /// Where more is held than in memory.
+    var history = HistorySettings()
     /// What is shown to clients at the port; insecure without a certificate.
     var credentials = ServerCredentials.insecure
     /// What ``credentials`` is, for the log.
@@ -34,6 +36,7 @@ struct ServerFlags: ParsableArguments {
     @Option(.maxTextBytes) var maxTextBytes: ByteCount?
     @Option(.historyMessages) var historyMessages: Count?
     @Option(.historyBytes) var historyBytes: ByteCount?
+    @OptionGroup var history: HistoryFlags
     @Option(.tlsCertificate) var tlsCertificate: FilePath?
     @Option(.tlsKey) var tlsKey: FilePath?
     @Option(.tlsClientAuthorities) var tlsClientAuthorities: FilePath?
@@ -53,6 +56,7 @@ struct ServerFlags: ParsableArguments {
             ),
             historyMessages: try Setting.historyMessages.value(flag: historyMessages, environment: environment),
             historyBytes: try Setting.historyBytes.value(flag: historyBytes, environment: environment),
+            history: try history.settings(environment: environment),
             credentials: credentials,
             encryption: encryption,
             socket: try Setting.serverSocket.value(flag: serverSocket, environment: environment)

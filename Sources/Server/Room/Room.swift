@@ -12,18 +12,31 @@ final class Room<Content: Sendable>: Sendable {
     struct Cursor: Sendable {
         /// The time after which the reader began.
         let position: SendTime
-        fileprivate var next: Int
-        fileprivate let bell = Bell()
+        var next: Int
+        let bell = Bell()
+        /// The time of the last message that the reader has had, or after which it began.
+        var last: SendTime
+        /// Whether `next` is to be found by `last` first; only in a room with a home.
+        var isLookedUp: Bool
+
+        init(position: SendTime, next: Int, isLookedUp: Bool = false) {
+            self.position = position
+            self.next = next
+            self.isLookedUp = isLookedUp
+            last = position
+        }
     }
 
     /// What readers will get for a message, and its size in bytes.
     typealias Encode = @Sendable (Message) -> (content: Content, byteCount: Int)
 
-    private let state: Mutex<State>
-    private let clock: @Sendable () -> SendTime
-    private let encode: Encode
+    /// Where messages are kept beyond memory, if they are.
+    let home: (any HistoryHome)?
+    let state: Mutex<State>
+    let clock: @Sendable () -> SendTime
+    let encode: Encode
 
-    private struct State: Sendable {
+    struct State: Sendable {
         var history: History<Content>
         var bells = BellRegister()
         var isClosed = false
@@ -31,15 +44,19 @@ final class Room<Content: Sendable>: Sendable {
 
     /// - Parameters:
     ///   - limits: What the history holds at the most.
+    ///   - start: The time of the last message in the home; without a home, now.
     ///   - clock: The wall clock. It may step back; send times do not.
     init(
         limits: History<Content>.Limits,
+        home: (any HistoryHome)? = nil,
+        start: SendTime? = nil,
         clock: @escaping @Sendable () -> SendTime = SendTime.now,
         encode: @escaping Encode
     ) {
+        self.home = home
         self.clock = clock
         self.encode = encode
-        state = Mutex(State(history: History(limits: limits, start: clock())))
+        state = Mutex(State(history: History(limits: limits, start: start ?? clock())))
     }
 
     /// Accepts a message: when this returns, it is in the history.
@@ -59,6 +76,11 @@ final class Room<Content: Sendable>: Sendable {
 
     /// Begins to read: after a time, or after the latest message.
     func cursor(after time: SendTime? = nil) throws(RoomError) -> Cursor {
+        if let time, let home { return try cursor(after: time, home: home) }
+        return try cursorInTail(after: time)
+    }
+
+    private func cursorInTail(after time: SendTime?) throws(RoomError) -> Cursor {
         try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             guard let time else { return Cursor(position: state.history.latest, next: state.history.end) }
@@ -69,17 +91,25 @@ final class Room<Content: Sendable>: Sendable {
     /// The next messages of a reader, at most `count`; waits until there is one.
     func next(_ cursor: inout Cursor, atMost count: Int) async throws(RoomError) -> [Content] {
         while true {
+            if cursor.isLookedUp, let contents = try await lookUp(&cursor, atMost: count) { return contents }
             let (next, bell) = (cursor.next, cursor.bell)
-            let contents = try state.withLock { state throws(RoomError) in
+            let (contents, last) = try state.withLock { state throws(RoomError) -> ([Content], SendTime?) in
+                guard home == nil || next >= state.history.firstSequence else { return ([], nil) }
                 let contents = try state.history.contents(from: next, atMost: count)
                 if contents.isEmpty {
                     guard !state.isClosed else { throw RoomError.closed }
                     state.bells.add(bell)
+                    return ([], cursor.last)
                 }
-                return contents
+                return (contents, state.history.sendTime(at: next + contents.count - 1))
+            }
+            guard let last else {
+                cursor.isLookedUp = true
+                continue
             }
             guard contents.isEmpty else {
                 cursor.next += contents.count
+                cursor.last = last
                 return contents
             }
             guard await bell.wait() else { throw RoomError.cancelled }
