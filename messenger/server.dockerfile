@@ -2,7 +2,7 @@
 # builder compiles both programs once and takes the other image's from its cache.
 FROM swift:6.3-bookworm AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgrpc-dev libprotobuf-c-dev libsqlite3-dev \
+    && apt-get install -y --no-install-recommends libgrpc-dev libhiredis-dev libprotobuf-c-dev libsqlite3-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /messenger
 COPY Package.* ./
@@ -18,7 +18,7 @@ RUN --mount=type=cache,id=messenger-build-6.3-bookworm,target=/messenger/.build,
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgrpc29 libprotobuf-c1 libsqlite3-0 \
+    && apt-get install -y --no-install-recommends libgrpc29 libhiredis0.14 libprotobuf-c1 libsqlite3-0 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /usr/local/bin/messenger-server /usr/local/bin/
 USER 65532:65532

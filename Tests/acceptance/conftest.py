@@ -4,7 +4,7 @@
     MESSENGER_TEST_CLIENT2_ADDR   the second client's
     MESSENGER_TEST_SERVER_ADDR    the server; without it, the tests of its gRPC side are skipped
     MESSENGER_TEST_BIN            the folder of the programs, if we start them (.build/debug)
-    MESSENGER_TEST_HISTORY        where their servers keep the history: memory, sqlite
+    MESSENGER_TEST_HISTORY        where their servers keep the history: memory, sqlite, redis://HOST:PORT
 """
 
 import os

@@ -6,10 +6,16 @@ enum HistoryLocation: SettingValue, Hashable {
     case memory
     /// In a file of SQLite's.
     case sqlite(path: String)
+    /// In a stream of Redis's.
+    case redis(RedisAddress)
 
-    static var form: String { "memory: or sqlite:PATH" }
+    static var form: String { "memory:, sqlite:PATH or redis://[USER:PASSWORD@]HOST[:PORT]/KEY" }
 
     init?(settingText: String) {
+        if let address = RedisAddress(settingText) {
+            self = .redis(address)
+            return
+        }
         let parts = settingText.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2 else { return nil }
         switch (parts[0], parts[1]) {
@@ -23,6 +29,8 @@ enum HistoryLocation: SettingValue, Hashable {
         switch self {
         case .memory: "memory:"
         case .sqlite(let path): "sqlite:\(path)"
+        // Without the password: this is what the log says.
+        case .redis(let address): address.description
         }
     }
 }

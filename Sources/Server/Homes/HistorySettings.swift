@@ -12,6 +12,7 @@ struct HistorySettings: Sendable {
     func home(logger: Logger) throws(StartError) -> (any HistoryHome)? {
         switch location {
         case .memory: nil
+        case .redis(let address): try RedisHome(address, retention: retention, logger: logger)
         case .sqlite(let path): try SQLiteHome(path: path, sync: sync, retention: retention, logger: logger)
         }
     }
@@ -26,6 +27,12 @@ struct HistorySettings: Sendable {
                 "historySync": "\(sync)",
                 "historyKeepMessages": "\(retention.messages)",
                 "historyKeepBytes": "\(ByteCount(bytes: retention.bytes)?.settingText ?? "")",
+                "historyKeepAge": "\((retention.age ?? .zero).settingText)",
+            ]
+        case .redis:
+            [
+                "history": "\(location.settingText)",
+                "historyKeepMessages": "\(retention.messages)",
                 "historyKeepAge": "\((retention.age ?? .zero).settingText)",
             ]
         }
@@ -57,7 +64,7 @@ extension Setting where Value == HistoryLocation {
         Setting(
             "MESSENGER_HISTORY",
             default: .memory,
-            summary: "Where the history is kept: memory:, which a restart forgets, or sqlite:PATH, a file."
+            summary: "Where the history is kept: memory:, sqlite:PATH, or redis://[USER:PASSWORD@]HOST[:PORT]/KEY."
         )
     }
 }

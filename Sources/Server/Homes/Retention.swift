@@ -42,7 +42,8 @@ struct Retention: Sendable {
             || oldest < expiry(now)
     }
 
-    private func expiry(_ now: SendTime) -> SendTime {
+    /// What was sent before this time is too old.
+    func expiry(_ now: SendTime) -> SendTime {
         guard let age else { return SendTime(nanosecondsSinceEpoch: .min) }
         let (seconds, attoseconds) = age.components
         let nanoseconds = seconds.multipliedReportingOverflow(by: 1_000_000_000)

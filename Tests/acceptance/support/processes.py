@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 from support import usage
@@ -21,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = ROOT / os.environ.get("MESSENGER_TEST_BIN", ".build/debug")
 
 
-#: Where servers keep their history, unless a test says: "memory", or "sqlite", a file for each port.
+#: Where servers keep their history, unless a test says: "memory", "sqlite" (a file for each port), or
+#: "redis://HOST:PORT" (a key for each port).
 HISTORY = os.environ.get("MESSENGER_TEST_HISTORY", "memory")
 
 
@@ -29,12 +31,17 @@ class Histories:
     """The files of servers that keep their history; they go with the tests."""
 
     _folder: Path | None = None
+    _keys: dict[int, str] = {}
 
     @classmethod
     def location(cls, port: int, is_restart: bool) -> str:
         """The setting for a server. One that is started again, at the port of an earlier one, goes on from its file."""
         if HISTORY == "memory":
             return "memory:"
+        if HISTORY.startswith("redis://"):
+            if not is_restart:
+                cls._keys[port] = f"test-{uuid.uuid4().hex[:12]}"
+            return f"{HISTORY}/{cls._keys[port]}"
         if cls._folder is None:
             cls._folder = Path(tempfile.mkdtemp(prefix="messenger-history-"))
             atexit.register(shutil.rmtree, cls._folder, ignore_errors=True)
