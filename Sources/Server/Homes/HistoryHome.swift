@@ -12,6 +12,9 @@ protocol HistoryHome: Sendable {
     var latest: SendTime { get }
     /// Every message accepted after this time is held, as far as is known without asking.
     var heldAfter: SendTime { get }
+    /// The latest time that a sender here was told. A stream that is opened later begins after it, also when the message
+    /// is still on its way to the tail.
+    var acknowledged: SendTime { get }
     /// How far clocks of others that give out times, or read by them, may be ahead of this machine's.
     var clockTolerance: Duration { get }
 

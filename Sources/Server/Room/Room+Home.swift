@@ -41,9 +41,21 @@ extension Room {
         }
     }
 
+    /// Begins to read after a time, or after the latest message that is in the tail or acknowledged.
+    func cursor(after time: SendTime?, home: any HistoryHome) throws(RoomError) -> Cursor {
+        if let time { return try cursor(after: time, home: home) }
+        let acknowledged = home.acknowledged
+        return try state.withLock { state throws(RoomError) in
+            guard !state.isClosed else { throw RoomError.closed }
+            let latest = state.history.latest
+            guard acknowledged > latest else { return Cursor(position: latest, next: state.history.end) }
+            return Cursor(position: acknowledged, next: 0, isLookedUp: true)
+        }
+    }
+
     /// Begins to read after a time, which may be before the tail, or later than its end while messages that are earlier
     /// still are on their way to the home.
-    func cursor(after time: SendTime, home: any HistoryHome) throws(RoomError) -> Cursor {
+    private func cursor(after time: SendTime, home: any HistoryHome) throws(RoomError) -> Cursor {
         let now = clock().nanosecondsSinceEpoch
         let horizon = SendTime(nanosecondsSinceEpoch: now + Int64(home.clockTolerance / .nanoseconds(1)))
         let heldAfter = home.heldAfter

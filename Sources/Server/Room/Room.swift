@@ -76,12 +76,8 @@ final class Room<Content: Sendable>: Sendable {
 
     /// Begins to read: after a time, or after the latest message.
     func cursor(after time: SendTime? = nil) throws(RoomError) -> Cursor {
-        if let time, let home { return try cursor(after: time, home: home) }
-        return try cursorInTail(after: time)
-    }
-
-    private func cursorInTail(after time: SendTime?) throws(RoomError) -> Cursor {
-        try state.withLock { state throws(RoomError) in
+        if let home { return try cursor(after: time, home: home) }
+        return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             guard let time else { return Cursor(position: state.history.latest, next: state.history.end) }
             return Cursor(position: time, next: try state.history.sequence(after: time, now: clock()))

@@ -23,6 +23,7 @@ final class RedisHome: HistoryHome {
 
     private struct State {
         var heldAfter: SendTime
+        var acknowledged: SendTime
         var isClosed = false
         var followerHasEnded = true
         var waitingForFollower: [CheckedContinuation<Void, Never>] = []
@@ -52,7 +53,7 @@ final class RedisHome: HistoryHome {
             guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "it is being emptied") }
             start = StreamWatch(snapshot)
             latest = max(heldAfter, snapshot.last.sendTime ?? heldAfter)
-            state = Mutex(State(heldAfter: heldAfter))
+            state = Mutex(State(heldAfter: heldAfter, acknowledged: latest))
             let adding = Adding(address: address, retention: retention, outages: Outages(logger: logger))
             writer = try BatchWorker(
                 named: "history-writer",
@@ -69,6 +70,7 @@ final class RedisHome: HistoryHome {
     }
 
     var heldAfter: SendTime { state.withLock { $0.heldAfter } }
+    var acknowledged: SendTime { state.withLock { $0.acknowledged } }
     /// Times are given out by Redis's clock.
     var clockTolerance: Duration { .seconds(60) }
 
@@ -103,7 +105,9 @@ final class RedisHome: HistoryHome {
                 continuation.resume(returning: .failure(HomeError(refusal)))
             }
         }
-        return try result.get()
+        let time = try result.get()
+        state.withLock { $0.acknowledged = max($0.acknowledged, time) }
+        return time
     }
 
     func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> [Message] {

@@ -69,6 +69,8 @@ final class SQLiteHome: HistoryHome {
     }
 
     var heldAfter: SendTime { held.withLock { $0 } }
+    /// A message is in the tail before its sender is told; then this says nothing new.
+    var acknowledged: SendTime { latest }
     var clockTolerance: Duration { .zero }
 
     func follow(into tail: some HistoryTail) throws(StartError) {
