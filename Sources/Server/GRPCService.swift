@@ -14,8 +14,9 @@ struct GRPCService: Service {
 
     func run() async throws {
         let group = try CompletionQueueGroup()
-        let room = try makeRoom()
-        let service = MessengerService(room: room, limits: settings.messageLimits)
+        let readers = Broadcast(group: group)
+        let room = try makeRoom(readers)
+        let service = MessengerService(room: room, limits: settings.messageLimits, readers: readers)
         let health = HealthService()
         health.set(.serving, for: MessengerMethods.service)
         let reflection = try ReflectionService(descriptorSets: [Descriptors.messenger])
@@ -45,12 +46,13 @@ struct GRPCService: Service {
         logger.info("stopped", metadata: ["calls": "\(counters.calls)", "failedCalls": "\(counters.failedCalls)"])
     }
 
-    private func makeRoom() throws(StartError) -> Room<ByteBuffer> {
+    private func makeRoom(_ readers: Broadcast) throws(StartError) -> Room<ByteBuffer> {
         let home = try settings.history.home(logger: logger)
         let room = Room<ByteBuffer>(
             limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes),
             home: home,
-            start: home?.latest
+            start: home?.latest,
+            onChange: { readers.notify() }
         ) { message in
             let encoded = message.encoded()
             return (encoded, encoded.count)

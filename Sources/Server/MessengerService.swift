@@ -6,8 +6,10 @@ import Messenger
 struct MessengerService: Sendable {
     let room: Room<ByteBuffer>
     let limits: MessageLimits
+    /// Notified by the room when there is something to read.
+    let readers: Broadcast
 
-    /// Messages that a stream takes from the history in one go.
+    /// Messages that a stream that has fallen behind takes from the home in one go.
     private static let burst = 64
 
     var methods: [ServerMethod] {
@@ -57,21 +59,21 @@ struct MessengerService: Sendable {
         _ context: ServerContext
     ) async throws {
         do {
-            var cursor = try room.cursor(after: request.after)
+            let cursor = try room.cursor(after: request.after)
             // At once: it tells the reader that the stream is open, and where it begins.
             try await context.sendInitialMetadata([
                 MessengerMethods.positionKey: .string(cursor.position.description)
             ])
-            let opened = cursor
-            try await withTaskCancellationHandler {
-                while true {
-                    let messages = try await room.next(&cursor, atMost: Self.burst)
-                    try await writer.write(contentsOf: messages)
-                    // One that has a long way to catch up lets the others on its thread have their turn.
-                    if messages.count == Self.burst { await Task.yield() }
+            while true {
+                do {
+                    try await writer.follow(readers) { [room] in
+                        try room.next(cursor).map { (message: $0.content, hasMore: $0.hasMore) }
+                    }
+                } catch RoomError.isInHome {
+                    while let messages = try await room.catchUp(cursor, atMost: Self.burst) {
+                        try await writer.write(contentsOf: messages)
+                    }
                 }
-            } onCancel: {
-                room.cancel(opened)
             }
         } catch let error as RoomError {
             throw RPCError(error)
@@ -94,10 +96,10 @@ extension RPCError {
             self.init(code: .resourceExhausted, message: reason)
         case .unavailable(let reason):
             self.init(code: .unavailable, message: reason)
+        case .isInHome:
+            self.init(code: .internal, message: "the history was not read")
         case .closed:
             self.init(code: .unavailable, message: "the server is shutting down")
-        case .cancelled:
-            self.init(code: .cancelled, message: "the call was cancelled")
         }
     }
 }

@@ -65,6 +65,7 @@ extension ServerMethod {
 extension WireMessage {
     fileprivate init(decodingFirstMessageOf call: ServerCall) throws {
         guard let message = try call.takeReceivedMessage() else {
+            guard !call.receivingFailed else { throw RPCError.peerIsGone }
             throw RPCError(code: .invalidArgument, message: "the call ended before its request message")
         }
         try self.init(decodingRequest: message)

@@ -11,21 +11,17 @@ extension Room: HistoryTail {
 
     func publish(_ messages: [Message]) {
         let encoded = messages.map { ($0.sendTime, encode($0)) }
-        let bells = state.withLock { state in
+        state.withLock { state in
             for (sendTime, (content, byteCount)) in encoded {
                 state.history.append(content, sendTime: sendTime, byteCount: byteCount)
             }
-            return state.bells.takeAll()
         }
-        for bell in bells { bell.ring() }
+        onChange()
     }
 
     func restart(heldAfter: SendTime) {
-        let bells = state.withLock { state in
-            state.history.restart(heldAfter: heldAfter)
-            return state.bells.takeAll()
-        }
-        for bell in bells { bell.ring() }
+        state.withLock { $0.history.restart(heldAfter: heldAfter) }
+        onChange()
     }
 }
 
@@ -49,7 +45,7 @@ extension Room {
             guard !state.isClosed else { throw RoomError.closed }
             let latest = state.history.latest
             guard acknowledged > latest else { return Cursor(position: latest, next: state.history.end) }
-            return Cursor(position: acknowledged, next: 0, isLookedUp: true)
+            return Cursor(position: acknowledged, next: nil)
         }
     }
 
@@ -64,71 +60,44 @@ extension Room {
             guard time >= min(heldAfter, state.history.heldAfter) else { throw .noLongerHeld(heldAfter: heldAfter) }
             guard time <= max(state.history.floor, horizon) else { throw .inTheFuture }
             state.history.raiseFloor(to: time)
-            return Cursor(position: time, next: 0, isLookedUp: true)
+            return Cursor(position: time, next: nil)
         }
     }
 
-    /// Where a reader goes on that is looked up by the time of its last message.
-    private enum Place {
-        case tail(sequence: Int)
-        case home(any HistoryHome)
-        /// There is nothing for it yet.
-        case end
-    }
-
-    /// Brings a cursor to its place in the tail, or reads its next messages from the home.
-    /// - Returns: The messages; `nil` when the cursor is in the tail.
-    func lookUp(_ cursor: inout Cursor, atMost count: Int) async throws(RoomError) -> [Content]? {
-        while true {
-            let (last, bell) = (cursor.last, cursor.bell)
-            let place = try state.withLock { state throws(RoomError) in
-                try Self.place(after: last, in: &state, home: home, bell)
-            }
-            switch place {
-            case .tail(let sequence):
-                cursor.next = sequence
-                cursor.isLookedUp = false
-                return nil
-            case .end:
-                guard await bell.wait() else { throw RoomError.cancelled }
-            case .home(let home):
-                let messages = try await read(from: home, after: last, atMost: count)
-                if let latest = messages.last?.sendTime { cursor.last = latest }
-                return messages.map { encode($0).content }
-            }
-        }
-    }
-
-    private static func place(
-        after last: SendTime,
-        in state: inout State,
-        home: (any HistoryHome)?,
-        _ bell: Bell
-    ) throws(RoomError) -> Place {
-        if last < state.history.heldAfter {
-            guard let home else { throw .noLongerHeld(heldAfter: state.history.heldAfter) }
-            return .home(home)
-        }
-        if last <= state.history.latest { return .tail(sequence: state.history.sequence(after: last)) }
-        guard !state.isClosed else { throw .closed }
-        state.bells.add(bell)
-        return .end
-    }
-
-    private func read(
-        from home: any HistoryHome,
-        after time: SendTime,
-        atMost count: Int
-    ) async throws(RoomError) -> [Message] {
+    /// The next messages of a reader that has fallen behind the tail; `nil` when it is in the tail again.
+    func catchUp(_ cursor: Cursor, atMost count: Int) async throws(RoomError) -> [Content]? {
+        guard let home else { return nil }
+        let last = cursor.last
+        // At the moment when it is there, it goes on there: memory costs less than the home.
+        guard state.withLock({ last < $0.history.heldAfter }) else { return nil }
         let messages: [Message]
         do {
-            messages = try await home.read(after: time, atMost: count)
+            messages = try await home.read(after: last, atMost: count)
         } catch {
             throw RoomError(error)
         }
-        // The tail has let go of messages after `time`: a home without them has lost them.
-        guard !messages.isEmpty else { throw .noLongerHeld(heldAfter: state.withLock { $0.history.heldAfter }) }
-        return messages
+        // The tail has let go of messages after `last`: a home without them has lost them.
+        guard let latest = messages.last?.sendTime else {
+            throw .noLongerHeld(heldAfter: state.withLock { $0.history.heldAfter })
+        }
+        cursor.last = latest
+        return messages.map { encode($0).content }
+    }
+
+    /// Finds the place in the tail of a reader that is known by the time of its last message.
+    /// - Returns: `nil` when there is nothing for it yet.
+    func find(_ cursor: Cursor, in state: borrowing State) throws(RoomError) -> Int? {
+        let last = cursor.last
+        guard last >= state.history.heldAfter else { throw .isInHome }
+        if last <= state.history.latest { return state.history.sequence(after: last) }
+        guard !state.isClosed else { throw .closed }
+        return nil
+    }
+
+    /// The tail has let go of the reader's next message.
+    func leave(_ cursor: Cursor) -> RoomError {
+        cursor.next = nil
+        return .isInHome
     }
 }
 

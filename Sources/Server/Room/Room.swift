@@ -8,22 +8,30 @@ import Synchronization
 ///
 /// `Content` is what readers get for a message: made once, when the message is accepted. Thread-safe.
 final class Room<Content: Sendable>: Sendable {
-    /// A reader's place in the history.
-    struct Cursor: Sendable {
+    /// A reader's place in the history. Used by its reader alone.
+    final class Cursor: Sendable {
         /// The time after which the reader began.
         let position: SendTime
-        var next: Int
-        let bell = Bell()
+        /// The sequence number of its next message; `nil` where that has to be found by ``last`` first.
+        var next: Int? {
+            get {
+                let next = sequence.load(ordering: .relaxed)
+                return next < 0 ? nil : next
+            }
+            set { sequence.store(newValue ?? -1, ordering: .relaxed) }
+        }
         /// The time of the last message that the reader has had, or after which it began.
-        var last: SendTime
-        /// Whether `next` is to be found by `last` first; only in a room with a home.
-        var isLookedUp: Bool
+        var last: SendTime {
+            get { SendTime(nanosecondsSinceEpoch: time.load(ordering: .relaxed)) }
+            set { time.store(newValue.nanosecondsSinceEpoch, ordering: .relaxed) }
+        }
+        private let sequence: Atomic<Int>
+        private let time: Atomic<Int64>
 
-        init(position: SendTime, next: Int, isLookedUp: Bool = false) {
+        init(position: SendTime, next: Int?) {
             self.position = position
-            self.next = next
-            self.isLookedUp = isLookedUp
-            last = position
+            sequence = Atomic(next ?? -1)
+            time = Atomic(position.nanosecondsSinceEpoch)
         }
     }
 
@@ -35,10 +43,10 @@ final class Room<Content: Sendable>: Sendable {
     let state: Mutex<State>
     let clock: @Sendable () -> SendTime
     let encode: Encode
+    let onChange: @Sendable () -> Void
 
     struct State: Sendable {
         var history: History<Content>
-        var bells = BellRegister()
         var isClosed = false
     }
 
@@ -46,16 +54,19 @@ final class Room<Content: Sendable>: Sendable {
     ///   - limits: What the history holds at the most.
     ///   - start: The time of the last message in the home; without a home, now.
     ///   - clock: The wall clock. It may step back; send times do not.
+    ///   - onChange: Told, from any thread, that readers have something to read: a message, or that the room is closed.
     init(
         limits: History<Content>.Limits,
         home: (any HistoryHome)? = nil,
         start: SendTime? = nil,
         clock: @escaping @Sendable () -> SendTime = SendTime.now,
+        onChange: @escaping @Sendable () -> Void = {},
         encode: @escaping Encode
     ) {
         self.home = home
         self.clock = clock
         self.encode = encode
+        self.onChange = onChange
         state = Mutex(State(history: History(limits: limits, start: start ?? clock())))
     }
 
@@ -63,14 +74,14 @@ final class Room<Content: Sendable>: Sendable {
     /// - Returns: Its time, later than that of any message before.
     /// - Throws: ``RoomError/closed``; the message is not in the history then.
     func append(author: String, text: String) throws(RoomError) -> SendTime {
-        let (sendTime, bells) = try state.withLock { state throws(RoomError) in
+        let sendTime = try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             let sendTime = state.history.nextSendTime(clock: clock())
             let (content, byteCount) = encode(Message(author: author, text: text, sendTime: sendTime))
             state.history.append(content, sendTime: sendTime, byteCount: byteCount)
-            return (sendTime, state.bells.takeAll())
+            return sendTime
         }
-        for bell in bells { bell.ring() }
+        onChange()
         return sendTime
     }
 
@@ -84,46 +95,28 @@ final class Room<Content: Sendable>: Sendable {
         }
     }
 
-    /// The next messages of a reader, at most `count`; waits until there is one.
-    func next(_ cursor: inout Cursor, atMost count: Int) async throws(RoomError) -> [Content] {
-        while true {
-            if cursor.isLookedUp, let contents = try await lookUp(&cursor, atMost: count) { return contents }
-            let (next, bell) = (cursor.next, cursor.bell)
-            let (contents, last) = try state.withLock { state throws(RoomError) -> ([Content], SendTime?) in
-                guard home == nil || next >= state.history.firstSequence else { return ([], nil) }
-                let contents = try state.history.contents(from: next, atMost: count)
-                if contents.isEmpty {
-                    guard !state.isClosed else { throw RoomError.closed }
-                    state.bells.add(bell)
-                    return ([], cursor.last)
-                }
-                return (contents, state.history.sendTime(at: next + contents.count - 1))
+    /// The next message of a reader, and whether there is another one already; `nil` if it has had all of them.
+    /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more, and ``RoomError/isInHome`` where
+    ///   ``catchUp(_:atMost:)`` has it.
+    func next(_ cursor: Cursor) throws(RoomError) -> (content: Content, hasMore: Bool)? {
+        try state.withLock { state throws(RoomError) in
+            let place: Int? = if let next = cursor.next { next } else { try find(cursor, in: state) }
+            guard let sequence = place else { return nil }
+            guard home == nil || sequence >= state.history.firstSequence else { throw leave(cursor) }
+            guard let content = try state.history.content(at: sequence) else {
+                guard !state.isClosed else { throw RoomError.closed }
+                return nil
             }
-            guard let last else {
-                cursor.isLookedUp = true
-                continue
-            }
-            guard contents.isEmpty else {
-                cursor.next += contents.count
-                cursor.last = last
-                return contents
-            }
-            guard await bell.wait() else { throw RoomError.cancelled }
+            cursor.next = sequence + 1
+            if home != nil { cursor.last = state.history.sendTime(at: sequence) }
+            return (content, sequence + 1 < state.history.end)
         }
     }
 
     /// Accepts no more messages and no more readers; those that are there get ``RoomError/closed`` when they have read
     /// what there is.
     func close() {
-        let bells = state.withLock { state in
-            state.isClosed = true
-            return state.bells.takeAll()
-        }
-        for bell in bells { bell.ring() }
-    }
-
-    /// Ends the waiting of a reader whose task has been cancelled, now and later.
-    func cancel(_ cursor: Cursor) {
-        cursor.bell.cancel()
+        state.withLock { $0.isClosed = true }
+        onChange()
     }
 }
