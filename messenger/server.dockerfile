@@ -21,6 +21,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends libgrpc29 libhiredis0.14 libprotobuf-c1 libsqlite3-0 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /usr/local/bin/messenger-server /usr/local/bin/
+# For a history in a file: a volume that is mounted here belongs to the user below.
+RUN install -d -o 65532 -g 65532 /var/lib/messenger
 USER 65532:65532
 ENV MESSENGER_SERVER_PORT=51075
 EXPOSE 51075
