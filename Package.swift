@@ -30,6 +30,10 @@ let package = Package(
     targets: [
         // gRPC's C core. No pkgConfig: SwiftPM expands what grpc.pc requires exponentially; the module map links it.
         .systemLibrary(name: "CGRPC", providers: [.apt(["libgrpc-dev"])]),
+        // Redis's client in C.
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        // SQLite. No pkgConfig either: the module map links it, and nothing else is needed.
+        .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         // protobuf-c's output, committed; `./dev proto` makes it again.
         .target(name: "CMessenger", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(name: "CGRPCServices", linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -54,7 +58,7 @@ let package = Package(
         .executableTarget(
             name: "Server",
             dependencies: [
-                "GRPC", "GRPCServices", "Messenger",
+                "CHiredis", "CSQLite", "GRPC", "GRPCServices", "Messenger",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),

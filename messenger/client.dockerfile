@@ -2,7 +2,7 @@
 # builder compiles both programs once and takes the other image's from its cache.
 FROM swift:6.3-bookworm AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgrpc-dev libprotobuf-c-dev \
+    && apt-get install -y --no-install-recommends libgrpc-dev libhiredis-dev libprotobuf-c-dev libsqlite3-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /messenger
 COPY Package.* ./

@@ -2,7 +2,7 @@
 # builder compiles both programs once and takes the other image's from its cache.
 FROM swift:6.3-bookworm AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgrpc-dev libprotobuf-c-dev \
+    && apt-get install -y --no-install-recommends libgrpc-dev libhiredis-dev libprotobuf-c-dev libsqlite3-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /messenger
 COPY Package.* ./
@@ -18,9 +18,11 @@ RUN --mount=type=cache,id=messenger-build-6.3-bookworm,target=/messenger/.build,
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgrpc29 libprotobuf-c1 \
+    && apt-get install -y --no-install-recommends libgrpc29 libhiredis0.14 libprotobuf-c1 libsqlite3-0 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /usr/local/bin/messenger-server /usr/local/bin/
+# For a history in a file: a volume that is mounted here belongs to the user below.
+RUN install -d -o 65532 -g 65532 /var/lib/messenger
 USER 65532:65532
 ENV MESSENGER_SERVER_PORT=51075
 EXPOSE 51075

@@ -15,13 +15,7 @@ struct GRPCService: Service {
     func run() async throws {
         let group = try CompletionQueueGroup()
         let readers = Broadcast(group: group)
-        let room = Room<ByteBuffer>(
-            limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes),
-            onChange: { readers.notify() }
-        ) { message in
-            let encoded = message.encoded()
-            return (encoded, encoded.count)
-        }
+        let room = try makeRoom(readers)
         let service = MessengerService(room: room, limits: settings.messageLimits, readers: readers)
         let health = HealthService()
         health.set(.serving, for: MessengerMethods.service)
@@ -44,10 +38,27 @@ struct GRPCService: Service {
         try? await gracefulShutdown()
         logger.info("stopping", metadata: ["openCalls": "\(server.openCalls)"])
         health.shutDown()
+        // What waits for the home is kept, and reaches the streams before they end.
+        await room.home?.close()
         room.close()
         await server.shutDown(gracePeriod: Self.gracePeriod)
         await group.shutDown()
         logger.info("stopped", metadata: ["calls": "\(counters.calls)", "failedCalls": "\(counters.failedCalls)"])
+    }
+
+    private func makeRoom(_ readers: Broadcast) throws(StartError) -> Room<ByteBuffer> {
+        let home = try settings.history.home(logger: logger)
+        let room = Room<ByteBuffer>(
+            limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes),
+            home: home,
+            start: home?.latest,
+            onChange: { readers.notify() }
+        ) { message in
+            let encoded = message.encoded()
+            return (encoded, encoded.count)
+        }
+        try home?.follow(into: room)
+        return room
     }
 
     private var options: ServerOptions {
@@ -69,7 +80,7 @@ struct GRPCService: Service {
     }
 
     private func startMetadata(port: Int) -> Logger.Metadata {
-        [
+        let metadata: Logger.Metadata = [
             "version": "\(Version.current)",
             "address": "0.0.0.0:\(port)",
             "encryption": "\(settings.encryption.rawValue)",
@@ -83,5 +94,6 @@ struct GRPCService: Service {
             "maxCalls": "\(settings.maxCalls)",
             "logLevel": "\(settings.logLevel)",
         ]
+        return metadata.merging(settings.history.metadata) { _, new in new }
     }
 }

@@ -21,7 +21,9 @@ struct RoomTests {
     @Test func readersAreToldOfEachMessageAndOfTheEnd() throws {
         let changes = Atomic(0)
         let limits = History<Message>.Limits(messages: 100, bytes: .max)
-        let room = Room(limits: limits, onChange: { changes.add(1, ordering: .relaxed) }) { (message: Message) in (message, 0) }
+        let room = Room(limits: limits, onChange: { changes.add(1, ordering: .relaxed) }) { (message: Message) in
+            (message, 0)
+        }
         let cursor = try room.cursor()
         #expect(try room.next(cursor) == nil)
         _ = try room.append(author: "a", text: "1")
@@ -35,7 +37,9 @@ struct RoomTests {
         let room = room()
         let cursor = try room.cursor()
         for text in ["1", "2", "3"] { _ = try room.append(author: "a", text: text) }
-        #expect(try [room.next(cursor), room.next(cursor), room.next(cursor)].map { $0?.hasMore } == [true, true, false])
+        #expect(
+            try [room.next(cursor), room.next(cursor), room.next(cursor)].map { $0?.hasMore } == [true, true, false]
+        )
         #expect(try room.next(cursor) == nil)
     }
 

@@ -4,6 +4,7 @@
     MESSENGER_TEST_CLIENT2_ADDR   the second client's
     MESSENGER_TEST_SERVER_ADDR    the server; without it, the tests of its gRPC side are skipped
     MESSENGER_TEST_BIN            the folder of the programs, if we start them (.build/debug)
+    MESSENGER_TEST_HISTORY        where their servers keep the history: memory, sqlite, redis://HOST:PORT
 """
 
 import os
@@ -16,7 +17,7 @@ import pytest
 from support.api import connected
 from support.http import HTTPClient
 from support.launcher import Launcher
-from support.processes import PROGRAMS, Program
+from support.processes import HISTORY, PROGRAMS, Program
 from support.proxy import CuttableLink
 from support.room import drain
 from support.traffic import Traffic
@@ -52,7 +53,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
 def pytest_report_header() -> str:
     if THEIRS:
         return "messenger: " + ", ".join(f"{name.lower()} {address}" for name, address in ADDRESSES.items())
-    return f"messenger: own processes of {PROGRAMS}"
+    return f"messenger: own processes of {PROGRAMS}, history: {HISTORY}"
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +101,13 @@ def ours() -> None:
     """For tests that need programs to stop, to break or to configure."""
     if THEIRS:
         pytest.skip("the programs under test are not ours to start and stop")
+
+
+@pytest.fixture
+def forgetful(ours) -> None:
+    """For tests of what a history does that ends with its process, and has no more than memory holds."""
+    if HISTORY != "memory":
+        pytest.skip("this history outlives its process")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ def send_all(address: str, texts) -> list[int]:
         return [time_of(stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=t))) for t in texts]
 
 
-def test_the_history_holds_as_many_messages_as_set(launch):
+def test_the_history_holds_as_many_messages_as_set(launch, forgetful):
     """A reader that comes back in time gets everything; one that comes too late is told so."""
     server = launch.server(MESSENGER_HISTORY_MESSAGES=100).wait_ready()
     times = send_all(server.address, map(str, range(300)))
@@ -50,7 +50,7 @@ def _buffered_bytes(client) -> int:
     return client.http.request("GET", "/readyz").json()["bufferedBytes"]
 
 
-def test_a_gap_is_told(launch):
+def test_a_gap_is_told(launch, forgetful):
     """A server that comes back without its history: the client says that it may have missed something, and goes on."""
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()

@@ -7,7 +7,7 @@ internal import Musl
 #endif
 
 /// A thread of the system's, for those that wait in calls of C.
-enum Thread {
+package enum Thread {
     private final class Start {
         let name: String
         let body: () -> Void
@@ -20,7 +20,7 @@ enum Thread {
 
     /// Runs `body` on a new thread, which ends with it.
     /// - Parameter name: What debuggers show, 15 bytes at the most.
-    static func start(named name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
+    package static func start(named name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
         var thread = pthread_t()
         let start = Unmanaged.passRetained(Start(name: name, body: body))
         let error = pthread_create(&thread, nil, run, start.toOpaque())

@@ -25,18 +25,22 @@ struct History<Content: Sendable>: Sendable {
     private let limits: Limits
     private var entries: Deque<Entry> = []
     private var byteCount = 0
-    private var firstSequence = 0
+    /// The sequence number of the oldest message held.
+    private(set) var firstSequence = 0
 
     /// Every message accepted after this time is held.
     private(set) var heldAfter: SendTime
-    /// No message will be accepted with this time or an earlier one.
+    /// The time of the latest message, or of the history's beginning.
     private(set) var latest: SendTime
+    /// No message will be accepted with this time or an earlier one. Not before ``latest``.
+    private(set) var floor: SendTime
 
     /// An empty history that begins at `start`.
     init(limits: Limits, start: SendTime) {
         self.limits = limits
         heldAfter = start
         latest = start
+        floor = start
     }
 
     /// The sequence number of the next message.
@@ -44,7 +48,29 @@ struct History<Content: Sendable>: Sendable {
 
     /// The time for a message accepted now: the clock's, or just after the latest if the clock is not ahead of that.
     func nextSendTime(clock: SendTime) -> SendTime {
-        max(clock, SendTime(nanosecondsSinceEpoch: latest.nanosecondsSinceEpoch + 1))
+        max(clock, SendTime(nanosecondsSinceEpoch: floor.nanosecondsSinceEpoch + 1))
+    }
+
+    /// A time for a message that will be appended when it has been kept elsewhere, or never.
+    mutating func reserve(clock: SendTime) -> SendTime {
+        floor = nextSendTime(clock: clock)
+        return floor
+    }
+
+    /// Whatever the clock does, nothing is accepted behind the back of a reader that has read up to `time`.
+    mutating func raiseFloor(to time: SendTime) {
+        floor = max(floor, time)
+    }
+
+    /// Lets go of all entries: only those after `time` will be held. Who follows is told.
+    mutating func restart(heldAfter time: SendTime) {
+        // One more, so that those at the end are behind too.
+        firstSequence = end + 1
+        entries.removeAll()
+        byteCount = 0
+        heldAfter = time
+        latest = max(latest, time)
+        floor = max(floor, time)
     }
 
     /// Adds an entry with a time that ``nextSendTime(clock:)`` gave, and lets go of the oldest ones over the limits.
@@ -53,6 +79,7 @@ struct History<Content: Sendable>: Sendable {
         entries.append(Entry(sendTime: sendTime, byteCount: cost, content: content))
         self.byteCount += cost
         latest = sendTime
+        floor = max(floor, sendTime)
         while entries.count > limits.messages || (self.byteCount > limits.bytes && entries.count > 1) {
             let oldest = entries.removeFirst()
             firstSequence += 1
@@ -63,12 +90,16 @@ struct History<Content: Sendable>: Sendable {
 
     /// The sequence number of the first message after `time`.
     ///
-    /// - Parameter now: The clock's time: a later one than this and ``latest`` is nobody's.
+    /// - Parameter now: The clock's time: a later one than this and ``floor`` is nobody's.
     mutating func sequence(after time: SendTime, now: SendTime) throws(RoomError) -> Int {
         guard time >= heldAfter else { throw RoomError.noLongerHeld(heldAfter: heldAfter) }
-        guard time <= max(latest, now) else { throw RoomError.inTheFuture }
-        // Whatever the clock does, nothing is accepted behind a reader's back.
-        latest = max(latest, time)
+        guard time <= max(floor, now) else { throw RoomError.inTheFuture }
+        raiseFloor(to: time)
+        return sequence(after: time)
+    }
+
+    /// The sequence number of the first message after `time`, where all later than `time` are held.
+    func sequence(after time: SendTime) -> Int {
         var low = 0
         var high = entries.count
         while low < high {
@@ -84,4 +115,7 @@ struct History<Content: Sendable>: Sendable {
         let index = sequence - firstSequence
         return index < entries.count ? entries[index].content : nil
     }
+
+    /// The time of a message that is held.
+    func sendTime(at sequence: Int) -> SendTime { entries[sequence - firstSequence].sendTime }
 }

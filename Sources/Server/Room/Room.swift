@@ -12,41 +12,62 @@ final class Room<Content: Sendable>: Sendable {
     final class Cursor: Sendable {
         /// The time after which the reader began.
         let position: SendTime
-        fileprivate let next: Atomic<Int>
+        /// The sequence number of its next message; `nil` where that has to be found by ``last`` first.
+        var next: Int? {
+            get {
+                let next = sequence.load(ordering: .relaxed)
+                return next < 0 ? nil : next
+            }
+            set { sequence.store(newValue ?? -1, ordering: .relaxed) }
+        }
+        /// The time of the last message that the reader has had, or after which it began.
+        var last: SendTime {
+            get { SendTime(nanosecondsSinceEpoch: time.load(ordering: .relaxed)) }
+            set { time.store(newValue.nanosecondsSinceEpoch, ordering: .relaxed) }
+        }
+        private let sequence: Atomic<Int>
+        private let time: Atomic<Int64>
 
-        fileprivate init(position: SendTime, next: Int) {
+        init(position: SendTime, next: Int?) {
             self.position = position
-            self.next = Atomic(next)
+            sequence = Atomic(next ?? -1)
+            time = Atomic(position.nanosecondsSinceEpoch)
         }
     }
 
     /// What readers will get for a message, and its size in bytes.
     typealias Encode = @Sendable (Message) -> (content: Content, byteCount: Int)
 
-    private let state: Mutex<State>
-    private let clock: @Sendable () -> SendTime
-    private let encode: Encode
-    private let onChange: @Sendable () -> Void
+    /// Where messages are kept beyond memory, if they are.
+    let home: (any HistoryHome)?
+    let state: Mutex<State>
+    let clock: @Sendable () -> SendTime
+    let encode: Encode
+    let onChange: @Sendable () -> Void
 
-    private struct State: Sendable {
+    struct State: Sendable {
         var history: History<Content>
         var isClosed = false
     }
 
     /// - Parameters:
     ///   - limits: What the history holds at the most.
+    ///   - start: The time of the last message in the home; without a home, now.
     ///   - clock: The wall clock. It may step back; send times do not.
     ///   - onChange: Told, from any thread, that readers have something to read: a message, or that the room is closed.
     init(
         limits: History<Content>.Limits,
+        home: (any HistoryHome)? = nil,
+        start: SendTime? = nil,
         clock: @escaping @Sendable () -> SendTime = SendTime.now,
         onChange: @escaping @Sendable () -> Void = {},
         encode: @escaping Encode
     ) {
+        self.home = home
         self.clock = clock
         self.encode = encode
         self.onChange = onChange
-        state = Mutex(State(history: History(limits: limits, start: clock())))
+        state = Mutex(State(history: History(limits: limits, start: start ?? clock())))
     }
 
     /// Accepts a message: when this returns, it is in the history.
@@ -66,7 +87,8 @@ final class Room<Content: Sendable>: Sendable {
 
     /// Begins to read: after a time, or after the latest message.
     func cursor(after time: SendTime? = nil) throws(RoomError) -> Cursor {
-        try state.withLock { state throws(RoomError) in
+        if let home { return try cursor(after: time, home: home) }
+        return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             guard let time else { return Cursor(position: state.history.latest, next: state.history.end) }
             return Cursor(position: time, next: try state.history.sequence(after: time, now: clock()))
@@ -74,15 +96,19 @@ final class Room<Content: Sendable>: Sendable {
     }
 
     /// The next message of a reader, and whether there is another one already; `nil` if it has had all of them.
-    /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more.
+    /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more, and ``RoomError/isInHome`` where
+    ///   ``catchUp(_:atMost:)`` has it.
     func next(_ cursor: Cursor) throws(RoomError) -> (content: Content, hasMore: Bool)? {
-        let sequence = cursor.next.load(ordering: .relaxed)
-        return try state.withLock { state throws(RoomError) in
+        try state.withLock { state throws(RoomError) in
+            let place: Int? = if let next = cursor.next { next } else { try find(cursor, in: state) }
+            guard let sequence = place else { return nil }
+            guard home == nil || sequence >= state.history.firstSequence else { throw leave(cursor) }
             guard let content = try state.history.content(at: sequence) else {
                 guard !state.isClosed else { throw RoomError.closed }
                 return nil
             }
-            cursor.next.store(sequence + 1, ordering: .relaxed)
+            cursor.next = sequence + 1
+            if home != nil { cursor.last = state.history.sendTime(at: sequence) }
             return (content, sequence + 1 < state.history.end)
         }
     }

@@ -6,6 +6,12 @@ enum RoomError: Error, Equatable {
     case noLongerHeld(heldAfter: SendTime)
     /// The reader claims to have had messages that nobody can have sent.
     case inTheFuture
+    /// Memory does not hold the reader's next message any more, but the room's home does.
+    case isInHome
+    /// There is no room for the message in the room's home, and it is not kept. One sentence says why.
+    case full(String)
+    /// The room's home does not answer now. One sentence says why.
+    case unavailable(String)
     /// The room accepts no more readers.
     case closed
 }

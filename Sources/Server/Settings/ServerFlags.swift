@@ -14,6 +14,7 @@ struct ServerFlags: ParsableArguments {
     @Option(.maxConnections) var maxConnections: Count?
     @Option(.maxStreams) var maxStreams: Count?
     @Option(.maxCalls) var maxCalls: Count?
+    @OptionGroup var history: HistoryFlags
     @Option(.tlsCertificate) var tlsCertificate: FilePath?
     @Option(.tlsKey) var tlsKey: FilePath?
     @Option(.tlsClientAuthorities) var tlsClientAuthorities: FilePath?
@@ -33,6 +34,7 @@ struct ServerFlags: ParsableArguments {
             ),
             historyMessages: try Setting.historyMessages.value(flag: historyMessages, environment: environment),
             historyBytes: try Setting.historyBytes.value(flag: historyBytes, environment: environment),
+            history: try history.settings(environment: environment),
             maxConnections: try Setting.maxConnections.value(flag: maxConnections, environment: environment),
             maxStreams: try Setting.maxStreams.value(flag: maxStreams, environment: environment),
             maxCalls: try Setting.maxCalls.value(flag: maxCalls, environment: environment),

@@ -11,6 +11,8 @@ struct ServerSettings: Sendable {
     var historyMessages: Count = 1_000_000
     /// Most memory for them.
     var historyBytes = ByteCount.mebibytes(256)
+    /// Where more is held than in memory.
+    var history = HistorySettings()
     /// Most connections at the same time.
     var maxConnections: Count = 10_000
     /// Most calls at the same time on one connection.

@@ -1,12 +1,15 @@
 """The programs under test as processes of our own."""
 
+import atexit
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 from support import usage
@@ -17,6 +20,35 @@ ROOT = Path(__file__).resolve().parents[3]
 
 #: Where the programs are.
 PROGRAMS = ROOT / os.environ.get("MESSENGER_TEST_BIN", ".build/debug")
+
+
+#: Where servers keep their history, unless a test says: "memory", "sqlite" (a file for each port), or
+#: "redis://HOST:PORT" (a key for each port).
+HISTORY = os.environ.get("MESSENGER_TEST_HISTORY", "memory")
+
+
+class Histories:
+    """The files of servers that keep their history; they go with the tests."""
+
+    _folder: Path | None = None
+    _keys: dict[int, str] = {}
+
+    @classmethod
+    def location(cls, port: int, is_restart: bool) -> str:
+        """The setting for a server. One that is started again, at the port of an earlier one, goes on from its file."""
+        if HISTORY == "memory":
+            return "memory:"
+        if HISTORY.startswith("redis://"):
+            if not is_restart:
+                cls._keys[port] = f"test-{uuid.uuid4().hex[:12]}"
+            return f"{HISTORY}/{cls._keys[port]}"
+        if cls._folder is None:
+            cls._folder = Path(tempfile.mkdtemp(prefix="messenger-history-"))
+            atexit.register(shutil.rmtree, cls._folder, ignore_errors=True)
+        if not is_restart:
+            for file in cls._folder.glob(f"{port}.db*"):
+                file.unlink()
+        return f"sqlite:{cls._folder / f'{port}.db'}"
 
 
 def free_port() -> int:
@@ -132,8 +164,10 @@ def one_line(program: Program, *codes: int) -> str:
 
 class Server(Program):
     def __init__(self, *arguments: str, port: int | None = None, **settings: object):
+        """A `port` is that of a server that ended, whose history this one goes on with if it outlived it."""
         self.port = port or free_port()
         self.address = f"localhost:{self.port}"
+        settings.setdefault("MESSENGER_HISTORY", Histories.location(self.port, is_restart=port is not None))
         super().__init__("messenger-server", *arguments, MESSENGER_SERVER_PORT=self.port, **settings)
 
     def connections(self) -> int:

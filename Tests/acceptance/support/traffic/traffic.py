@@ -5,7 +5,7 @@ import time
 
 from support.api import PATIENCE, connected, pb, stub, time_of
 from support.history import History, Outcome, Send
-from support.processes import Client
+from support.processes import HISTORY, Client
 from support.traffic.participant import Participant
 from support.traffic.readers import BufferReader, Reader, StreamReader
 from support.traffic.senders import GRPCSender, HTTPSender, Sender
@@ -49,8 +49,9 @@ class Traffic:
         return participant
 
     def server_killed(self) -> None:
-        """To be called between the end of a killed server and the start of the next."""
-        self._kills.append(time.time_ns())
+        """To be called between the end of a killed server and the start of the next, if its history died with it."""
+        if HISTORY == "memory":
+            self._kills.append(time.time_ns())
 
     def leave(self, *participants: Participant) -> None:
         """Stops some; what they have so far is part of the history."""

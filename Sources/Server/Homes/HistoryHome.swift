@@ -1,0 +1,47 @@
+import Messenger
+
+/// Where a room's messages are kept beyond the memory of its process.
+///
+/// The room itself keeps the newest messages in memory, for those who follow it (``HistoryTail``). A home keeps more of
+/// them, for longer: it is asked to keep each message before its sender is answered, and is read by those who have
+/// fallen behind what memory holds. A room without a home (`memory:`) has its tail and nothing else.
+///
+/// Thread-safe. No call blocks the thread that it is made on: what takes long, a home does on threads of its own.
+protocol HistoryHome: Sendable {
+    /// The time of the last message when it was opened; the tail begins here.
+    var latest: SendTime { get }
+    /// Every message accepted after this time is held, as far as is known without asking.
+    var heldAfter: SendTime { get }
+    /// The latest time that a sender here was told. A stream that is opened later begins after it, also when the message
+    /// is still on its way to the tail.
+    var acknowledged: SendTime { get }
+    /// How far clocks of others that give out times, or read by them, may be ahead of this machine's.
+    var clockTolerance: Duration { get }
+
+    /// Begins to bring messages to a tail: each one that is kept from now on, by whomever it was sent, in their order.
+    func follow(into tail: some HistoryTail) throws(StartError)
+
+    /// Keeps a message; when this returns it is kept and in the tail, or on its way there.
+    ///
+    /// Messages that wait at the same time are kept together, at the cost of one.
+    func append(author: String, text: String) async throws(HomeError) -> SendTime
+
+    /// The first messages after a time, at most `count`: all that there are up to the last one.
+    ///
+    /// - Throws: ``HomeError/noLongerHeld(heldAfter:)`` if some later than `time` are not held any more.
+    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> [Message]
+
+    /// Keeps no more messages. Returns when those that were waiting are kept and in the tail, and all is put away.
+    func close() async
+}
+
+/// The newest messages of a room, in memory, as its home sees them. Thread-safe.
+protocol HistoryTail: Sendable {
+    /// Times for messages that a home is about to keep, later than all before; they are the tail's to give, because
+    /// nothing may be accepted behind the back of a reader.
+    func reserve(_ count: Int) -> [SendTime]
+    /// Adds messages that are kept, in order, and wakes those who wait for them.
+    func publish(_ messages: [Message])
+    /// Lets go of everything: messages after the tail's last one are lost. Those after `heldAfter` will come.
+    func restart(heldAfter: SendTime)
+}

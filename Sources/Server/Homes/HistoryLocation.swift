@@ -1,0 +1,46 @@
+import Messenger
+
+/// Where the room's history is kept.
+enum HistoryLocation: SettingValue, Hashable {
+    /// In the process's memory alone.
+    case memory
+    /// In a file of SQLite's.
+    case sqlite(path: String)
+    /// In a stream of Redis's.
+    case redis(RedisAddress)
+
+    static var form: String { "memory:, sqlite:PATH or redis://[USER:PASSWORD@]HOST[:PORT]/KEY" }
+
+    init?(settingText: String) {
+        if let address = RedisAddress(settingText) {
+            self = .redis(address)
+            return
+        }
+        let parts = settingText.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return nil }
+        switch (parts[0], parts[1]) {
+        case ("memory", ""): self = .memory
+        case ("sqlite", let path) where !path.isEmpty && !path.contains("\0"): self = .sqlite(path: String(path))
+        default: return nil
+        }
+    }
+
+    var settingText: String {
+        switch self {
+        case .memory: "memory:"
+        case .sqlite(let path): "sqlite:\(path)"
+        // Without the password: this is what the log says.
+        case .redis(let address): address.description
+        }
+    }
+}
+
+extension SQLiteFile.Sync: SettingValue {
+    static var form: String { "full or normal" }
+
+    init?(settingText: String) {
+        self.init(rawValue: settingText)
+    }
+
+    var settingText: String { rawValue }
+}

@@ -1,0 +1,112 @@
+import ArgumentParser
+import Logging
+import Messenger
+
+/// What the server can be told of the home of its history.
+struct HistorySettings: Sendable {
+    var location = HistoryLocation.memory
+    var sync = SQLiteFile.Sync.full
+    var retention = Retention()
+
+    /// Opens the home; `nil` for memory alone. Blocks.
+    func home(logger: Logger) throws(StartError) -> (any HistoryHome)? {
+        switch location {
+        case .memory: nil
+        case .redis(let address): try RedisHome(address, retention: retention, logger: logger)
+        case .sqlite(let path): try SQLiteHome(path: path, sync: sync, retention: retention, logger: logger)
+        }
+    }
+
+    /// What the log says at the start.
+    var metadata: Logger.Metadata {
+        switch location {
+        case .memory: ["history": "\(location.settingText)"]
+        case .sqlite:
+            [
+                "history": "\(location.settingText)",
+                "historySync": "\(sync)",
+                "historyKeepMessages": "\(retention.messages)",
+                "historyKeepBytes": "\(ByteCount(bytes: retention.bytes)?.settingText ?? "")",
+                "historyKeepAge": "\((retention.age ?? .zero).settingText)",
+            ]
+        case .redis:
+            [
+                "history": "\(location.settingText)",
+                "historyKeepMessages": "\(retention.messages)",
+                "historyKeepAge": "\((retention.age ?? .zero).settingText)",
+            ]
+        }
+    }
+}
+
+/// The flags for them.
+struct HistoryFlags: ParsableArguments {
+    @Option(.history) var history: HistoryLocation?
+    @Option(.historySync) var historySync: SQLiteFile.Sync?
+    @Option(.historyKeepMessages) var historyKeepMessages: Count?
+    @Option(.historyKeepBytes) var historyKeepBytes: ByteCount?
+    @Option(.historyKeepAge) var historyKeepAge: Duration?
+
+    func settings(environment: ProcessEnvironment) throws(StartError) -> HistorySettings {
+        let messages = try Setting.historyKeepMessages.value(flag: historyKeepMessages, environment: environment)
+        let bytes = try Setting.historyKeepBytes.value(flag: historyKeepBytes, environment: environment)
+        let age = try Setting.historyKeepAge.value(flag: historyKeepAge, environment: environment)
+        return HistorySettings(
+            location: try Setting.history.value(flag: history, environment: environment),
+            sync: try Setting.historySync.value(flag: historySync, environment: environment),
+            retention: Retention(messages: messages.number, bytes: bytes.bytes, age: age == .zero ? nil : age)
+        )
+    }
+}
+
+extension Setting where Value == HistoryLocation {
+    static var history: Self {
+        Setting(
+            "MESSENGER_HISTORY",
+            default: .memory,
+            summary: "Where the history is kept: memory:, sqlite:PATH, or redis://[USER:PASSWORD@]HOST[:PORT]/KEY."
+        )
+    }
+}
+
+extension Setting where Value == SQLiteFile.Sync {
+    static var historySync: Self {
+        Setting(
+            "MESSENGER_HISTORY_SYNC",
+            default: .full,
+            summary: "When a message in a file counts as kept: full, on the disk; normal, with the system."
+        )
+    }
+}
+
+extension Setting where Value == Count {
+    static var historyKeepMessages: Self {
+        Setting(
+            "MESSENGER_HISTORY_KEEP_MESSAGES",
+            default: 10_000_000,
+            in: 1...4_000_000_000,
+            summary: "Most messages that are kept beyond memory."
+        )
+    }
+}
+
+extension Setting where Value == ByteCount {
+    static var historyKeepBytes: Self {
+        Setting(
+            "MESSENGER_HISTORY_KEEP_BYTES",
+            default: .mebibytes(1024),
+            in: .kibibytes(64) ... .mebibytes(65535),
+            summary: "Most bytes of messages that are kept beyond memory."
+        )
+    }
+}
+
+extension Setting where Value == Duration {
+    static var historyKeepAge: Self {
+        Setting(
+            "MESSENGER_HISTORY_KEEP_AGE",
+            default: .zero,
+            summary: "How long messages are kept beyond memory; 0s is without end."
+        )
+    }
+}

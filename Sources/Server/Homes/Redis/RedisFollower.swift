@@ -1,0 +1,73 @@
+import Logging
+import Messenger
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// Brings what any server adds to a room's stream to this server's tail, over every absence of Redis.
+///
+/// A thread of its own runs it.
+struct RedisFollower: Sendable {
+    let address: RedisAddress
+    let tail: any HistoryTail
+    let logger: Logger
+    /// Takes from when on messages are held, as often as it may have changed.
+    let holds: @Sendable (SendTime) -> Void
+    let isClosed: @Sendable () -> Bool
+
+    /// Messages that are taken at once.
+    private static let burst = 1000
+    /// How long a wait lasts, after which the stream is looked at even if nothing came.
+    private static let wait = Duration.milliseconds(500)
+
+    func run(from start: StreamWatch) {
+        var watch = start
+        let outages = Outages(logger: logger)
+        while !isClosed() {
+            do throws(RedisError) {
+                let stream = try RedisStream(address)
+                try follow(stream, &watch, outages)
+            } catch {
+                outages.began("Redis is away", error)
+                usleep(100_000)
+            }
+        }
+    }
+
+    private func follow(_ stream: RedisStream, _ watch: inout StreamWatch, _ outages: Outages) throws(RedisError) {
+        while !isClosed() {
+            let snapshot = try stream.snapshot(after: watch.last, atMost: Self.burst)
+            outages.ended()
+            let last = watch.last
+            switch watch.advance(snapshot) {
+            case .sound:
+                if let heldAfter = snapshot.heldAfter { holds(heldAfter) }
+                if !snapshot.messages.isEmpty { tail.publish(snapshot.messages) }
+            case .lost:
+                logger.error("Redis has lost messages", metadata: ["after": "\(last)", "there": "\(snapshot.last)"])
+                try goOn(stream, &watch, after: last)
+            case .begunAnew:
+                logger.error("another server has found that Redis lost messages", metadata: ["after": "\(last)"])
+                try goOn(stream, &watch, after: nil)
+            }
+            if snapshot.isWhole { try stream.wait(after: watch.last, for: Self.wait) }
+        }
+    }
+
+    /// Goes on from the end of what there is. Who has had no more than this server is told that messages are lost.
+    private func goOn(_ stream: RedisStream, _ watch: inout StreamWatch, after last: StreamID?) throws(RedisError) {
+        if let time = last?.sendTime {
+            try stream.begin(after: SendTime(nanosecondsSinceEpoch: time.nanosecondsSinceEpoch + 1))
+        }
+        try stream.begin()
+        let snapshot = try stream.snapshot(after: .zero, atMost: 1)
+        guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "Redis is emptied again") }
+        watch = StreamWatch(snapshot)
+        holds(heldAfter)
+        tail.restart(heldAfter: max(heldAfter, snapshot.last.sendTime ?? heldAfter))
+    }
+}

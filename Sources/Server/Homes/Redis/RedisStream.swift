@@ -1,0 +1,141 @@
+import Messenger
+
+/// A room's stream in Redis, and the commands for it. Used by one thread at a time.
+///
+/// Beside the stream at KEY there is `KEY:begun`, the time after which the room holds messages.
+struct RedisStream {
+    let address: RedisAddress
+    let connection: RedisConnection
+
+    /// No answer of Redis may take longer.
+    static let patience = Duration.seconds(5)
+
+    init(_ address: RedisAddress) throws(RedisError) {
+        self.address = address
+        connection = try RedisConnection(address, timeout: Self.patience)
+    }
+
+    private var begunKey: String { "\(address.key):begun" }
+
+    // MARK: - Adding
+
+    /// Queues the adding of a message; `addedTime()` takes the answer.
+    func add(author: String, text: String, keeping messages: Int) {
+        connection.send(["XADD", address.key, "MAXLEN", "~", "\(messages)", "*", "a", author, "t", text])
+    }
+
+    /// The time of the message that was added first of those whose answers have not been taken.
+    func addedTime() throws(RedisError) -> Result<SendTime, RedisError> {
+        switch try connection.reply() {
+        case .text(let text):
+            guard let time = StreamID(text)?.sendTime else {
+                return .failure(RedisError(description: "the ID \(text) stands for no time"))
+            }
+            return .success(time)
+        case .error(let words): return .failure(RedisError(description: words))
+        default: return .failure(RedisError(description: "XADD gave no ID"))
+        }
+    }
+
+    /// Lets go of messages up to a time.
+    func trim(before time: SendTime) throws(RedisError) {
+        try connection.call(["XTRIM", address.key, "MINID", "~", "\(StreamID(time))"])
+    }
+
+    // MARK: - Following
+
+    /// Waits for a message after one, for a while.
+    func wait(after last: StreamID, for duration: Duration) throws(RedisError) {
+        let milliseconds = "\(Int(duration / .milliseconds(1)))"
+        let command = ["XREAD", "COUNT", "1", "BLOCK", milliseconds, "STREAMS", address.key, "\(last)"]
+        try connection.call(command)
+    }
+
+    /// The first messages after one, and the state of the stream, as of one moment.
+    func snapshot(after last: StreamID, atMost count: Int) throws(RedisError) -> StreamSnapshot {
+        let commands = [
+            ["MULTI"],
+            ["XRANGE", address.key, "(\(last)", "+", "COUNT", "\(count)"],
+            ["XINFO", "STREAM", address.key],
+            ["GET", begunKey],
+            ["EXEC"],
+        ]
+        for command in commands { connection.send(command) }
+        var answer = RedisReply.null
+        for _ in commands { answer = try connection.reply() }
+        guard case .list(let parts) = answer, parts.count == 3 else {
+            throw RedisError(description: "EXEC: \(answer)")
+        }
+        return try Self.snapshot(entries: parts[0], state: parts[1], begun: parts[2], count)
+    }
+
+    private static func snapshot(
+        entries: RedisReply,
+        state: RedisReply,
+        begun: RedisReply,
+        _ count: Int
+    ) throws(RedisError) -> StreamSnapshot {
+        guard let entries = entries.list else { throw RedisError(description: "XRANGE: \(entries)") }
+        var messages: [Message] = []
+        for entry in entries { messages.append(try message(entry)) }
+        var fields: [String: RedisReply] = [:]
+        switch state {
+        case .list(let list):
+            for index in stride(from: 0, to: list.count - 1, by: 2) { fields[list[index].text ?? ""] = list[index + 1] }
+            guard fields["entries-added"] != nil else { throw RedisError(description: "Redis 7 or later is needed") }
+        // There is no stream yet.
+        case .error(let words) where words.contains("no such key"): break
+        default: throw RedisError(description: "XINFO: \(state)")
+        }
+        return StreamSnapshot(
+            messages: messages,
+            isWhole: entries.count < count,
+            added: fields["entries-added"]?.integer ?? 0,
+            length: fields["length"]?.integer ?? 0,
+            first: fields["first-entry"]?.list?.first?.text.flatMap { StreamID($0) },
+            last: fields["last-generated-id"]?.text.flatMap { StreamID($0) } ?? .zero,
+            begun: begun.text.flatMap { Int64($0) }.map { SendTime(nanosecondsSinceEpoch: $0) }
+        )
+    }
+
+    /// `[ID, ["a", author, "t", text]]`.
+    private static func message(_ entry: RedisReply) throws(RedisError) -> Message {
+        guard
+            let parts = entry.list, parts.count == 2,
+            let time = parts[0].text.flatMap({ StreamID($0) })?.sendTime,
+            let fields = parts[1].list, fields.count == 4,
+            fields[0].text == "a", let author = fields[1].text,
+            fields[2].text == "t", let text = fields[3].text
+        else { throw RedisError(description: "the stream holds what is no message: \(entry)") }
+        return Message(author: author, text: text, sendTime: time)
+    }
+
+    // MARK: - The beginning
+
+    /// Says that the room begins now, if nobody has said when it does.
+    func begin() throws(RedisError) {
+        guard let time = try connection.call(["TIME"]).list, time.count == 2,
+            let seconds = time[0].text.flatMap({ Int64($0) }), let micros = time[1].text.flatMap({ Int64($0) })
+        else { throw RedisError(description: "TIME gave no time") }
+        let now = SendTime(nanosecondsSinceEpoch: (seconds * 1_000_000 + micros) * 1000)
+        try connection.call(["SET", begunKey, Self.digits(now), "NX"])
+    }
+
+    /// Says that nothing up to a time is held, unless a later time is said already; and makes later IDs of it, if the
+    /// stream has gone back behind it.
+    func begin(after time: SendTime) throws(RedisError) {
+        let raise = """
+            local begun = redis.call('GET', KEYS[1])
+            if not begun or begun < ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end
+            if redis.call('EXISTS', KEYS[2]) == 1 then redis.pcall('XSETID', KEYS[2], ARGV[2]) end
+            """
+        let id = "\(StreamID(time))"
+        try connection.call(["EVAL", raise, "2", begunKey, address.key, Self.digits(time), id])
+    }
+
+    /// Of equal length, so that Lua, whose numbers are too coarse, can compare them as strings.
+    private static func digits(_ time: SendTime) -> String {
+        let digits = "\(max(0, time.nanosecondsSinceEpoch))"
+        return String(repeating: "0", count: 19 - digits.count) + digits
+    }
+}

@@ -1,0 +1,62 @@
+import Messenger
+
+/// What there is in a room's stream at one moment: its next messages, and what tells whether some are missing.
+struct StreamSnapshot: Sendable {
+    /// The messages after the one that was asked from, up to a number of them.
+    var messages: [Message]
+    /// Whether these are all there are.
+    var isWhole: Bool
+    /// How many entries were ever added to the stream.
+    var added: Int64
+    /// How many of them there are.
+    var length: Int64
+    var first: StreamID?
+    var last: StreamID
+    /// The room's beginning: nothing up to this time is held. Goes with everything when Redis is emptied.
+    var begun: SendTime?
+
+    /// Every message after this time is in the stream.
+    var heldAfter: SendTime? {
+        guard let begun else { return nil }
+        guard added > length, let first = first?.sendTime else { return begun }
+        return max(begun, SendTime(nanosecondsSinceEpoch: first.nanosecondsSinceEpoch - 1))
+    }
+}
+
+/// Follows a stream, and notices when messages are missing from it: when Redis was emptied, came back without its last
+/// entries, or let go of some before they were read.
+///
+/// IDs alone would not tell, as a later one always looks like the next. Redis also counts what it adds to a stream, so
+/// the count grows with what is read, and by nothing else.
+struct StreamWatch: Sendable {
+    enum Verdict: Equatable {
+        case sound
+        /// Messages that come after the last one seen are lost.
+        case lost
+        /// Another server has found that messages are lost.
+        case begunAnew
+    }
+
+    /// The last entry seen.
+    private(set) var last: StreamID
+    private var added: Int64
+    private var begun: SendTime?
+
+    /// Follows from the end of what there is.
+    init(_ snapshot: StreamSnapshot) {
+        last = snapshot.last
+        added = snapshot.added
+        begun = snapshot.begun
+    }
+
+    /// Takes what there is after ``last``.
+    mutating func advance(_ snapshot: StreamSnapshot) -> Verdict {
+        let expected = added + Int64(snapshot.messages.count)
+        let isCounted = snapshot.isWhole ? snapshot.added == expected : snapshot.added > expected
+        guard isCounted, snapshot.last >= last, snapshot.begun != nil else { return .lost }
+        guard snapshot.begun == begun else { return .begunAnew }
+        added = expected
+        if let latest = snapshot.messages.last { last = StreamID(latest.sendTime) }
+        return .sound
+    }
+}

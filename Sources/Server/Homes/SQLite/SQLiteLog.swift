@@ -1,0 +1,100 @@
+import Messenger
+
+/// The messages in a file of SQLite's, as its one writer sees them. Used by one thread at a time.
+///
+/// A message is a row whose key is its `sendTime`, so rows lie in the file in the order in which readers want them, and
+/// no index is needed beside. The room's own row says from when on messages are held.
+final class SQLiteLog: @unchecked Sendable {
+    private let connection: SQLiteConnection
+    private let retention: Retention
+    private let begin, insert, oldest, remove, hold, commit, rollback: SQLiteStatement
+
+    private var load = Retention.Load()
+    /// The time of the oldest message there is, or a time before it.
+    private var oldestTime: SendTime
+    /// Every message after this time is in the file.
+    private(set) var heldAfter: SendTime
+    /// The time of the last message that was ever in the file, or of the file's making.
+    let latest: SendTime
+
+    /// Messages that are removed together, at the most: so that no sender waits long for it.
+    private static let removedAtOnce: Int64 = 4096
+
+    /// - Parameter connection: One to a file that ``SQLiteFile`` has made or checked.
+    init(_ connection: SQLiteConnection, retention: Retention) throws(SQLiteError) {
+        self.connection = connection
+        self.retention = retention
+        begin = try SQLiteStatement("BEGIN IMMEDIATE", on: connection)
+        insert = try SQLiteStatement("INSERT INTO message (time, author, text) VALUES (?1, ?2, ?3)", on: connection)
+        oldest = try SQLiteStatement("SELECT time, \(Self.size) FROM message ORDER BY time LIMIT ?1", on: connection)
+        remove = try SQLiteStatement("DELETE FROM message WHERE time <= ?1", on: connection)
+        hold = try SQLiteStatement("UPDATE room SET held_after = ?1", on: connection)
+        commit = try SQLiteStatement("COMMIT", on: connection)
+        rollback = try SQLiteStatement("ROLLBACK", on: connection)
+
+        let held = try connection.number("SELECT held_after FROM room") ?? 0
+        heldAfter = SendTime(nanosecondsSinceEpoch: held)
+        oldestTime = SendTime(nanosecondsSinceEpoch: try connection.number("SELECT min(time) FROM message") ?? held)
+        latest = SendTime(nanosecondsSinceEpoch: try connection.number("SELECT max(time) FROM message") ?? held)
+        load.messages = Int(try connection.number("SELECT count(*) FROM message") ?? 0)
+        load.bytes =
+            Int(try connection.number("SELECT total(\(Self.size)) FROM message") ?? 0)
+            + load.messages * Retention.overhead
+    }
+
+    /// In bytes; `length` of a text would count characters, and only those before a U+0000.
+    private static let size = "length(CAST(author AS BLOB)) + length(CAST(text AS BLOB))"
+
+    /// Adds messages, in one transaction, and removes old ones over the limits. All are kept, or none is.
+    func append(_ messages: [Message], now: SendTime) throws(SQLiteError) {
+        guard !messages.isEmpty || retention.isPassed(by: load, oldest: oldestTime, now: now) else { return }
+        do {
+            try begin.run()
+            var load = load
+            for message in messages {
+                try insert.bind(message.sendTime.nanosecondsSinceEpoch, at: 1)
+                try insert.bind(message.author, at: 2)
+                try insert.bind(message.text, at: 3)
+                try insert.run()
+                load.add(message.author.utf8.count + message.text.utf8.count + Retention.overhead)
+            }
+            let removed = try trim(&load, now: now)
+            try commit.run()
+            self.load = load
+            if let removed { (heldAfter, oldestTime) = (removed, removed) }
+        } catch {
+            // Some errors end the transaction by themselves.
+            if connection.isInTransaction { try? rollback.run() }
+            throw error
+        }
+    }
+
+    /// Moves all that is in the write-ahead log into the file itself, which then is all there is to copy.
+    func tidyUp() {
+        // If it fails, the log is moved at the next start.
+        try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
+    /// - Returns: The time of the last message that was removed.
+    private func trim(_ load: inout Retention.Load, now: SendTime) throws(SQLiteError) -> SendTime? {
+        guard retention.isPassed(by: load, oldest: oldestTime, now: now) else { return nil }
+        var removed: SendTime?
+        var rest = load
+        var stays = false
+        try oldest.bind(Self.removedAtOnce, at: 1)
+        try oldest.forEachRow { row in
+            let time = SendTime(nanosecondsSinceEpoch: row.integer(0))
+            stays = stays || !retention.goes(rest, oldest: time, now: now)
+            guard !stays else { return }
+            rest.remove(Int(row.integer(1)) + Retention.overhead)
+            removed = time
+        }
+        load = rest
+        guard let removed else { return nil }
+        try remove.bind(removed.nanosecondsSinceEpoch, at: 1)
+        try remove.run()
+        try hold.bind(removed.nanosecondsSinceEpoch, at: 1)
+        try hold.run()
+        return removed
+    }
+}

@@ -1,0 +1,113 @@
+import Messenger
+import Synchronization
+
+// A room whose messages have a home beyond memory. Its readers follow the same tail as without one; a reader whose place
+// is not in the tail is looked up by time, there or in the home.
+
+extension Room: HistoryTail {
+    func reserve(_ count: Int) -> [SendTime] {
+        state.withLock { state in (0..<count).map { _ in state.history.reserve(clock: clock()) } }
+    }
+
+    func publish(_ messages: [Message]) {
+        let encoded = messages.map { ($0.sendTime, encode($0)) }
+        state.withLock { state in
+            for (sendTime, (content, byteCount)) in encoded {
+                state.history.append(content, sendTime: sendTime, byteCount: byteCount)
+            }
+        }
+        onChange()
+    }
+
+    func restart(heldAfter: SendTime) {
+        state.withLock { $0.history.restart(heldAfter: heldAfter) }
+        onChange()
+    }
+}
+
+extension Room {
+    /// Accepts a message into the home: when this returns, it is kept.
+    ///
+    /// Like ``append(author:text:)``, which is for a room without a home and does not suspend.
+    func append(author: String, text: String, home: any HistoryHome) async throws(RoomError) -> SendTime {
+        do {
+            return try await home.append(author: author, text: text)
+        } catch {
+            throw RoomError(error)
+        }
+    }
+
+    /// Begins to read after a time, or after the latest message that is in the tail or acknowledged.
+    func cursor(after time: SendTime?, home: any HistoryHome) throws(RoomError) -> Cursor {
+        if let time { return try cursor(after: time, home: home) }
+        let acknowledged = home.acknowledged
+        return try state.withLock { state throws(RoomError) in
+            guard !state.isClosed else { throw RoomError.closed }
+            let latest = state.history.latest
+            guard acknowledged > latest else { return Cursor(position: latest, next: state.history.end) }
+            return Cursor(position: acknowledged, next: nil)
+        }
+    }
+
+    /// Begins to read after a time, which may be before the tail, or later than its end while messages that are earlier
+    /// still are on their way to the home.
+    private func cursor(after time: SendTime, home: any HistoryHome) throws(RoomError) -> Cursor {
+        let now = clock().nanosecondsSinceEpoch
+        let horizon = SendTime(nanosecondsSinceEpoch: now + Int64(home.clockTolerance / .nanoseconds(1)))
+        let heldAfter = home.heldAfter
+        return try state.withLock { state throws(RoomError) in
+            guard !state.isClosed else { throw RoomError.closed }
+            guard time >= min(heldAfter, state.history.heldAfter) else { throw .noLongerHeld(heldAfter: heldAfter) }
+            guard time <= max(state.history.floor, horizon) else { throw .inTheFuture }
+            state.history.raiseFloor(to: time)
+            return Cursor(position: time, next: nil)
+        }
+    }
+
+    /// The next messages of a reader that has fallen behind the tail; `nil` when it is in the tail again.
+    func catchUp(_ cursor: Cursor, atMost count: Int) async throws(RoomError) -> [Content]? {
+        guard let home else { return nil }
+        let last = cursor.last
+        // At the moment when it is there, it goes on there: memory costs less than the home.
+        guard state.withLock({ last < $0.history.heldAfter }) else { return nil }
+        let messages: [Message]
+        do {
+            messages = try await home.read(after: last, atMost: count)
+        } catch {
+            throw RoomError(error)
+        }
+        // The tail has let go of messages after `last`: a home without them has lost them.
+        guard let latest = messages.last?.sendTime else {
+            throw .noLongerHeld(heldAfter: state.withLock { $0.history.heldAfter })
+        }
+        cursor.last = latest
+        return messages.map { encode($0).content }
+    }
+
+    /// Finds the place in the tail of a reader that is known by the time of its last message.
+    /// - Returns: `nil` when there is nothing for it yet.
+    func find(_ cursor: Cursor, in state: borrowing State) throws(RoomError) -> Int? {
+        let last = cursor.last
+        guard last >= state.history.heldAfter else { throw .isInHome }
+        if last <= state.history.latest { return state.history.sequence(after: last) }
+        guard !state.isClosed else { throw .closed }
+        return nil
+    }
+
+    /// The tail has let go of the reader's next message.
+    func leave(_ cursor: Cursor) -> RoomError {
+        cursor.next = nil
+        return .isInHome
+    }
+}
+
+extension RoomError {
+    init(_ error: HomeError) {
+        switch error {
+        case .noLongerHeld(let heldAfter): self = .noLongerHeld(heldAfter: heldAfter)
+        case .full(let reason): self = .full(reason)
+        case .unavailable(let reason): self = .unavailable(reason)
+        case .closed: self = .closed
+        }
+    }
+}

@@ -1,0 +1,208 @@
+import Logging
+import Messenger
+import Synchronization
+import Testing
+
+@testable import Server
+
+@Suite(.timeLimit(.minutes(1)))
+struct SQLiteHomeTests {
+    private let folder = TemporaryFolder()
+    private var path: String { folder.path(of: "history.db") }
+
+    private func home(_ retention: Retention = Retention()) throws -> SQLiteHome {
+        try SQLiteHome(path: path, sync: .normal, retention: retention, logger: Logger(label: "test"))
+    }
+
+    /// A room that holds so many messages in memory, and all in the file.
+    private func room(_ home: SQLiteHome, inMemory messages: Int = 1000) throws -> Room<Message> {
+        let room = Room<Message>(
+            limits: .init(messages: messages, bytes: .max),
+            home: home,
+            start: home.latest
+        ) { ($0, $0.text.utf8.count) }
+        try home.follow(into: room)
+        return room
+    }
+
+    private func send(_ texts: [String], to room: Room<Message>, _ home: SQLiteHome) async throws -> [SendTime] {
+        var times: [SendTime] = []
+        for text in texts { times.append(try await room.append(author: "a", text: text, home: home)) }
+        return times
+    }
+
+    /// As a stream does it: from the tail, and from the file where the tail has let go.
+    private func take(_ count: Int, from room: Room<Message>, _ cursor: Room<Message>.Cursor) async throws -> [Message]
+    {
+        var messages: [Message] = []
+        while messages.count < count {
+            do {
+                guard let next = try room.next(cursor) else {
+                    await Task.yield()
+                    continue
+                }
+                messages.append(next.content)
+            } catch RoomError.isInHome {
+                while let some = try await room.catchUp(cursor, atMost: 7) { messages += some }
+            }
+        }
+        return messages
+    }
+
+    /// With empty texts, characters of four bytes, and a U+0000, which must not end a text.
+    @Test func whatIsKeptIsThereAfterARestart() async throws {
+        let texts = ["", "naïve 🙂", "a\u{0}b", String(repeating: "x", count: 100_000)]
+        let first = try home()
+        let start = first.latest
+        let times = try await send(texts, to: try room(first), first)
+        await first.close()
+
+        let second = try home()
+        let room = try room(second)
+        #expect(second.latest == times.last)
+        let cursor = try room.cursor(after: start)
+        let messages = try await take(texts.count, from: room, cursor)
+        #expect(messages.map(\.text) == texts)
+        #expect(messages.map(\.sendTime) == times)
+        let next = try await send(["next"], to: room, second)
+        #expect(next[0] > times[3])
+        #expect(try await take(1, from: room, cursor).map(\.sendTime) == next)
+        await second.close()
+    }
+
+    @Test func aReaderThatFellBehindMemoryReadsOnFromTheFile() async throws {
+        let home = try home()
+        let room = try room(home, inMemory: 3)
+        let follower = try room.cursor()
+        let first = try await send((0..<5).map { "\($0)" }, to: room, home)
+        #expect(try await take(5, from: room, follower).map(\.sendTime) == first)
+        let texts = (5..<100).map { "\($0)" }
+        let times = try await send(texts, to: room, home)
+        #expect(try await take(95, from: room, follower).map(\.sendTime) == times)
+        // It is back in the tail, and waits there.
+        async let later = send(["later"], to: room, home)
+        #expect(try await take(1, from: room, follower).map(\.text) == ["later"])
+        _ = try await later
+        await home.close()
+    }
+
+    /// Senders, readers that follow and readers that come back again and again, with a memory of ten messages.
+    @Test func oneOrderForAll() async throws {
+        let home = try home()
+        let room = try room(home, inMemory: 10)
+        let start = try room.cursor().position
+        let (senders, perSender, readers) = (8, 100, 4)
+        let received = try await withThrowingTaskGroup(of: [Message]?.self) { group in
+            for sender in 0..<senders {
+                group.addTask {
+                    for index in 0..<perSender {
+                        _ = try await room.append(author: "\(sender)", text: "\(index)", home: home)
+                    }
+                    return nil
+                }
+            }
+            for _ in 0..<readers {
+                group.addTask {
+                    let cursor = try room.cursor(after: start)
+                    return try await take(senders * perSender, from: room, cursor)
+                }
+                group.addTask {
+                    var messages: [Message] = []
+                    while messages.count < senders * perSender {
+                        let cursor = try room.cursor(after: messages.last?.sendTime ?? start)
+                        messages += try await take(1, from: room, cursor)
+                    }
+                    return messages
+                }
+            }
+            var received: [[Message]] = []
+            for try await messages in group { if let messages { received.append(messages) } }
+            return received
+        }
+        #expect(received.count == 2 * readers)
+        for messages in received {
+            #expect(messages == received[0])
+            #expect(zip(messages, messages.dropFirst()).allSatisfy { $0.sendTime < $1.sendTime })
+        }
+        await home.close()
+    }
+
+    @Test func oldMessagesGoByNumber() async throws {
+        let home = try home(Retention(messages: 20))
+        let room = try room(home, inMemory: 2)
+        let start = try room.cursor().position
+        let times = try await send((0..<100).map { "\($0)" }, to: room, home)
+        #expect(throws: RoomError.noLongerHeld(heldAfter: home.heldAfter)) { try room.cursor(after: start) }
+        let cursor = try room.cursor(after: home.heldAfter)
+        let held = times.filter { $0 > home.heldAfter }
+        #expect((10...20).contains(held.count))
+        #expect(try await take(held.count, from: room, cursor).map(\.sendTime) == held)
+        await home.close()
+        let again = try self.home(Retention(messages: 20))
+        #expect(again.heldAfter == home.heldAfter)
+        await again.close()
+    }
+
+    @Test func aReaderWhoseNextMessageIsGoneIsTold() async throws {
+        let home = try home(Retention(messages: 8))
+        let room = try room(home, inMemory: 2)
+        let cursor = try room.cursor()
+        _ = try await send((0..<50).map { "\($0)" }, to: room, home)
+        await #expect(throws: RoomError.noLongerHeld(heldAfter: home.heldAfter)) {
+            try await take(1, from: room, cursor)
+        }
+        await home.close()
+    }
+
+    /// While a message is on its way to the disk a reader says that it has had a later one: it does not get the earlier.
+    @Test func nothingEarlierThanAskedFor() async throws {
+        let home = try home()
+        let room = try room(home)
+        let reserved = room.reserve(2)
+        let cursor = try room.cursor(after: reserved[0])
+        let follower = try room.cursor()
+        #expect(follower.position < reserved[0])
+        #expect(try room.next(cursor) == nil)
+        room.publish(reserved.map { Message(author: "a", text: "", sendTime: $0) })
+        #expect(try await take(1, from: room, cursor).map(\.sendTime) == [reserved[1]])
+        #expect(try await take(2, from: room, follower).map(\.sendTime) == reserved)
+        await home.close()
+    }
+
+    @Test func aFileHasOneServer() async throws {
+        let home = try home()
+        try expectRefusal(.unavailable, "in use by another server")
+        await home.close()
+    }
+
+    @Test func aLaterFormatIsRefused() async throws {
+        try await home().close()
+        try SQLiteConnection(path: path).execute("PRAGMA user_version = 2")
+        try expectRefusal(.badData, "from a later version")
+        #expect(try SQLiteConnection(path: path).number("SELECT count(*) FROM room") == 1)
+    }
+
+    @Test func anothersFileIsRefused() throws {
+        try SQLiteConnection(path: path).execute("CREATE TABLE cats (name TEXT)")
+        try expectRefusal(.badData, "no history of a messenger's")
+    }
+
+    @Test func aPathThatIsNoneIsRefused() {
+        #expect(throws: StartError.self) {
+            try SQLiteHome(path: "/nowhere/at/all", sync: .full, retention: Retention(), logger: Logger(label: "test"))
+        }
+    }
+
+    @Test func aClosedHomeKeepsNothing() async throws {
+        let home = try home()
+        let room = try room(home)
+        await home.close()
+        await #expect(throws: RoomError.closed) { try await room.append(author: "a", text: "late", home: home) }
+    }
+
+    private func expectRefusal(_ code: StartError.Code, _ words: String) throws {
+        let error = #expect(throws: StartError.self) { _ = try home() }
+        #expect(error?.code == code)
+        #expect(error?.message.contains(words) == true, "\(error?.message ?? "")")
+    }
+}

@@ -1,0 +1,126 @@
+import Messenger
+import Testing
+
+@testable import Server
+
+@Suite struct StreamIDTests {
+    @Test func orderIsTheSameInBoth() throws {
+        let ids = ["1700000000000-0", "1700000000000-1", "1700000000000-999999", "1700000000001-0"]
+        let times = try ids.map { try #require(StreamID($0)?.sendTime) }
+        #expect(zip(times, times.dropFirst()).allSatisfy { $0 < $1 })
+        #expect(times[1].nanosecondsSinceEpoch == 1_700_000_000_000_000_001)
+        #expect(times.map { StreamID($0).description } == ids)
+    }
+
+    @Test func tooManyInAMillisecondHaveNoTime() {
+        #expect(StreamID(milliseconds: 1, number: 1_000_000).sendTime == nil)
+    }
+
+    @Test(arguments: ["", "1", "1-", "-1", "a-b", "1-2-3"])
+    func isNone(_ text: String) {
+        #expect(StreamID(text) == nil)
+    }
+}
+
+@Suite struct StreamWatchTests {
+    private static func time(_ number: Int64) -> SendTime { SendTime(nanosecondsSinceEpoch: number * 1_000_000) }
+
+    /// A stream whose entries have these milliseconds as IDs, as it is seen after the one at `after`.
+    private func snapshot(
+        _ entries: [Int64],
+        after: Int64,
+        added: Int64? = nil,
+        begun: Int64? = 0,
+        isWhole: Bool = true
+    ) -> StreamSnapshot {
+        StreamSnapshot(
+            messages: entries.filter { $0 > after }.map { Message(author: "", text: "", sendTime: Self.time($0)) },
+            isWhole: isWhole,
+            added: added ?? Int64(entries.count),
+            length: Int64(entries.count),
+            first: entries.first.map { StreamID(milliseconds: $0, number: 0) },
+            last: StreamID(milliseconds: entries.last ?? 0, number: 0),
+            begun: begun.map(Self.time)
+        )
+    }
+
+    private var watch: StreamWatch { StreamWatch(snapshot([1, 2, 3], after: 3)) }
+
+    @Test func newMessagesAreSound() {
+        var watch = watch
+        #expect(watch.advance(snapshot([1, 2, 3, 4, 5], after: 3)) == .sound)
+        #expect(watch.last == StreamID(milliseconds: 5, number: 0))
+        #expect(watch.advance(snapshot([1, 2, 3, 4, 5], after: 5)) == .sound)
+    }
+
+    @Test func aPartIsSound() {
+        var watch = watch
+        #expect(watch.advance(snapshot([1, 2, 3, 4], after: 3, added: 9, isWhole: false)) == .sound)
+        #expect(watch.advance(snapshot([5, 6, 7, 8, 9], after: 4, added: 9)) == .sound)
+    }
+
+    @Test func oldOnesMayGo() {
+        var watch = watch
+        #expect(watch.advance(snapshot([3, 4], after: 3, added: 4)) == .sound)
+    }
+
+    @Test func emptiedIsLost() {
+        var watch = watch
+        #expect(watch.advance(snapshot([], after: 3, begun: nil)) == .lost)
+    }
+
+    @Test func emptiedAndUsedAgainIsLost() {
+        var watch = watch
+        #expect(watch.advance(snapshot([4, 5, 6], after: 3, begun: 0)) == .lost)
+    }
+
+    @Test func anEarlierEndIsLost() {
+        var watch = watch
+        #expect(watch.advance(snapshot([1, 2], after: 3)) == .lost)
+    }
+
+    @Test func asManyNewOnesAsWereLostIsLost() {
+        var watch = watch
+        #expect(watch.advance(snapshot([1, 4, 5], after: 3)) == .lost)
+    }
+
+    @Test func trimmedBeforeTheyWereReadIsLost() {
+        var watch = watch
+        #expect(watch.advance(snapshot([6, 7], after: 3, added: 7)) == .lost)
+    }
+
+    @Test func anotherServersFindingIsTaken() {
+        var watch = watch
+        #expect(watch.advance(snapshot([1, 2, 3, 4], after: 3, begun: 4)) == .begunAnew)
+    }
+
+    @Test func whatIsHeldBeginsWithTheFirstThatIsThere() {
+        #expect(snapshot([5, 6], after: 0, added: 2, begun: 1).heldAfter == Self.time(1))
+        let trimmed = snapshot([5, 6], after: 0, added: 3, begun: 1)
+        #expect(trimmed.heldAfter?.nanosecondsSinceEpoch == 4_999_999)
+    }
+}
+
+@Suite struct RedisAddressTests {
+    @Test func everyPart() throws {
+        let address = try #require(RedisAddress("redis://ivan:pa:ss@example.org:7000/the/room"))
+        #expect((address.host, address.port, address.key) == ("example.org", 7000, "the/room"))
+        #expect(address.credentials == ["ivan", "pa:ss"])
+        #expect(address.description == "redis://ivan:***@example.org:7000/the/room")
+    }
+
+    @Test func defaults() throws {
+        let address = try #require(RedisAddress("redis://[::1]/room"))
+        #expect((address.host, address.port, address.key) == ("::1", 6379, "room"))
+        #expect(address.credentials == nil)
+        #expect(try #require(RedisAddress("redis://:secret@host/room")).credentials == ["secret"])
+    }
+
+    @Test(arguments: [
+        "", "redis://", "redis://host", "redis://host/", "redis:///room", "redis://host:0/room", "redis://host:x/room",
+        "redis://user@host/room", "rediss://host/room", "redis://host:70000/room", "redis://ho st/room",
+    ])
+    func isNone(_ text: String) {
+        #expect(RedisAddress(text) == nil)
+    }
+}

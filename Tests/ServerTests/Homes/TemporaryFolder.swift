@@ -1,0 +1,22 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// A folder that goes with its last user.
+final class TemporaryFolder: Sendable {
+    let path: String
+
+    init() {
+        path = "/tmp/messenger-test-\(UInt64.random(in: 0 ... .max))"
+        mkdir(path, 0o700)
+    }
+
+    func path(of file: String) -> String { "\(path)/\(file)" }
+
+    deinit {
+        for suffix in ["", "-wal", "-shm", ".lock"] { unlink(path(of: "history.db") + suffix) }
+        rmdir(path)
+    }
+}

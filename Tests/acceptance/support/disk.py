@@ -1,0 +1,35 @@
+"""A disk that can be full."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+
+class SmallDisk:
+    """A file system of its own in memory, of a few kilobytes. Making one takes root."""
+
+    def __init__(self, kilobytes: int):
+        self.path = Path(tempfile.mkdtemp(prefix="messenger-disk-"))
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(self.path)]
+        if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+            self.path.rmdir()
+            pytest.skip("mounting a small disk takes root")
+
+    def fill(self) -> None:
+        """Takes all the room that is left."""
+        with open(self.path / "ballast", "wb", buffering=0) as ballast:
+            try:
+                while ballast.write(bytes(4096)):
+                    pass
+            except OSError:
+                pass
+
+    def make_room(self) -> None:
+        (self.path / "ballast").unlink()
+
+    def close(self) -> None:
+        subprocess.run(["umount", "--lazy", str(self.path)], check=True)
+        self.path.rmdir()

@@ -1,0 +1,63 @@
+"""Redis as a process of the tests' own."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from support.waiting import wait_until
+
+
+class Redis:
+    """A redis-server on a port of its own, whose data outlives it as far as `appendfsync` says."""
+
+    def __init__(self, port: int, *options: str):
+        if not shutil.which("redis-server"):
+            pytest.skip("there is no redis-server here")
+        self.port = port
+        self._options = options
+        self.folder = Path(tempfile.mkdtemp(prefix="messenger-redis-"))
+        self.start()
+
+    def start(self) -> None:
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        command += ["--save", "", "--daemonize", "no", *(self._options or ("--appendonly", "yes"))]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        wait_until(lambda: self.ask("PING") == "+PONG", f"Redis answers on {self.port}")
+
+    def location(self, key: str = "room") -> str:
+        """The setting for a server."""
+        return f"redis://127.0.0.1:{self.port}/{key}"
+
+    def ask(self, *words: str) -> str:
+        """Sends a command, and returns the first line of the answer; empty when there is none."""
+        request = f"*{len(words)}\r\n" + "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(request.encode())
+                return connection.makefile("rb").readline().decode().rstrip("\r\n")
+        except OSError:
+            return ""
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def forget(self) -> None:
+        """Between `kill` and `start`: all that Redis had is lost."""
+        shutil.rmtree(self.folder)
+        self.folder.mkdir()
+
+    def close(self) -> None:
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)

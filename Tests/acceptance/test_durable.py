@@ -1,0 +1,183 @@
+"""A history in a file outlives its process, and a file that cannot be trusted is refused."""
+
+import sqlite3
+import time
+
+import grpc
+import pytest
+
+from support.api import connected, failure, pb, reading, stub, time_of, timestamp
+from support.processes import one_line
+from support.room import assert_increasing, collect
+from support.waiting import wait_until
+
+BAD_DATA, UNAVAILABLE = 65, 69
+
+
+@pytest.fixture
+def path(tmp_path) -> str:
+    return str(tmp_path / "history.db")
+
+
+@pytest.fixture
+def durable(launch, path):
+    """Starts a server on the file, at the port of an earlier one if one is given."""
+    return lambda **settings: launch.server(**{"MESSENGER_HISTORY": f"sqlite:{path}", **settings}).wait_ready()
+
+
+def send(address: str, *texts: str) -> list[int]:
+    with connected(address) as channel:
+        return [time_of(stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=t))) for t in texts]
+
+
+def read(address: str, after: int, count: int) -> list:
+    with connected(address) as channel, reading(channel, after) as reader:
+        return reader.take(count)
+
+
+@pytest.mark.parametrize("sync", ["full", "normal"])
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_messages_outlive_their_server(durable, end, sync):
+    """Stopped or killed: the next server has every acknowledged message, as it was, and its times go on increasing."""
+    texts = ["", "naïve 🙂", "before\0after", "x" * 60_000]
+    server = durable(MESSENGER_HISTORY_SYNC=sync)
+    times = send(server.address, *texts)
+    getattr(server, end)()
+    server = durable(port=server.port, MESSENGER_HISTORY_SYNC=sync)
+    times += send(server.address, "next")
+    messages = read(server.address, times[0] - 1, 5)
+    assert [message.text for message in messages] == [*texts, "next"]
+    assert [time_of(message) for message in messages] == times
+    assert_increasing(times)
+
+
+def test_a_client_resumes_over_a_restart(launch, durable):
+    """What was sent while a client was away is in its buffer when it is back, and no gap is told."""
+    server = durable()
+    near = launch.client(server.address).wait_ready()
+    sent = [near.http.send("Ivan", "before")]
+    server.kill()
+    server = durable(port=server.port)
+    near.wait_ready()
+    sent += [near.http.send("Ivan", "after")]
+    assert [message["sendTime"] for message in collect(near.http, 2)] == sent
+    assert near.http.request("GET", "/readyz").json()["gaps"] == 0
+
+
+def test_a_reader_behind_memory_reads_on_from_the_file(durable):
+    """A server that holds three messages in memory gives a reader all hundred, and then the next ones."""
+    server = durable(MESSENGER_HISTORY_MESSAGES=3)
+    with connected(server.address) as channel, reading(channel) as first:
+        times = send(server.address, *map(str, range(100)))
+        with reading(channel, after=times[0] - 1) as late:
+            times += send(server.address, "next")
+            assert [time_of(message) for message in late.take(101)] == times
+        assert [time_of(message) for message in first.take(101)] == times
+
+
+def test_a_stalled_reader_misses_nothing(durable):
+    """One that takes nothing while 60 MB go by, which memory does not hold, gets all of it in the end."""
+    server = durable(MESSENGER_HISTORY_BYTES="1MiB", MESSENGER_HISTORY_SYNC="normal")
+    with connected(server.address) as channel:
+        call = stub(channel).ReadMessages(pb.ReadMessagesRequest(), timeout=120)
+        assert "messenger-position" in dict(call.initial_metadata())
+        # Its buffers fill up long before the end, and nobody empties them.
+        times = send(server.address, *(str(index).ljust(60_000) for index in range(1_000)))
+        assert [time_of(next(call)) for _ in times] == times
+        call.cancel()
+
+
+def test_what_is_no_longer_kept_is_told(durable):
+    """With ten messages kept, a reader from before them is told from when on there are some: at once, not by a gap."""
+    server = durable(MESSENGER_HISTORY_KEEP_MESSAGES=10, MESSENGER_HISTORY_MESSAGES=2)
+    times = send(server.address, *map(str, range(50)))
+    with connected(server.address) as channel:
+        call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(times[0])), timeout=20)
+        error = failure(grpc.StatusCode.OUT_OF_RANGE, lambda: next(call))
+        assert "only messages after" in error.details()
+        with reading(channel, after=times[-10]) as reader:
+            assert [time_of(message) for message in reader.take(9)] == times[-9:]
+
+
+def test_old_messages_go_by_themselves(durable, path):
+    """Those of more than a second ago, though nobody sends any more; the newest stays."""
+    server = durable(MESSENGER_HISTORY_KEEP_AGE="1s")
+    times = send(server.address, *map(str, range(5)))
+
+    def held() -> list[int]:
+        with sqlite3.connect(path) as file:
+            return [row[0] for row in file.execute("SELECT time FROM message")]
+
+    wait_until(lambda: held() == times[-1:], "the old ones are gone")
+
+
+def test_times_increase_though_the_clock_was_ahead(durable, path):
+    """A file whose last message is from tomorrow: the next one is later still."""
+    server = durable()
+    send(server.address, "today")
+    server.stop()
+    tomorrow = time.time_ns() + 86_400 * 10**9
+    with sqlite3.connect(path) as file:
+        file.execute("INSERT INTO message VALUES (?, 'Ivan', 'tomorrow')", (tomorrow,))
+    server = durable(port=server.port)
+    assert send(server.address, "later")[0] == tomorrow + 1
+
+
+def damage_text(path: str) -> None:
+    with open(path, "w") as file:
+        file.write("this is no history\n" * 1000)
+
+
+def damage_page(path: str) -> None:
+    with open(path, "r+b") as file:
+        file.seek(4096 * 3)
+        file.write(b"\xff" * 4096)
+
+
+def damage_end(path: str) -> None:
+    with open(path, "r+b") as file:
+        file.truncate(4096 * 2)
+
+
+@pytest.mark.parametrize("damage", [damage_text, damage_page, damage_end])
+def test_a_damaged_file_stops_the_start(launch, durable, path, damage):
+    """One line that names the file, exit code 65 (EX_DATAERR), and the file is as it was."""
+    server = durable()
+    send(server.address, *("x" * 1000 for _ in range(100)))
+    server.stop()
+    damage(path)
+    with open(path, "rb") as file:
+        before = file.read()
+    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=f"sqlite:{path}"), BAD_DATA)
+    assert path in line and "damaged" in line
+    with open(path, "rb") as file:
+        assert file.read() == before
+
+
+def test_a_later_file_stops_the_start(launch, durable, path):
+    """One from a later version is not touched."""
+    durable().stop()
+    with sqlite3.connect(path) as file:
+        file.execute("PRAGMA user_version = 7")
+    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=f"sqlite:{path}"), BAD_DATA)
+    assert path in line and "later version" in line
+
+
+def test_somebody_elses_file_stops_the_start(launch, path):
+    """A database of another program is not written to."""
+    with sqlite3.connect(path) as file:
+        file.execute("CREATE TABLE cats (name TEXT)")
+    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=f"sqlite:{path}"), BAD_DATA)
+    assert path in line
+
+
+def test_two_servers_do_not_share_a_file(launch, durable, path):
+    """The second says that the file is in use."""
+    durable()
+    assert "in use" in one_line(launch.program("messenger-server", MESSENGER_HISTORY=f"sqlite:{path}"), UNAVAILABLE)
+
+
+def test_no_such_folder_stops_the_start(launch):
+    """One line that names the path."""
+    setting = "sqlite:/nowhere/at/all.db"
+    assert "/nowhere/at/all" in one_line(launch.program("messenger-server", MESSENGER_HISTORY=setting), UNAVAILABLE)

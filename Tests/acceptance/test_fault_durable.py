@@ -1,0 +1,112 @@
+"""A history in a file, while its server is killed and its disk is full: nothing acknowledged is lost, ever."""
+
+import resource
+import time
+
+import grpc
+import pytest
+
+from support.api import connected, pb, reading, stub, time_of
+from support.disk import SmallDisk
+from support.history import assert_clean
+
+pytestmark = pytest.mark.fault
+
+KILLS = 50
+
+
+@pytest.fixture
+def disk(ours):
+    disk = SmallDisk(kilobytes=1024)
+    yield disk
+    disk.close()
+
+
+@pytest.mark.timeout(600)
+def test_killed_fifty_times(launch, traffic, figure, tmp_path):
+    """kill -9 under load, fifty times: acknowledged is delivered, exactly once, over all of it; no gap is told."""
+    setting = {"MESSENGER_HISTORY": f"sqlite:{tmp_path / 'history.db'}", "MESSENGER_HISTORY_MESSAGES": 100}
+    server = launch.server(**setting).wait_ready()
+    room = traffic(server.address)
+    room.read()
+    room.read()
+    room.send_by(room.follow(launch.client(server.address).wait_ready()), pace=0)
+    for _ in range(3):
+        room.send(pace=0)
+    slowest = 0.0
+    for _ in range(KILLS):
+        room.run(40)
+        server.kill()
+        began = time.monotonic()
+        server = launch.server(port=server.port, **setting).wait_ready()
+        slowest = max(slowest, time.monotonic() - began)
+    room.until_normal()
+    history = room.finish()
+    assert_clean(history)
+    assert all(reading.gaps_told == 0 for reading in history.readings)
+    figure(f"server with a file killed {KILLS} times: longest until it listens again", f"{slowest:.2f} s")
+
+
+def send(server, text: str):
+    return stub(server).SendMessage(pb.SendMessageRequest(author="Ivan", text=text), timeout=20)
+
+
+def send_until_refused(channel) -> tuple[list[int], grpc.RpcError]:
+    times = []
+    for index in range(1_000):
+        try:
+            times.append(time_of(send(channel, str(index).ljust(4_000))))
+        except grpc.RpcError as error:
+            return times, error
+    raise AssertionError("a thousand messages fitted")
+
+
+def test_a_full_disk(launch, disk):
+    """Sends fail with RESOURCE_EXHAUSTED, readers stay; when there is room again sends succeed; nothing refused is seen,
+    nothing acknowledged is missing, also after kill -9."""
+    setting = {"MESSENGER_HISTORY": f"sqlite:{disk.path / 'history.db'}"}
+    server = launch.server(**setting).wait_ready()
+    with connected(server.address) as channel, reading(channel) as reader:
+        times = [time_of(send(channel, "first"))]
+        disk.fill()
+        more, error = send_until_refused(channel)
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED, error
+        assert "full" in error.details()
+        disk.make_room()
+        times += more + [time_of(send(channel, "again"))]
+        assert [time_of(message) for message in reader.take(len(times))] == times
+    log = server.log()
+    assert log.count("cannot be written") == 1 and log.count("well again") == 1, log
+    server.kill()
+    server = launch.server(port=server.port, **setting).wait_ready()
+    with connected(server.address) as channel, reading(channel, after=times[0] - 1) as reader:
+        assert [time_of(message) for message in reader.take(len(times))] == times
+
+
+def test_a_file_that_may_not_grow(launch, tmp_path):
+    """`ulimit -f` reached: sends fail with UNAVAILABLE and the server lives; with a higher limit they succeed again."""
+    server = launch.server(MESSENGER_HISTORY=f"sqlite:{tmp_path / 'history.db'}").wait_ready()
+    _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    with connected(server.address) as channel, reading(channel) as reader:
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (200_000, hard))
+        times, error = send_until_refused(channel)
+        assert error.code() is grpc.StatusCode.UNAVAILABLE, error
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        times.append(time_of(send(channel, "again")))
+        assert [time_of(message) for message in reader.take(len(times))] == times
+
+
+def test_the_disk_is_full_while_all_send(launch, traffic, disk):
+    """The same under load, with the checker: no refused message is ever seen, and all others are."""
+    server = launch.server(MESSENGER_HISTORY=f"sqlite:{disk.path / 'history.db'}").wait_ready()
+    room = traffic(server.address)
+    room.read()
+    room.send_by(room.follow(launch.client(server.address).wait_ready()))
+    room.send(padding=500)
+    room.run(100)
+    disk.fill()
+    time.sleep(1)  # the fault itself, not a wait for something
+    disk.make_room()
+    room.until_normal()
+    room.run(100)
+    assert_clean(room.finish())

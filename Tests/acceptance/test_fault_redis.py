@@ -1,0 +1,195 @@
+"""Several servers share one room in Redis: one order for all, and every failure is either bridged or told."""
+
+import shutil
+from pathlib import Path
+
+import grpc
+import pytest
+
+from support.api import connected, failure, pb, reading, stub, time_of, timestamp
+from support.history import Outcome, assert_clean
+from support.processes import free_port, one_line
+from support.redis import Redis
+from support.room import assert_increasing
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.fault
+
+KILLS = 50
+
+
+@pytest.fixture
+def redis(ours):
+    """Keeps on disk whatever it has acknowledged."""
+    redis = Redis(free_port(), "--appendonly", "yes", "--appendfsync", "always")
+    yield redis
+    redis.close()
+
+
+@pytest.fixture
+def shared(launch, redis):
+    """Starts servers of one room."""
+    return lambda **settings: launch.server(**{"MESSENGER_HISTORY": redis.location(), **settings}).wait_ready()
+
+
+def send(address: str, *texts: str) -> list[int]:
+    with connected(address) as channel:
+        return [time_of(stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=t))) for t in texts]
+
+
+def send_fails(address: str) -> grpc.RpcError:
+    with connected(address) as channel:
+        request = pb.SendMessageRequest(author="Ivan", text="lost")
+        return failure(grpc.StatusCode.UNAVAILABLE, stub(channel).SendMessage, request, timeout=20)
+
+
+def accepted(address: str) -> bool:
+    with connected(address) as channel:
+        try:
+            stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="there again"), timeout=10)
+            return True
+        except grpc.RpcError:
+            return False
+
+
+def test_two_servers_are_one_room(shared):
+    """What is sent to one is read from both, in one order; a reader resumes at the other by the same time."""
+    one, two = shared(), shared()
+    with connected(two.address) as channel, reading(channel) as reader:
+        times = send(one.address, "", "naïve 🙂", "a\0b") + send(two.address, "x" * 60_000)
+        messages = reader.take(4)
+    assert [time_of(message) for message in messages] == times
+    assert [message.text for message in messages] == ["", "naïve 🙂", "a\0b", "x" * 60_000]
+    assert_increasing(times)
+    with connected(one.address) as channel, reading(channel, after=times[1]) as reader:
+        assert [time_of(message) for message in reader.take(2)] == times[2:]
+
+
+def test_a_reader_behind_memory_reads_on_from_redis(shared):
+    """A server that holds three messages in memory gives a late reader all hundred, and then the next ones."""
+    server = shared(MESSENGER_HISTORY_MESSAGES=3)
+    times = send(server.address, *map(str, range(100)))
+    with connected(server.address) as channel, reading(channel, after=times[0] - 1) as reader:
+        times += send(server.address, "next")
+        assert [time_of(message) for message in reader.take(101)] == times
+
+
+@pytest.mark.timeout(600)
+def test_servers_killed_fifty_times(launch, traffic, redis, figure):
+    """kill -9 under load, of one server or the other: acknowledged is delivered, exactly once, to readers of both."""
+    setting = {"MESSENGER_HISTORY": redis.location(), "MESSENGER_HISTORY_MESSAGES": 100}
+    servers = [launch.server(**setting).wait_ready() for _ in range(2)]
+    steady = launch.server(**setting).wait_ready()
+    room = traffic(steady.address)
+    room.read()
+    for server in servers:
+        room.read(server.address)
+        room.send(server.address, pace=0)
+        room.send_by(room.follow(launch.client(server.address).wait_ready()), pace=0)
+    for number in range(KILLS):
+        room.run(40)
+        servers[number % 2].kill()
+        servers[number % 2] = launch.server(port=servers[number % 2].port, **setting).wait_ready()
+    room.until_normal()
+    history = room.finish()
+    assert_clean(history)
+    assert all(reading.gaps_told == 0 for reading in history.readings)
+
+
+def test_one_of_two_servers_freezes(launch, traffic, redis):
+    """The other's users notice nothing; thawed, it catches up."""
+    one, two = (launch.server(MESSENGER_HISTORY=redis.location()).wait_ready() for _ in range(2))
+    room = traffic(one.address)
+    room.read()
+    room.read(two.address)
+    room.send()
+    room.run(100)
+    two.freeze()
+    room.run(500)
+    two.thaw()
+    room.until_normal()
+    assert_clean(room.finish())
+
+
+def test_redis_is_killed_and_restarted(launch, traffic, redis, figure):
+    """With its append-only file it has all it acknowledged: sends fail meanwhile, streams stay open, nothing is lost."""
+    servers = [launch.server(MESSENGER_HISTORY=redis.location()).wait_ready() for _ in range(2)]
+    room = traffic(servers[0].address)
+    readers = [room.read(server.address) for server in servers]
+    for server in servers:
+        room.send(server.address)
+    for _ in range(3):
+        room.run(200)
+        redis.kill()
+        assert "cannot be reached" in send_fails(servers[0].address).details()
+        redis.start()
+        figure("Redis killed and restarted: everybody sends and gets again", f"{room.until_normal():.2f} s")
+    history = room.finish()
+    assert_clean(history)
+    assert all(reader.ends == 1 for reader in readers), "a stream has ended before the test"
+
+
+def test_redis_freezes(launch, traffic, redis):
+    """Sends wait or fail in bounded time; when it goes on, so does everybody."""
+    server = launch.server(MESSENGER_HISTORY=redis.location()).wait_ready()
+    room = traffic(server.address)
+    room.read()
+    sender = room.send()
+    room.run(100)
+    redis.freeze()
+    # It may have been kept: nobody can know.
+    wait_until(lambda: sender.sends[-1].outcome is Outcome.UNKNOWN, "a send has failed", within=10)
+    redis.thaw()
+    room.until_normal()
+    assert_clean(room.finish())
+
+
+def test_redis_is_emptied(shared, redis):
+    """FLUSHALL: every open stream ends with OUT_OF_RANGE, at both servers; who comes back with an old time is told too."""
+    one, two = shared(), shared()
+    times = send(one.address, "1", "2", "3")
+    with connected(one.address) as first, connected(two.address) as second:
+        with reading(first) as here, reading(second) as there:
+            times += send(one.address, "4")
+            assert time_of(here.take(1)[0]) == time_of(there.take(1)[0]) == times[3]
+            redis.ask("FLUSHALL")
+            assert here.status() == there.status() == grpc.StatusCode.OUT_OF_RANGE
+        times += send(two.address, "5")
+        assert_increasing(times)
+        for channel in first, second:
+            call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(times[0])), timeout=20)
+            error = failure(grpc.StatusCode.OUT_OF_RANGE, lambda call=call: next(call))
+            assert "messenger-held-after" in dict(error.trailing_metadata())
+        with reading(first) as reader:
+            times = send(two.address, "6")
+            assert time_of(reader.take(1)[0]) == times[0]
+
+
+def test_redis_comes_back_without_its_tail(launch, shared, redis):
+    """As after a failover to a replica that lagged: what was acknowledged and lost is told to every reader."""
+    server = shared()
+    send(server.address, *map(str, range(10)))
+    data, kept = redis.folder / "appendonlydir", redis.folder / "kept"
+    replace(kept, data)
+    with connected(server.address) as channel, reading(channel) as reader:
+        send(server.address, *map(str, range(10, 20)))
+        reader.take(10)
+        redis.kill()
+        replace(data, kept)
+        redis.start()
+        # New messages as many as were lost: a count alone would not tell.
+        wait_until(lambda: accepted(server.address), "sends are accepted again")
+        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
+
+
+def test_a_server_does_not_start_without_redis(launch):
+    """One line that names the address, without the password."""
+    setting = f"redis://user:secret@127.0.0.1:{free_port()}/room"
+    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=setting), 69)
+    assert "127.0.0.1" in line and "secret" not in line
+
+
+def replace(target: Path, source: Path) -> None:
+    """Makes a folder a copy of another."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
