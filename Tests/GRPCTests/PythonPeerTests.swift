@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 /// The binding against gRPC's Python implementation, both ways.
-@Suite(.enabled(if: Peer.isAvailable, "MESSENGER_TEST_PYTHON names no Python with grpcio"), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: Peer.isAvailable, "MESSENGER_TEST_PYTHON names no Python with grpcio"), .timeLimit(.minutes(5)))
 struct PythonPeerTests {
     // MARK: Our server, their client
 
