@@ -11,6 +11,8 @@ struct ServerSettings: Sendable {
     var historyMessages: Count = 1_000_000
     /// Most memory for them.
     var historyBytes = ByteCount.mebibytes(256)
+    /// Most memory for what is on its way on all connections.
+    var connectionBytes = ByteCount.mebibytes(1024)
     /// Most connections at the same time.
     var maxConnections: Count = 10_000
     /// Most calls at the same time on one connection.

@@ -9,13 +9,16 @@ from support.http2 import (
     ACK,
     CONTINUATION,
     DATA,
+    END_HEADERS,
     END_STREAM,
     GOAWAY,
     HEADERS,
+    INITIAL_WINDOW_SIZE,
     PING,
     PREFACE,
     RST_STREAM,
     SETTINGS,
+    WINDOW_UPDATE,
     frame,
 )
 
@@ -82,6 +85,63 @@ def _status(headers: bytes) -> int | None:
 def _message(headers: bytes) -> str:
     found = re.search(rb"grpc-message([\x00-\x7e])", headers)
     return headers[found.end() : found.end() + found[1][0]].decode("ascii", "replace") if found else ""
+
+
+class Feeder:
+    """A call whose request goes on and on, as fast as the server's windows let it."""
+
+    def __init__(self, port: int, heads: bytes):
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self._socket.sendall(PREFACE + frame(SETTINGS, 0, 0) + frame(HEADERS, END_HEADERS, 1, heads))
+        self._received = bytearray()
+        #: What may be sent on the connection and on the stream; what a stream begins with.
+        self._windows = [65535, 65535]
+        self._initial = 65535
+        self.ended = False
+
+    def send(self, content: bytes) -> int:
+        """Sends it, and returns how much of it the server let in before it ended the call or took no more."""
+        sent = 0
+        try:
+            while sent < len(content) and not self.ended:
+                count = min(16_384, len(content) - sent, *self._windows)
+                if count > 0:
+                    self._socket.sendall(frame(DATA, 0, 1, content[sent : sent + count]))
+                    self._windows = [window - count for window in self._windows]
+                    sent += count
+                else:
+                    self._read()
+        except OSError:
+            self.ended = True
+        return sent
+
+    def _read(self) -> None:
+        data = self._socket.recv(1 << 16)
+        if not data:
+            self.ended = True
+        self._received += data
+        while len(self._received) >= 9 and len(self._received) >= 9 + int.from_bytes(self._received[:3]):
+            end = 9 + int.from_bytes(self._received[:3])
+            kind, flags, stream = self._received[3], self._received[4], int.from_bytes(self._received[5:9])
+            self._take(kind, flags, stream, bytes(self._received[9:end]))
+            del self._received[:end]
+
+    def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if kind == WINDOW_UPDATE:
+            self._windows[stream] += int.from_bytes(payload)
+        elif kind == PING and not flags & ACK:
+            self._socket.sendall(frame(PING, ACK, 0, payload))
+        elif kind == SETTINGS and not flags & ACK:
+            for name, value in struct.iter_unpack(">HI", payload):
+                if name == INITIAL_WINDOW_SIZE:
+                    self._windows[1] += value - self._initial
+                    self._initial = value
+            self._socket.sendall(frame(SETTINGS, ACK, 0))
+        elif kind in (HEADERS, RST_STREAM, GOAWAY):
+            self.ended = True
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 def grpc_message(content: bytes, length: int | None = None, flag: int = 0) -> bytes:
