@@ -33,7 +33,9 @@ let package = Package(
         // protobuf-c's output, committed; `./dev proto` makes it again.
         .target(name: "CMessenger", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(name: "CGRPCServices", linkerSettings: [.linkedLibrary("protobuf-c")]),
-        .target(name: "GRPC", dependencies: ["CGRPC"], swiftSettings: swiftSettings),
+        // The one thing that needs C++; abseil's headers come with libgrpc-dev.
+        .target(name: "CGRPCTuning", linkerSettings: [.linkedLibrary("absl_synchronization")]),
+        .target(name: "GRPC", dependencies: ["CGRPC", "CGRPCTuning"], swiftSettings: swiftSettings),
         .target(
             name: "GRPCServices",
             dependencies: ["CGRPCServices", "GRPC"],
@@ -133,5 +135,6 @@ let package = Package(
             ],
             swiftSettings: swiftSettings
         ),
-    ]
+    ],
+    cxxLanguageStandard: .cxx17
 )

@@ -157,6 +157,10 @@ static inline grpc_call_error cgrpc_request_call(grpc_server *server, grpc_call_
                                     tag);
 }
 
+static inline void cgrpc_log_error(const char *file, int line, const char *message) {
+    gpr_log_message(file, line, GPR_LOG_SEVERITY_ERROR, message);
+}
+
 // A descriptor that becomes readable once it is signalled; -1 if there is none left.
 static inline int cgrpc_signal_create(void) { return eventfd(0, EFD_CLOEXEC); }
 static inline void cgrpc_signal_send(int descriptor) { eventfd_write(descriptor, 1); }

@@ -14,13 +14,15 @@ struct GRPCService: Service {
 
     func run() async throws {
         let group = try CompletionQueueGroup()
+        let readers = Broadcast(group: group)
         let room = Room<ByteBuffer>(
-            limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes)
+            limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes),
+            onChange: { readers.notify() }
         ) { message in
             let encoded = message.encoded()
             return (encoded, encoded.count)
         }
-        let service = MessengerService(room: room, limits: settings.messageLimits)
+        let service = MessengerService(room: room, limits: settings.messageLimits, readers: readers)
         let health = HealthService()
         health.set(.serving, for: MessengerMethods.service)
         let reflection = try ReflectionService(descriptorSets: [Descriptors.messenger])

@@ -6,13 +6,12 @@ import Messenger
 struct MessengerService: Sendable {
     let room: Room<ByteBuffer>
     let limits: MessageLimits
-
-    /// Messages that a stream takes from the history in one go.
-    private static let burst = 64
+    /// Notified by the room when there is something to read.
+    let readers: Broadcast
 
     var methods: [ServerMethod] {
         [
-            .unary(MessengerMethods.sendMessage) { request, _ in try send(request) },
+            .unary(MessengerMethods.sendMessage, immediateHandler: { request, _ in try send(request) }),
             .serverStreaming(MessengerMethods.readEncodedMessages) { request, writer, context in
                 try await read(request, writer, context)
             },
@@ -36,22 +35,12 @@ struct MessengerService: Sendable {
         _ context: ServerContext
     ) async throws {
         do {
-            var cursor = try room.cursor(after: request.after)
+            let cursor = try room.cursor(after: request.after)
             // At once: it tells the reader that the stream is open, and where it begins.
             try await context.sendInitialMetadata([
                 MessengerMethods.positionKey: .string(cursor.position.description)
             ])
-            let opened = cursor
-            try await withTaskCancellationHandler {
-                while true {
-                    let messages = try await room.next(&cursor, atMost: Self.burst)
-                    try await writer.write(contentsOf: messages)
-                    // One that has a long way to catch up lets the others on its thread have their turn.
-                    if messages.count == Self.burst { await Task.yield() }
-                }
-            } onCancel: {
-                room.cancel(opened)
-            }
+            try await writer.follow(readers) { [room] in try room.next(cursor).map { (message: $0.content, hasMore: $0.hasMore) } }
         } catch let error as RoomError {
             throw RPCError(error)
         }
@@ -71,8 +60,6 @@ extension RPCError {
             self.init(code: .invalidArgument, message: "the position to read after lies in the future")
         case .closed:
             self.init(code: .unavailable, message: "the server is shutting down")
-        case .cancelled:
-            self.init(code: .cancelled, message: "the call was cancelled")
         }
     }
 }

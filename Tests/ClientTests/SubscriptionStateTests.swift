@@ -90,9 +90,9 @@ import Testing
         var state = opened()
         let error = RPCError(code: .unavailable, message: "")
         let delays = (0..<8).map { _ in state.ended(error, jitter: 0).delay }
-        #expect(delays == [50, 100, 200, 400, 800, 1600, 2000, 2000].map { .milliseconds($0) })
+        #expect(delays == [50, 100, 200, 400, 800, 1000, 1000, 1000].map { .milliseconds($0) })
         let jittered = state.ended(error, jitter: 1).delay
-        #expect(jittered == .seconds(1))
+        #expect(jittered == .milliseconds(500))
         state.opened(at: nil)
         let afterOpening = state.ended(error, jitter: 0).delay
         #expect(afterOpening == Backoff.first)

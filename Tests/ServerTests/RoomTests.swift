@@ -13,17 +13,30 @@ struct RoomTests {
     @Test func aReaderGetsWhatIsAcceptedAfterItCame() async throws {
         let room = room()
         _ = try room.append(author: "a", text: "before")
-        var cursor = try room.cursor()
+        let cursor = try room.cursor()
         let time = try room.append(author: "a", text: "after")
-        #expect(try await room.next(&cursor, atMost: 10) == [Message(author: "a", text: "after", sendTime: time)])
+        #expect(try room.all(cursor) == [Message(author: "a", text: "after", sendTime: time)])
     }
 
-    @Test func aReaderThatWaitsIsWoken() async throws {
+    @Test func readersAreToldOfEachMessageAndOfTheEnd() throws {
+        let changes = Atomic(0)
+        let limits = History<Message>.Limits(messages: 100, bytes: .max)
+        let room = Room(limits: limits, onChange: { changes.add(1, ordering: .relaxed) }) { (message: Message) in (message, 0) }
+        let cursor = try room.cursor()
+        #expect(try room.next(cursor) == nil)
+        _ = try room.append(author: "a", text: "1")
+        // Told after it is there.
+        #expect(changes.load(ordering: .relaxed) == 1)
+        room.close()
+        #expect(changes.load(ordering: .relaxed) == 2)
+    }
+
+    @Test func aReaderLearnsWhetherMoreIsThere() throws {
         let room = room()
-        var cursor = try room.cursor()
-        async let appended = room.append(author: "a", text: "later")
-        #expect(try await room.next(&cursor, atMost: 10).map(\.text) == ["later"])
-        _ = try await appended
+        let cursor = try room.cursor()
+        for text in ["1", "2", "3"] { _ = try room.append(author: "a", text: text) }
+        #expect(try [room.next(cursor), room.next(cursor), room.next(cursor)].map { $0?.hasMore } == [true, true, false])
+        #expect(try room.next(cursor) == nil)
     }
 
     @Test func thePositionIsWhereTheStreamBegins() throws {
@@ -36,11 +49,9 @@ struct RoomTests {
     @Test func resumesWithoutASeam() async throws {
         let room = room()
         let times = try (0..<10).map { try room.append(author: "a", text: "\($0)") }
-        var cursor = try room.cursor(after: times[4])
+        let cursor = try room.cursor(after: times[4])
         _ = try room.append(author: "a", text: "10")
-        var texts: [String] = []
-        while texts.count < 6 { texts += try await room.next(&cursor, atMost: 2).map(\.text) }
-        #expect(texts == (5...10).map { "\($0)" })
+        #expect(try room.all(cursor).map(\.text) == (5...10).map { "\($0)" })
     }
 
     /// Send times go on increasing, and a reader that comes back misses nothing and gets nothing twice.
@@ -48,20 +59,20 @@ struct RoomTests {
         let clock = Mutex(SendTime(nanosecondsSinceEpoch: 1_000_000_000_000))
         let limits = History<Message>.Limits(messages: 100, bytes: .max)
         let room = Room(limits: limits, clock: { clock.withLock { $0 } }) { (message: Message) in (message, 0) }
-        var follower = try room.cursor()
+        let follower = try room.cursor()
         let before = try (0..<3).map { try room.append(author: "a", text: "\($0)") }
         clock.withLock { $0 = SendTime(nanosecondsSinceEpoch: $0.nanosecondsSinceEpoch - 365 * 86_400_000_000_000) }
-        var late = try room.cursor()
+        let late = try room.cursor()
         let after = try (3..<6).map { try room.append(author: "a", text: "\($0)") }
-        var returning = try room.cursor(after: before[1])
+        let returning = try room.cursor(after: before[1])
         clock.withLock { $0 = SendTime(nanosecondsSinceEpoch: 2_000_000_000_000) }
         let last = try room.append(author: "a", text: "6")
 
         let times = before + after + [last]
         #expect(zip(times, times.dropFirst()).allSatisfy { $0 < $1 })
-        #expect(try await room.next(&follower, atMost: 10).map(\.sendTime) == times)
-        #expect(try await room.next(&late, atMost: 10).map(\.sendTime) == Array(times[3...]))
-        #expect(try await room.next(&returning, atMost: 10).map(\.sendTime) == Array(times[2...]))
+        #expect(try room.all(follower).map(\.sendTime) == times)
+        #expect(try room.all(late).map(\.sendTime) == Array(times[3...]))
+        #expect(try room.all(returning).map(\.sendTime) == Array(times[2...]))
     }
 
     /// Several senders and several readers at once: all readers get the same, in one order, each message once.
@@ -76,11 +87,13 @@ struct RoomTests {
                     return nil
                 }
             }
-            for start in cursors {
+            for cursor in cursors {
                 group.addTask {
-                    var cursor = start
                     var messages: [Message] = []
-                    while messages.count < senders * perSender { messages += try await room.next(&cursor, atMost: 7) }
+                    while messages.count < senders * perSender {
+                        messages += try room.all(cursor)
+                        await Task.yield()
+                    }
                     return messages
                 }
             }
@@ -100,48 +113,28 @@ struct RoomTests {
 
     @Test func aReaderThatFellBehindIsTold() async throws {
         let room = room(messages: 2)
-        var cursor = try room.cursor()
+        let cursor = try room.cursor()
         let times = try (0..<3).map { try room.append(author: "a", text: "\($0)") }
-        await #expect(throws: RoomError.noLongerHeld(heldAfter: times[0])) { try await room.next(&cursor, atMost: 1) }
+        #expect(throws: RoomError.noLongerHeld(heldAfter: times[0])) { try room.next(cursor) }
     }
 
-    @Test func closingEndsReaders() async throws {
+    @Test func closingEndsReaders() throws {
         let room = room()
-        var cursor = try room.cursor()
-        async let closed: Void = room.close()
-        await #expect(throws: RoomError.closed) { try await room.next(&cursor, atMost: 1) }
-        await closed
+        let cursor = try room.cursor()
+        _ = try room.append(author: "a", text: "last")
+        room.close()
+        #expect(try room.next(cursor)?.content.text == "last")
+        #expect(throws: RoomError.closed) { try room.next(cursor) }
         #expect(throws: RoomError.closed) { try room.cursor() }
         #expect(throws: RoomError.closed) { try room.append(author: "a", text: "too late") }
     }
+}
 
-    @Test func aReaderGetsWhatWasAcceptedBeforeTheClosing() async throws {
-        let room = room()
-        var cursor = try room.cursor()
-        _ = try room.append(author: "a", text: "last")
-        room.close()
-        #expect(try await room.next(&cursor, atMost: 1).map(\.text) == ["last"])
-        await #expect(throws: RoomError.closed) { try await room.next(&cursor, atMost: 1) }
-    }
-
-    @Test func cancellingEndsTheWait() async throws {
-        let room = room()
-        let cursor = try room.cursor()
-        let reader = Task {
-            var own = cursor
-            return try await room.next(&own, atMost: 1)
-        }
-        room.cancel(cursor)
-        await #expect(throws: RoomError.cancelled) { try await reader.value }
-    }
-
-    @Test func readersThatLeftDoNotPileUp() {
-        var register = BellRegister()
-        for _ in 0..<10_000 {
-            let bell = Bell()
-            bell.cancel()
-            register.add(bell)
-        }
-        #expect(register.count <= 64)
+extension Room<Message> {
+    /// All that there is for a reader.
+    fileprivate func all(_ cursor: Cursor) throws -> [Message] {
+        var messages: [Message] = []
+        while let next = try next(cursor) { messages.append(next.content) }
+        return messages
     }
 }

@@ -32,9 +32,6 @@ def accepts(address: str) -> bool:
             return False
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="the core never accepts again once accept() has found no file descriptor"
-)
 def test_the_server_has_no_file_descriptors_left(launch, traffic, figure):
     """`ulimit -n 64`: streams and senders go on, and no processor is burnt; when some are free, others can connect."""
     server = launch.server(file_descriptors=LIMIT).wait_ready()

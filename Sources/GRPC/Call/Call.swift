@@ -117,14 +117,18 @@ extension Call {
         }
     }
 
-    /// Starts the batch that `build` makes and waits for its event.
+    /// Whether an operation that has been started is complete, and how it ended; it can be started again then.
+    final func takeCompletion(of operation: Operation) -> Bool? {
+        lanes.withLock { $0[operation].take() }
+    }
+
+    /// Starts the batch that `build` makes.
     ///
-    /// Cancelling the task cancels the call, which completes the operation.
-    /// - Returns: Whether the operation succeeded.
-    final func perform(
+    /// - Returns: Whether the operation succeeded, if it is complete already; `nil` if its event is still to come.
+    final func begin(
         _ operation: Operation,
         _ build: (inout cgrpc_batch) -> Void
-    ) async throws(RPCError) -> Bool {
+    ) throws(RPCError) -> Bool? {
         guard begin(operation) else {
             throw RPCError(code: .internal, message: "a call takes one operation '\(operation)' at a time")
         }
@@ -136,10 +140,20 @@ extension Call {
             lanes.withLock { $0[operation] = .idle }
             throw error
         }
-        if let succeeded = queue.takePostedEvent(of: Tag(tagPointer(operation))) {
-            lanes.withLock { $0[operation] = .idle }
-            return succeeded
-        }
+        guard let succeeded = queue.takePostedEvent(of: Tag(tagPointer(operation))) else { return nil }
+        lanes.withLock { $0[operation] = .idle }
+        return succeeded
+    }
+
+    /// Starts the batch that `build` makes and waits for its event.
+    ///
+    /// Cancelling the task cancels the call, which completes the operation.
+    /// - Returns: Whether the operation succeeded.
+    final func perform(
+        _ operation: Operation,
+        _ build: (inout cgrpc_batch) -> Void
+    ) async throws(RPCError) -> Bool {
+        if let succeeded = try begin(operation, build) { return succeeded }
         return await completion(of: operation)
     }
 

@@ -25,12 +25,16 @@ enum Lane {
         return nil
     }
 
+    /// Whether the operation's event has come, and how it ended; the lane is idle then.
+    mutating func take() -> Bool? {
+        guard case .complete(let succeeded) = self else { return nil }
+        self = .idle
+        return succeeded
+    }
+
     /// Somebody waits for the event. Returns its outcome if it has come already.
     mutating func wait(_ continuation: UnsafeContinuation<Bool, Never>) -> Bool? {
-        if case .complete(let succeeded) = self {
-            self = .idle
-            return succeeded
-        }
+        if let succeeded = take() { return succeeded }
         self = .awaited(continuation)
         return nil
     }

@@ -13,6 +13,14 @@ public enum CoreLog {
 
     private static let handler = Mutex<Handler?>(nil)
 
+    /// What the source of those messages begins with that are not the core's but this library's, for an operator.
+    public static let ownSource = "GRPC/"
+
+    /// Says something for an operator, in the way that the core does.
+    static func error(_ message: String, file: String = #fileID, line: Int32 = #line) {
+        cgrpc_log_error(file, line, message)
+    }
+
     /// Sends the core's messages to `handler` from now on, on whichever thread they arise; `handler` must not call gRPC.
     public static func setHandler(_ handler: @escaping Handler) {
         self.handler.withLock { $0 = handler }

@@ -1,8 +1,10 @@
 internal import CGRPC
+internal import CGRPCTuning
 
 /// Keeps gRPC's core library initialised for as long as one of these lives. Whatever owns a C handle owns one.
 final class Library: Sendable {
     init() {
+        cgrpc_disable_deadlock_detection()
         grpc_init()
     }
 

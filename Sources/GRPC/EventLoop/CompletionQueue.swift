@@ -38,6 +38,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     private var jobs: [UnownedJob] = []
     private var runningJobs: [UnownedJob] = []
     private var events: [Event] = []
+    private var audiences: [Audience] = []
     private var isPolling = false
     /// The number of the turn, which no other queue of the group uses.
     private var turn: UInt64
@@ -50,6 +51,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     private struct Inbound: ~Copyable {
         var jobs: [UnownedJob] = []
         var events: [Event] = []
+        var audiences: [Audience] = []
         var wakeupIsUnderWay = false
         var hasEnded = false
         var waitingForEnd: [CheckedContinuation<Void, Never>] = []
@@ -103,6 +105,7 @@ extension CompletionQueue {
             }
             deliverPostedEvents()
             runJobs()
+            runAudiences()
             endTurn()
             guard event.type != GRPC_QUEUE_SHUTDOWN else { break }
         }
@@ -115,7 +118,7 @@ extension CompletionQueue {
         return grpc_completion_queue_next(handle, deadline, nil)
     }
 
-    private var hasWork: Bool { !jobs.isEmpty || !events.isEmpty }
+    private var hasWork: Bool { !jobs.isEmpty || !events.isEmpty || !audiences.isEmpty }
 
     private func deliver(_ event: grpc_event) {
         if let tag = Tag(event.tag) {
@@ -157,13 +160,23 @@ extension CompletionQueue {
         gathering.removeAll(keepingCapacity: true)
     }
 
+    /// Last, so that all that came in this turn goes out in one go.
+    private func runAudiences() {
+        guard !audiences.isEmpty else { return }
+        var batch: [Audience] = []
+        swap(&batch, &audiences)
+        for audience in batch { audience.run() }
+    }
+
     private func takeInbound() {
         inbound.withLock { inbound in
             inbound.wakeupIsUnderWay = false
             jobs += inbound.jobs
             events += inbound.events
+            audiences += inbound.audiences
             inbound.jobs.removeAll(keepingCapacity: true)
             inbound.events.removeAll(keepingCapacity: true)
+            inbound.audiences.removeAll()
         }
     }
 
@@ -198,6 +211,15 @@ extension CompletionQueue {
             jobs.append(job)
         } else if !bring({ $0.jobs.append(job) }) {
             globalConcurrentExecutor.enqueue(ExecutorJob(job))
+        }
+    }
+
+    /// Has an audience run in the current turn, or soon. Thread-safe. After the end there is nobody to send to.
+    func perform(_ audience: Audience) {
+        if isCurrent && !isPolling {
+            audiences.append(audience)
+        } else {
+            _ = bring { $0.audiences.append(audience) }
         }
     }
 

@@ -146,13 +146,16 @@ extension Server {
         }
     }
 
-    /// A call has arrived; ``callEnded()`` must follow. `false` if there are too many.
-    func callBegan() -> Bool {
-        callCount.add(1, ordering: .relaxed).newValue <= options.maxConcurrentCalls
+    /// A call has arrived; ``callEnded(on:)`` must follow. `false` if there are too many.
+    func callBegan(on connection: Connection?) -> Bool {
+        let isFew = callCount.add(1, ordering: .relaxed).newValue <= options.maxConcurrentCalls
+        let isFewHere = connection?.callBegan(limit: 2 * options.maxConcurrentStreamsPerConnection) ?? true
+        return isFew && isFewHere
     }
 
-    func callEnded() {
+    func callEnded(on connection: Connection?) {
         callCount.subtract(1, ordering: .relaxed)
+        connection?.callEnded()
     }
 
     /// The number of calls that are open.

@@ -10,6 +10,8 @@ final class ServerCall: Call, @unchecked Sendable {
 
     /// Set when the call arrives, before its handler is there to use it.
     private var connection: Connection?
+    /// What goes on when the transport has taken a message; the queue's thread's own.
+    private var follower: (Follower, Audience)?
     private let streamQueue: CallbackQueue?
     private let state = Mutex(State())
 
@@ -33,7 +35,7 @@ final class ServerCall: Call, @unchecked Sendable {
 
     deinit {
         streamQueue?.callEnded()
-        if state.withLock({ $0.hasArrived }) { server.callEnded() }
+        if state.withLock({ $0.hasArrived }) { server.callEnded(on: connection) }
     }
 
     /// Waits for a call to arrive. Nothing happens once the server is shutting down.
@@ -59,7 +61,9 @@ final class ServerCall: Call, @unchecked Sendable {
         case .opening where succeeded: arrived()
         case .opening: break
         case .end: ended()
-        default: super.completed(operation, succeeded: succeeded)
+        default:
+            super.completed(operation, succeeded: succeeded)
+            if operation == .send, let (follower, audience) = follower { audience.resume(follower) }
         }
     }
 
@@ -74,13 +78,20 @@ final class ServerCall: Call, @unchecked Sendable {
         ServerCall(server: server, registration: registration, queue: queue).post()
         state.withLock { $0.hasArrived = true }
         connection = storage.pointee.call.flatMap { server.acceptor.connection(of: $0) }
-        guard server.callBegan() else {
+        guard server.callBegan(on: connection) else {
             return finish(with: Status(code: .resourceExhausted, message: "too many calls are in progress"))
         }
+        switch registration.method.handler {
+        case .immediate(let handle): answer(handle)
+        case .task(let handle): startAnswering(handle)
+        }
+    }
+
+    private func startAnswering(_ handle: @escaping @Sendable (ServerCall) async throws -> ByteBuffer?) {
         if registration.method.isStreaming { watchForEnd() }
         // Runs here and now until it first waits, and on this thread from then on.
         let handler = Task.immediate(executorPreference: queue) {
-            await self.answer()
+            await self.answer(handle)
         }
         let (hasFinished, peerIsGone) = state.withLock { state in
             if !state.hasFinished { state.handler = handler }
@@ -91,17 +102,42 @@ final class ServerCall: Call, @unchecked Sendable {
         if peerIsGone { handler.cancel() }
     }
 
-    /// Runs the handler between the interceptors, and ends the call with what comes of it.
-    private func answer() async {
-        var status = Status.ok
-        var cause: (any Error)?
+    private func answer(_ handle: (ServerCall) async throws -> ByteBuffer?) async {
         var observers: [CallObserver] = []
         do {
-            for interceptor in server.interceptors {
-                if let observer = try interceptor(ServerContext(call: self)) { observers.append(observer) }
-            }
-            finish(with: .ok, message: try await registration.method.handle(self))
+            try intercept(&observers)
+            conclude(.success(try await handle(self)), observers)
         } catch {
+            conclude(.failure(error), observers)
+        }
+    }
+
+    private func answer(_ handle: (ServerCall) throws -> ByteBuffer?) {
+        var observers: [CallObserver] = []
+        do {
+            try intercept(&observers)
+            conclude(.success(try handle(self)), observers)
+        } catch {
+            conclude(.failure(error), observers)
+        }
+    }
+
+    /// Collects who is to learn the status, until an interceptor refuses the call.
+    private func intercept(_ observers: inout [CallObserver]) throws {
+        observers.reserveCapacity(server.interceptors.count)
+        for interceptor in server.interceptors {
+            if let observer = try interceptor(ServerContext(call: self)) { observers.append(observer) }
+        }
+    }
+
+    /// Ends the call with what its handler came to.
+    private func conclude(_ result: Result<ByteBuffer?, any Error>, _ observers: [CallObserver]) {
+        var status = Status.ok
+        var cause: (any Error)?
+        switch result {
+        case .success(let message):
+            finish(with: .ok, message: message)
+        case .failure(let error):
             cause = error
             let error = RPCError(ofHandler: error)
             status = Status(code: error.code, message: error.message)
@@ -163,7 +199,18 @@ extension ServerCall {
     ///   - isBuffered: Another message follows at once; the transport may wait for it.
     ///   - compressed: Whether the message is compressed if the call's are.
     func send(_ message: ByteBuffer, isBuffered: Bool = false, compressed: Bool = true) async throws(RPCError) {
-        let succeeded = try await perform(.send) { batch in
+        var succeeded = try startSending(message, isBuffered: isBuffered, compressed: compressed)
+        if succeeded == nil { succeeded = await completion(of: .send) }
+        guard succeeded == true else { throw .peerIsGone }
+    }
+
+    /// As ``send(_:isBuffered:compressed:)``, but returns `nil` where that would wait.
+    func startSending(
+        _ message: ByteBuffer,
+        isBuffered: Bool,
+        compressed: Bool = true
+    ) throws(RPCError) -> Bool? {
+        try begin(.send) { batch in
             gather()
             let opening = takeOpening()
             holdSent(opening: opening, message: message)
@@ -173,7 +220,24 @@ extension ServerCall {
             if isBuffered, opening == nil { flags |= UInt32(GRPC_WRITE_BUFFER_HINT) }
             cgrpc_batch_send_message(&batch, storage, flags)
         }
-        guard succeeded else { throw .peerIsGone }
+    }
+
+    /// Sends what `next` gives, as a part of the broadcast's audience.
+    func follow(_ broadcast: Broadcast, _ next: @escaping Follower.Source) async throws {
+        let follower = Follower(call: self, next: next)
+        // On the queue's thread, but for a queue that has ended, or is of another group.
+        guard let audience = broadcast.audience(on: queue), queue.isCurrent else { throw RPCError.shutDown }
+        audience.add(follower)
+        self.follower = (follower, audience)
+        defer {
+            self.follower = nil
+            if queue.isCurrent { audience.remove(follower) }
+        }
+        try await withTaskCancellationHandler {
+            try await follower.end()
+        } onCancel: {
+            follower.stop(RPCError.peerIsGone)
+        }
     }
 
     /// Ends the call, with a last message if there is one. Nobody waits for it.

@@ -43,6 +43,11 @@ public struct ServerOptions: Sendable {
         arguments.set(GRPC_ARG_MAX_METADATA_SIZE, maxMetadataSize)
         arguments.set(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, acceptedCompression.coreValue)
         arguments.set(GRPC_ARG_ENABLE_CHANNELZ, false)
+        if acceptedCompression == [.none] {
+            // Nothing can be compressed then, either way: calls do not pass through what would do it.
+            arguments.set(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, false)
+            arguments.set(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, false)
+        }
         arguments.setMilliseconds(GRPC_ARG_MAX_CONNECTION_AGE_MS, maxConnectionAge)
         arguments.setMilliseconds(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, maxConnectionAgeGrace)
         arguments.setMilliseconds(GRPC_ARG_MAX_CONNECTION_IDLE_MS, maxConnectionIdle)

@@ -94,7 +94,9 @@ extension Acceptor {
             // Where there is no room, connections wait in the system's queue.
             _ = isFull ? poll(&polled, 1, Self.pauseInMilliseconds) : poll(&polled, nfds_t(polled.count), -1)
             guard polled[0].revents == 0 else { break }
+            let wasFull = isFull
             isFull = !sockets.allSatisfy { acceptAll(of: $0, credentials) }
+            if isFull, !wasFull { CoreLog.error("no room for another connection: those that come wait") }
         }
         grpc_server_credentials_release(credentials)
         for socket in sockets { socket.close() }

@@ -14,6 +14,7 @@ final class Connection: Sendable {
     /// Where it comes from, in the core's form.
     let peer: String
 
+    private let callCount = Atomic<Int>(0)
     /// The last turn of an event loop in which a call of this connection sent something.
     private let lastTurn = Atomic<UInt64>(0)
     /// Tells the file from another one that has the same descriptor later.
@@ -31,6 +32,20 @@ final class Connection: Sendable {
     private static func inode(of descriptor: Int32) -> UInt64 {
         var status = stat()
         return fstat(descriptor, &status) == 0 ? UInt64(status.st_ino) : 0
+    }
+}
+
+// MARK: - Calls
+
+extension Connection {
+    /// A call has arrived; ``callEnded()`` must follow. `false` if there are more than `limit`: the peer resets calls faster
+    /// than they can be cleared away.
+    func callBegan(limit: Int) -> Bool {
+        callCount.add(1, ordering: .relaxed).newValue <= limit
+    }
+
+    func callEnded() {
+        callCount.subtract(1, ordering: .relaxed)
     }
 }
 

@@ -6,7 +6,12 @@ extension Diagnostics {
     /// their calls, and the core writes whole lines of its source's names to standard error otherwise.
     public static func forwardCoreLog(to logger: Logger) {
         CoreLog.setHandler { _, message, source in
-            logger.debug("gRPC core: \(message)", metadata: ["source": "\(source)"])
+            // What the core says concerns its authors, but for what the binding adds.
+            if source.hasPrefix(CoreLog.ownSource) {
+                logger.warning("\(message)")
+            } else {
+                logger.debug("gRPC core: \(message)", metadata: ["source": "\(source)"])
+            }
         }
     }
 }

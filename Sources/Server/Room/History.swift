@@ -78,12 +78,10 @@ struct History<Content: Sendable>: Sendable {
         return firstSequence + low
     }
 
-    /// Up to `count` entries from a sequence number on; empty at the end.
-    func contents(from sequence: Int, atMost count: Int) throws(RoomError) -> [Content] {
+    /// The content at a sequence number; `nil` at the end.
+    func content(at sequence: Int) throws(RoomError) -> Content? {
         guard sequence >= firstSequence else { throw RoomError.noLongerHeld(heldAfter: heldAfter) }
-        let first = sequence - firstSequence
-        let last = min(first + count, entries.count)
-        guard first < last else { return [] }
-        return entries[first..<last].map(\.content)
+        let index = sequence - firstSequence
+        return index < entries.count ? entries[index].content : nil
     }
 }

@@ -8,12 +8,16 @@ import Synchronization
 ///
 /// `Content` is what readers get for a message: made once, when the message is accepted. Thread-safe.
 final class Room<Content: Sendable>: Sendable {
-    /// A reader's place in the history.
-    struct Cursor: Sendable {
+    /// A reader's place in the history. Used by its reader alone.
+    final class Cursor: Sendable {
         /// The time after which the reader began.
         let position: SendTime
-        fileprivate var next: Int
-        fileprivate let bell = Bell()
+        fileprivate let next: Atomic<Int>
+
+        fileprivate init(position: SendTime, next: Int) {
+            self.position = position
+            self.next = Atomic(next)
+        }
     }
 
     /// What readers will get for a message, and its size in bytes.
@@ -22,23 +26,26 @@ final class Room<Content: Sendable>: Sendable {
     private let state: Mutex<State>
     private let clock: @Sendable () -> SendTime
     private let encode: Encode
+    private let onChange: @Sendable () -> Void
 
     private struct State: Sendable {
         var history: History<Content>
-        var bells = BellRegister()
         var isClosed = false
     }
 
     /// - Parameters:
     ///   - limits: What the history holds at the most.
     ///   - clock: The wall clock. It may step back; send times do not.
+    ///   - onChange: Told, from any thread, that readers have something to read: a message, or that the room is closed.
     init(
         limits: History<Content>.Limits,
         clock: @escaping @Sendable () -> SendTime = SendTime.now,
+        onChange: @escaping @Sendable () -> Void = {},
         encode: @escaping Encode
     ) {
         self.clock = clock
         self.encode = encode
+        self.onChange = onChange
         state = Mutex(State(history: History(limits: limits, start: clock())))
     }
 
@@ -46,14 +53,14 @@ final class Room<Content: Sendable>: Sendable {
     /// - Returns: Its time, later than that of any message before.
     /// - Throws: ``RoomError/closed``; the message is not in the history then.
     func append(author: String, text: String) throws(RoomError) -> SendTime {
-        let (sendTime, bells) = try state.withLock { state throws(RoomError) in
+        let sendTime = try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             let sendTime = state.history.nextSendTime(clock: clock())
             let (content, byteCount) = encode(Message(author: author, text: text, sendTime: sendTime))
             state.history.append(content, sendTime: sendTime, byteCount: byteCount)
-            return (sendTime, state.bells.takeAll())
+            return sendTime
         }
-        for bell in bells { bell.ring() }
+        onChange()
         return sendTime
     }
 
@@ -66,38 +73,24 @@ final class Room<Content: Sendable>: Sendable {
         }
     }
 
-    /// The next messages of a reader, at most `count`; waits until there is one.
-    func next(_ cursor: inout Cursor, atMost count: Int) async throws(RoomError) -> [Content] {
-        while true {
-            let (next, bell) = (cursor.next, cursor.bell)
-            let contents = try state.withLock { state throws(RoomError) in
-                let contents = try state.history.contents(from: next, atMost: count)
-                if contents.isEmpty {
-                    guard !state.isClosed else { throw RoomError.closed }
-                    state.bells.add(bell)
-                }
-                return contents
+    /// The next message of a reader, and whether there is another one already; `nil` if it has had all of them.
+    /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more.
+    func next(_ cursor: Cursor) throws(RoomError) -> (content: Content, hasMore: Bool)? {
+        let sequence = cursor.next.load(ordering: .relaxed)
+        return try state.withLock { state throws(RoomError) in
+            guard let content = try state.history.content(at: sequence) else {
+                guard !state.isClosed else { throw RoomError.closed }
+                return nil
             }
-            guard contents.isEmpty else {
-                cursor.next += contents.count
-                return contents
-            }
-            guard await bell.wait() else { throw RoomError.cancelled }
+            cursor.next.store(sequence + 1, ordering: .relaxed)
+            return (content, sequence + 1 < state.history.end)
         }
     }
 
     /// Accepts no more messages and no more readers; those that are there get ``RoomError/closed`` when they have read
     /// what there is.
     func close() {
-        let bells = state.withLock { state in
-            state.isClosed = true
-            return state.bells.takeAll()
-        }
-        for bell in bells { bell.ring() }
-    }
-
-    /// Ends the waiting of a reader whose task has been cancelled, now and later.
-    func cancel(_ cursor: Cursor) {
-        cursor.bell.cancel()
+        state.withLock { $0.isClosed = true }
+        onChange()
     }
 }

@@ -8,6 +8,4 @@ enum RoomError: Error, Equatable {
     case inTheFuture
     /// The room accepts no more readers.
     case closed
-    /// The reader's task was cancelled.
-    case cancelled
 }

@@ -1,0 +1,1 @@
+"""Measures servers of messenger.proto side by side."""

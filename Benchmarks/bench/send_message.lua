@@ -1,0 +1,5 @@
+-- What wrk sends.
+wrk.method = "POST"
+wrk.path = "/sendMessage"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = '{"author": "wrk", "text": "................................"}'

@@ -1,0 +1,33 @@
+// What a stretch of time cost: the server, and this program.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+#include "report.hpp"
+
+class Meter {
+public:
+    // `server` is the server's process id, or 0 if its costs are not wanted.
+    explicit Meter(pid_t server) : server_(server) {}
+
+    void start();
+    void stop();
+    double seconds() const { return static_cast<double>(after_.time - before_.time) / 1e9; }
+    double serverSeconds() const { return after_.serverSeconds - before_.serverSeconds; }
+    void addTo(Report& report) const;
+
+private:
+    struct Reading {
+        int64_t time = 0;
+        double serverSeconds = 0;
+        double ownSeconds = 0;
+        int64_t residentKiB = 0;
+    };
+
+    Reading read() const;
+
+    pid_t server_;
+    Reading before_, after_;
+};

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+struct Options {
+    std::string mode;
+    uint16_t port = 51075;
+    pid_t pid = 0;
+    uint32_t readers = 100;
+    uint32_t connections = 1;
+    uint32_t senders = 4;
+    uint32_t window = 4;
+    uint32_t messages = 10'000;
+    uint32_t warmUp = 100;
+    uint32_t burst = 300;
+    uint32_t rate = 10;
+    uint32_t stalled = 0;
+    bool stalledSockets = false;
+    uint32_t streams = 1;
+    uint32_t textBytes = 32;
+    uint32_t seconds = 5;
+    uint32_t patience = 10;
+    // What stands after `--`.
+    std::vector<std::string> command;
+};
+
+// Ends the program with a usage message if the arguments are wrong.
+Options parseOptions(int count, char** arguments);

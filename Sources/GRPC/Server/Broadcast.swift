@@ -1,0 +1,81 @@
+internal import Synchronization
+
+/// Tells many streams at once that there is something new for them.
+///
+/// Streams that ``ResponseWriter/follow(_:next:)`` a broadcast are not woken one by one. Each ``CompletionQueue`` looks once
+/// in its turn, after all events that came with the news, and sends to all of its streams in one go. Thread-safe.
+public final class Broadcast: Sendable {
+    private let audiences: [Audience]
+
+    /// - Parameter group: Where the streams' calls are handled.
+    public init(group: CompletionQueueGroup) {
+        audiences = group.queues.map(Audience.init)
+    }
+
+    /// Has every stream ask for its next message, unless it waits for its client to take the one before.
+    public func notify() {
+        for audience in audiences { audience.notify() }
+    }
+
+    func audience(on queue: CompletionQueue) -> Audience? {
+        audiences.first { $0.queue === queue }
+    }
+}
+
+/// The streams of a broadcast on one completion queue.
+///
+/// `@unchecked`: what is marked as the thread's own is touched on the queue's thread alone.
+final class Audience: @unchecked Sendable {
+    let queue: CompletionQueue
+    private let isScheduled = Atomic<Bool>(false)
+    private let hasNews = Atomic<Bool>(false)
+
+    // The thread's own.
+    private var followers: [Follower] = []
+    private var unfinished: [Follower] = []
+
+    init(queue: CompletionQueue) {
+        self.queue = queue
+    }
+
+    /// From any thread.
+    func notify() {
+        hasNews.store(true, ordering: .sequentiallyConsistent)
+        schedule()
+    }
+
+    private func schedule() {
+        if !isScheduled.exchange(true, ordering: .sequentiallyConsistent) { queue.perform(self) }
+    }
+
+    func add(_ follower: Follower) {
+        follower.index = followers.count
+        followers.append(follower)
+        resume(follower)
+    }
+
+    func remove(_ follower: Follower) {
+        guard let index = follower.index else { return }
+        follower.index = nil
+        let last = followers.removeLast()
+        guard last !== follower else { return }
+        followers[index] = last
+        last.index = index
+    }
+
+    /// Has one stream go on in the next turn.
+    func resume(_ follower: Follower) {
+        unfinished.append(follower)
+        schedule()
+    }
+
+    /// Called by the queue, once after each time that it was asked to.
+    func run() {
+        isScheduled.store(false, ordering: .sequentiallyConsistent)
+        var waiting: [Follower] = []
+        swap(&waiting, &unfinished)
+        if hasNews.exchange(false, ordering: .sequentiallyConsistent) { waiting = followers }
+        for follower in waiting where follower.run() { unfinished.append(follower) }
+        if !unfinished.isEmpty { schedule() }
+    }
+}
