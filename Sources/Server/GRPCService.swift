@@ -67,6 +67,7 @@ struct GRPCService: Service {
         // a sentence that names the limit.
         options.maxReceiveMessageSize =
             max(1 << 20, 2 * (settings.messageLimits.authorBytes + settings.messageLimits.textBytes))
+        options.resourceQuota = ResourceQuota(bytes: settings.connectionBytes.bytes)
         options.maxConnections = settings.maxConnections.number
         options.maxConcurrentStreamsPerConnection = settings.maxStreams.number
         options.maxConcurrentCalls = settings.maxCalls.number
@@ -89,6 +90,7 @@ struct GRPCService: Service {
             "maxTextBytes": "\(settings.messageLimits.textBytes)",
             "historyMessages": "\(settings.historyMessages)",
             "historyBytes": "\(settings.historyBytes.settingText)",
+            "connectionBytes": "\(settings.connectionBytes.settingText)",
             "maxConnections": "\(settings.maxConnections)",
             "maxStreams": "\(settings.maxStreams)",
             "maxCalls": "\(settings.maxCalls)",

@@ -17,6 +17,7 @@ import Testing
         #expect(settings.messageLimits == MessageLimits(authorBytes: 256, textBytes: 65536))
         #expect(settings.historyMessages == 1_000_000)
         #expect(settings.historyBytes == .mebibytes(256))
+        #expect(settings.connectionBytes == .mebibytes(1024))
         #expect(settings.maxConnections == 10_000)
         #expect(settings.maxStreams == 1_000)
         #expect(settings.maxCalls == 20_000)
@@ -37,6 +38,7 @@ import Testing
                 "MESSENGER_MAX_STREAMS": "7",
                 "MESSENGER_MAX_CALLS": "8",
                 "MESSENGER_SERVER_SOCKET": "9",
+                "MESSENGER_CONNECTION_BYTES": "16MiB",
             ])
         )
     }
@@ -48,6 +50,7 @@ import Testing
                     "--server-port", "1", "--log-level", "debug", "--max-author-bytes", "2", "--max-text-bytes", "3",
                     "--history-messages", "4", "--history-bytes", "5MiB", "--max-connections", "6",
                     "--max-streams", "7", "--max-calls", "8", "--server-socket", "9",
+                    "--connection-bytes", "16MiB",
                 ],
                 environment: ["MESSENGER_SERVER_PORT": "nonsense", "MESSENGER_MAX_CALLS": "9"]
             )
@@ -64,11 +67,13 @@ import Testing
         #expect(settings.maxStreams == 7)
         #expect(settings.maxCalls == 8)
         #expect(settings.socket.path == "9")
+        #expect(settings.connectionBytes == .mebibytes(16))
     }
 
     @Test(arguments: [
         ("MESSENGER_SERVER_PORT", "-1"), ("MESSENGER_HISTORY_MESSAGES", "0"), ("MESSENGER_HISTORY_BYTES", "1"),
-        ("MESSENGER_MAX_CONNECTIONS", "0"), ("MESSENGER_MAX_CONNECTIONS", "1000001"), ("MESSENGER_MAX_STREAMS", "0"),
+        ("MESSENGER_CONNECTION_BYTES", "1MiB"), ("MESSENGER_MAX_CONNECTIONS", "0"),
+        ("MESSENGER_MAX_CONNECTIONS", "1000001"), ("MESSENGER_MAX_STREAMS", "0"),
         ("MESSENGER_MAX_STREAMS", "many"), ("MESSENGER_MAX_CALLS", "0"), ("MESSENGER_MAX_CALLS", "-1"),
     ])
     func aBadVariableIsNamed(variable: String, value: String) {

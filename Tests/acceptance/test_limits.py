@@ -1,4 +1,4 @@
-"""What may be open at the same time, and for how long: each limit holds where it is set, and what is over it is told so.
+"""What may be open at the same time, and for how long: each limit holds, and what is over it is told so.
 
 (What may be held is in test_bounds, how long a message may be in test_send_message and test_http.)
 """

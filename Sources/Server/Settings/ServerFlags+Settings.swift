@@ -73,4 +73,13 @@ extension Setting where Value == ByteCount {
             summary: "Most memory for the messages that are held."
         )
     }
+
+    static var connectionBytes: Self {
+        Setting(
+            "MESSENGER_CONNECTION_BYTES",
+            default: .mebibytes(1024),
+            in: .mebibytes(16) ... .mebibytes(65535),
+            summary: "Most memory for what is on its way on all connections; then calls are ended."
+        )
+    }
 }

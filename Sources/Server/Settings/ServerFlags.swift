@@ -11,6 +11,7 @@ struct ServerFlags: ParsableArguments {
     @Option(.maxTextBytes) var maxTextBytes: ByteCount?
     @Option(.historyMessages) var historyMessages: Count?
     @Option(.historyBytes) var historyBytes: ByteCount?
+    @Option(.connectionBytes) var connectionBytes: ByteCount?
     @Option(.maxConnections) var maxConnections: Count?
     @Option(.maxStreams) var maxStreams: Count?
     @Option(.maxCalls) var maxCalls: Count?
@@ -35,6 +36,7 @@ struct ServerFlags: ParsableArguments {
             historyMessages: try Setting.historyMessages.value(flag: historyMessages, environment: environment),
             historyBytes: try Setting.historyBytes.value(flag: historyBytes, environment: environment),
             history: try history.settings(environment: environment),
+            connectionBytes: try Setting.connectionBytes.value(flag: connectionBytes, environment: environment),
             maxConnections: try Setting.maxConnections.value(flag: maxConnections, environment: environment),
             maxStreams: try Setting.maxStreams.value(flag: maxStreams, environment: environment),
             maxCalls: try Setting.maxCalls.value(flag: maxCalls, environment: environment),

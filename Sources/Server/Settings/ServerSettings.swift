@@ -13,6 +13,8 @@ struct ServerSettings: Sendable {
     var historyBytes = ByteCount.mebibytes(256)
     /// Where more is held than in memory.
     var history = HistorySettings()
+    /// Most memory for what is on its way on all connections.
+    var connectionBytes = ByteCount.mebibytes(1024)
     /// Most connections at the same time.
     var maxConnections: Count = 10_000
     /// Most calls at the same time on one connection.

@@ -1,18 +1,20 @@
 """HTTP/2 by hand, for what no good client does: streams that are never read, resets by the thousand."""
 
+import dataclasses
 import hashlib
 import selectors
 import socket
 import struct
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from support.api import SERVICE
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 ACK = END_STREAM = 1
 END_HEADERS = 4
+PADDED = 8
 INITIAL_WINDOW_SIZE = 4
 CANCEL = 8
 
@@ -29,6 +31,11 @@ def _text(value: str) -> bytes:
     return bytes([len(value)]) + value.encode()
 
 
+def field(name: str, value: str) -> bytes:
+    """A header field, in full."""
+    return b"\x00" + _text(name) + _text(value)
+
+
 def call_headers(method: str) -> bytes:
     """A gRPC call's headers; nothing of it enters the compression table, so it is the same for each call."""
     return (
@@ -38,9 +45,7 @@ def call_headers(method: str) -> bytes:
         + _text("localhost")
         + b"\x0f\x10"  # content-type
         + _text("application/grpc")
-        + b"\x00"
-        + _text("te")
-        + _text("trailers")
+        + field("te", "trailers")
     )
 
 
@@ -95,7 +100,7 @@ class Stream:
 
     opened: bool = False
     bytes: int = 0
-    digest: "hashlib._Hash" = field(default_factory=hashlib.md5)
+    digest: "hashlib._Hash" = dataclasses.field(default_factory=hashlib.md5)
 
 
 class Answering:
