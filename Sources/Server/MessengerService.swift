@@ -93,9 +93,9 @@ extension RPCError {
         case .inTheFuture:
             self.init(code: .invalidArgument, message: "the position to read after lies in the future")
         case .full(let reason):
-            self.init(code: .resourceExhausted, message: reason)
+            self.init(code: .resourceExhausted, message: reason.rawValue)
         case .unavailable(let reason):
-            self.init(code: .unavailable, message: reason)
+            self.init(code: .unavailable, message: reason.rawValue)
         case .isInHome:
             self.init(code: .internal, message: "the history was not read")
         case .closed:
