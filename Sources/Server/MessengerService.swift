@@ -14,14 +14,19 @@ struct MessengerService: Sendable {
 
     var methods: [ServerMethod] {
         [
-            .unary(MessengerMethods.sendMessage) { request, _ in
-                if let home = room.home { return try await send(request, to: home) }
-                return try send(request)
-            },
+            sendMessage,
             .serverStreaming(MessengerMethods.readEncodedMessages) { request, writer, context in
                 try await read(request, writer, context)
             },
         ]
+    }
+
+    /// Decided once: a call to a room in memory does not know of homes.
+    private var sendMessage: ServerMethod {
+        guard let home = room.home else {
+            return .unary(MessengerMethods.sendMessage) { request, _ in try send(request) }
+        }
+        return .unary(MessengerMethods.sendMessage) { request, _ in try await send(request, to: home) }
     }
 
     /// To memory: without suspending.
