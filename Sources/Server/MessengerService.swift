@@ -21,6 +21,7 @@ struct MessengerService: Sendable {
         ]
     }
 
+    /// Decided once: a call to a room in memory does not know of homes.
     private var sendMessage: ServerMethod {
         guard let home = room.home else {
             return .unary(MessengerMethods.sendMessage, immediateHandler: { request, _ in try send(request) })
@@ -97,9 +98,9 @@ extension RPCError {
         case .inTheFuture:
             self.init(code: .invalidArgument, message: "the position to read after lies in the future")
         case .full(let reason):
-            self.init(code: .resourceExhausted, message: reason)
+            self.init(code: .resourceExhausted, message: reason.rawValue)
         case .unavailable(let reason):
-            self.init(code: .unavailable, message: reason)
+            self.init(code: .unavailable, message: reason.rawValue)
         case .isInHome:
             self.init(code: .internal, message: "the history was not read")
         case .closed:

@@ -33,7 +33,7 @@ extension Outages {
     func began(_ error: SQLiteError) -> HomeError {
         began("the history cannot be written", error)
         return error.isFull
-            ? .full("the history's disk is full; the message was not accepted")
-            : .unavailable("the history cannot be written now")
+            ? .full(.diskIsFull)
+            : .unavailable(.cannotBeWritten)
     }
 }

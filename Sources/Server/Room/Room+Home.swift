@@ -84,20 +84,52 @@ extension Room {
         return messages.map { encode($0).content }
     }
 
-    /// Finds the place in the tail of a reader that is known by the time of its last message.
-    /// - Returns: `nil` when there is nothing for it yet.
-    func find(_ cursor: Cursor, in state: borrowing State) throws(RoomError) -> Int? {
-        let last = cursor.last
+    /// ``next(_:)`` in a room with a home.
+    func nextInTail(_ cursor: Cursor) throws(RoomError) -> (content: Content, hasMore: Bool)? {
+        try state.withLock { state throws(RoomError) in
+            let sequence: Int
+            if let known = cursor.next {
+                sequence = known
+            } else if let found = try Self.find(cursor.last, in: state) {
+                sequence = found
+            } else {
+                return nil
+            }
+            guard sequence >= state.history.firstSequence else {
+                cursor.next = nil
+                throw .isInHome
+            }
+            guard let content = try state.history.content(at: sequence) else {
+                guard !state.isClosed else { throw .closed }
+                return nil
+            }
+            cursor.next = sequence + 1
+            cursor.last = state.history.sendTime(at: sequence)
+            return (content, sequence + 1 < state.history.end)
+        }
+    }
+
+    /// The sequence number of the first message after a time; `nil` where there is none yet.
+    private static func find(_ last: SendTime, in state: borrowing State) throws(RoomError) -> Int? {
         guard last >= state.history.heldAfter else { throw .isInHome }
         if last <= state.history.latest { return state.history.sequence(after: last) }
         guard !state.isClosed else { throw .closed }
         return nil
     }
+}
 
-    /// The tail has let go of the reader's next message.
-    func leave(_ cursor: Cursor) -> RoomError {
-        cursor.next = nil
-        return .isInHome
+extension Room.Cursor {
+    fileprivate var next: Int? {
+        get {
+            let next = sequence.load(ordering: .relaxed)
+            return next < 0 ? nil : next
+        }
+        set { sequence.store(newValue ?? -1, ordering: .relaxed) }
+    }
+
+    fileprivate var last: SendTime {
+        get { SendTime(nanosecondsSinceEpoch: lastTime.load(ordering: .relaxed)) }
+        set { lastTime.store(newValue.nanosecondsSinceEpoch, ordering: .relaxed) }
     }
 }
 

@@ -12,26 +12,15 @@ final class Room<Content: Sendable>: Sendable {
     final class Cursor: Sendable {
         /// The time after which the reader began.
         let position: SendTime
-        /// The sequence number of its next message; `nil` where that has to be found by ``last`` first.
-        var next: Int? {
-            get {
-                let next = sequence.load(ordering: .relaxed)
-                return next < 0 ? nil : next
-            }
-            set { sequence.store(newValue ?? -1, ordering: .relaxed) }
-        }
-        /// The time of the last message that the reader has had, or after which it began.
-        var last: SendTime {
-            get { SendTime(nanosecondsSinceEpoch: time.load(ordering: .relaxed)) }
-            set { time.store(newValue.nanosecondsSinceEpoch, ordering: .relaxed) }
-        }
-        private let sequence: Atomic<Int>
-        private let time: Atomic<Int64>
+        /// The sequence number of its next message; -1 where that has to be found first, in a room with a home.
+        let sequence: Atomic<Int>
+        /// In a room with a home: the nanoseconds of the last message that the reader has had, or of its beginning.
+        let lastTime: Atomic<Int64>
 
         init(position: SendTime, next: Int?) {
             self.position = position
             sequence = Atomic(next ?? -1)
-            time = Atomic(position.nanosecondsSinceEpoch)
+            lastTime = Atomic(position.nanosecondsSinceEpoch)
         }
     }
 
@@ -99,16 +88,14 @@ final class Room<Content: Sendable>: Sendable {
     /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more, and ``RoomError/isInHome`` where
     ///   ``catchUp(_:atMost:)`` has it.
     func next(_ cursor: Cursor) throws(RoomError) -> (content: Content, hasMore: Bool)? {
-        try state.withLock { state throws(RoomError) in
-            let place: Int? = if let next = cursor.next { next } else { try find(cursor, in: state) }
-            guard let sequence = place else { return nil }
-            guard home == nil || sequence >= state.history.firstSequence else { throw leave(cursor) }
+        guard home == nil else { return try nextInTail(cursor) }
+        let sequence = cursor.sequence.load(ordering: .relaxed)
+        return try state.withLock { state throws(RoomError) in
             guard let content = try state.history.content(at: sequence) else {
                 guard !state.isClosed else { throw RoomError.closed }
                 return nil
             }
-            cursor.next = sequence + 1
-            if home != nil { cursor.last = state.history.sendTime(at: sequence) }
+            cursor.sequence.store(sequence + 1, ordering: .relaxed)
             return (content, sequence + 1 < state.history.end)
         }
     }

@@ -8,10 +8,10 @@ enum RoomError: Error, Equatable {
     case inTheFuture
     /// Memory does not hold the reader's next message any more, but the room's home does.
     case isInHome
-    /// There is no room for the message in the room's home, and it is not kept. One sentence says why.
-    case full(String)
-    /// The room's home does not answer now. One sentence says why.
-    case unavailable(String)
+    /// There is no room for the message in the room's home, and it is not kept.
+    case full(HomeTrouble)
+    /// The room's home does not answer now.
+    case unavailable(HomeTrouble)
     /// The room accepts no more readers.
     case closed
 }

@@ -42,7 +42,7 @@ final class RedisHome: HistoryHome {
     private static let waitingReads = 100_000
     /// Commands on their way to Redis at once.
     private static let pipeline = 1000
-    private static let away = HomeError.unavailable("the history cannot be reached now")
+    private static let away = HomeError.unavailable(.cannotBeReached)
 
     /// Connects. Blocks.
     init(_ address: RedisAddress, retention: Retention, logger: Logger) throws(StartError) {
@@ -186,7 +186,7 @@ extension RedisHome {
 
         private static func refusal(_ error: RedisError) -> HomeError {
             error.description.hasPrefix("OOM")
-                ? .full("the history's memory is full; the message was not accepted") : RedisHome.away
+                ? .full(.memoryIsFull) : RedisHome.away
         }
     }
 

@@ -155,7 +155,7 @@ final class SQLiteHome: HistoryHome {
             let (heldAfter, messages) = try source.read(after: read.time, atMost: read.count)
             result = read.time >= heldAfter ? .success(messages) : .failure(.noLongerHeld(heldAfter: heldAfter))
         } catch {
-            result = .failure(.unavailable("the history cannot be read now"))
+            result = .failure(.unavailable(.cannotBeRead))
         }
         read.continuation.resume(returning: result)
     }
@@ -164,7 +164,7 @@ final class SQLiteHome: HistoryHome {
 extension HomeError {
     init(_ refusal: WorkerRefusal) {
         switch refusal {
-        case .tooMuchWaits: self = .full("too much waits for the disk")
+        case .tooMuchWaits: self = .full(.tooMuchWaits)
         case .closed: self = .closed
         }
     }
