@@ -20,7 +20,9 @@ struct SocketAddress: Sendable {
         }
         set {
             withMutablePointer { address, _ in
-                address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_port = newValue.bigEndian }
+                address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+                    $0.pointee.sin_port = newValue.bigEndian
+                }
             }
         }
     }
@@ -109,7 +111,9 @@ extension SocketAddress: CustomStringConvertible {
     var description: String {
         var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
         let error = withPointer { getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST) }
-        guard error == 0, let text = String(validating: host.prefix { $0 != 0 }, as: UTF8.self) else { return "unknown" }
+        guard error == 0, let text = String(validating: host.prefix { $0 != 0 }, as: UTF8.self) else {
+            return "unknown"
+        }
         // A client that came by version 4 to a socket for both.
         if text.hasPrefix("::ffff:") { return "ipv4:\(text.dropFirst("::ffff:".count)):\(port)" }
         return family == AF_INET6 ? "ipv6:[\(text)]:\(port)" : "ipv4:\(text):\(port)"

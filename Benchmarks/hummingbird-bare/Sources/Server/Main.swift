@@ -19,7 +19,10 @@ struct Main {
         let router = Router()
         router.post("sendMessage") { request, context in
             let body = try await JSONDecoder().decode(SendMessageBody.self, from: request, context: context)
-            return SendMessageAnswer(sendTime: "2026-01-01T00:00:00.000000000Z", error: body.text.isEmpty ? "empty" : nil)
+            return SendMessageAnswer(
+                sendTime: "2026-01-01T00:00:00.000000000Z",
+                error: body.text.isEmpty ? "empty" : nil
+            )
         }
         let application = Application(
             router: router,
