@@ -6,7 +6,9 @@ public struct RequestWriter<Message: WireMessage>: Sendable {
     let call: ClientCall
 
     /// Sends one message.
-    /// - Parameter compressed: `false` sends this message as it is on a call whose messages are compressed.
+    /// - Parameters:
+    ///   - message: The message.
+    ///   - compressed: `false` sends this message as it is on a call whose messages are compressed.
     /// - Throws: ``RPCError`` if the call has ended: with its status if that is known, else with `CANCELLED`, and the
     ///   responses tell the status. Also what encoding the message throws.
     public func write(_ message: Message, compressed: Bool = true) async throws(RPCError) {

@@ -6,7 +6,9 @@ public struct ResponseWriter<Message: WireMessage>: Sendable {
     let call: ServerCall
 
     /// Sends one message.
-    /// - Parameter compressed: `false` sends this message as it is on a call whose messages are compressed.
+    /// - Parameters:
+    ///   - message: The message.
+    ///   - compressed: `false` sends this message as it is on a call whose messages are compressed.
     /// - Throws: `CANCELLED` when the client is gone, and what encoding the message throws.
     public func write(_ message: Message, compressed: Bool = true) async throws {
         try await call.send(message.encoded(), compressed: compressed)
@@ -16,8 +18,10 @@ public struct ResponseWriter<Message: WireMessage>: Sendable {
     /// the broadcast is notified, and whenever the client has taken what it was sent.
     ///
     /// For many streams that get the same, encoded once: costs a fraction of a ``write(_:compressed:)`` after a wake-up.
-    /// - Parameter next: The next message, encoded, and whether another one is there already, so that the transport may
-    ///   gather both; `nil` if there is none for now. Called on the thread of the call's queue, so it must not block.
+    /// - Parameters:
+    ///   - broadcast: Says when there is more.
+    ///   - next: The next message, encoded, and whether another one is there already, so that the transport may gather
+    ///     both; `nil` if there is none for now. Called on the thread of the call's queue, so it must not block.
     /// - Throws: What `next` throws, and `CANCELLED` when the client is gone or the task was cancelled. Never returns
     ///   otherwise.
     public func follow(
