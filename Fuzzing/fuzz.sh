@@ -15,8 +15,10 @@ options=(
     -enable-upcoming-feature ExistentialAny -enable-upcoming-feature InternalImportsByDefault
     -enable-upcoming-feature MemberImportVisibility -warnings-as-errors
     -I "$out" -Xcc -fmodule-map-file=Sources/CGRPC/module.modulemap -I Sources/CMessenger/include
-    -I Sources/CGRPCServices/include
+    -I Sources/CGRPCServices/include -Xcc "-fmodule-map-file=$out/CGRPCTuning.modulemap"
 )
+
+libraries=(-lgrpc -lgpr -lprotobuf-c -labsl_synchronization -lstdc++)
 
 # module NAME FILE...: builds a module that targets import.
 module() {
@@ -29,7 +31,7 @@ module() {
 fuzzer() {
     local object=$out/Fuzz$1.o
     swiftc "${options[@]}" -module-name "Fuzz$1" -c "Fuzzing/Targets/$1.swift" "${@:2}" -o "$object"
-    swiftc "-sanitize=$sanitizers" -use-ld=lld "$object" "${objects[@]}" -lgrpc -lgpr -lprotobuf-c -o "$out/$1"
+    swiftc "-sanitize=$sanitizers" -use-ld=lld "$object" "${objects[@]}" "${libraries[@]}" -o "$out/$1"
 }
 
 build() {
@@ -40,6 +42,11 @@ build() {
             -c "$file" -o "$out/${file//\//-}.o"
         objects+=("$out/${file//\//-}.o")
     done
+    # The one module whose map SwiftPM makes up.
+    echo "module CGRPCTuning { header \"$PWD/Sources/CGRPCTuning/include/cgrpc_tuning.h\" export * }" \
+        >"$out/CGRPCTuning.modulemap"
+    clang++ -std=c++17 -O1 -I Sources/CGRPCTuning/include -c Sources/CGRPCTuning/*.cpp -o "$out/CGRPCTuning.o"
+    objects+=("$out/CGRPCTuning.o")
     mapfile -t sources < <(find Sources/GRPC -name '*.swift')
     module GRPC "${sources[@]}"
     module NIOCore Fuzzing/StandIns/NIOCore.swift

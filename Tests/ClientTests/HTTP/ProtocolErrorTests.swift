@@ -29,6 +29,15 @@ import Testing
         #expect(answer.hasSuffix(#"{"sendTime":null,"error":"The header fields are too long."}"#))
     }
 
+    @Test func aRequestIsAnsweredOnce() async throws {
+        // The first answer comes without a look at the body, in which the second mistake is.
+        let request = "POST /nothing HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"
+        let answer = try await withHTTP(.live) { client in
+            try await RawConnection(port: #require(client.port)).exchange(request)
+        }
+        #expect(answer.split(separator: "HTTP/1.1 ").count == 1)
+    }
+
     @Test func noSoftwareIsNamed() async throws {
         try await withHTTP(.live) { client in
             try await client.execute(uri: "/healthz", method: .get) { #expect($0.headers[.server] == nil) }
