@@ -25,7 +25,7 @@ extension AsyncParsableCommand {
 
     private static func fail(_ message: String, exitCode: Int32) -> Never {
         let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-        Platform.writeToStandardError("Error: \(LogText.escaping(line))\n")
+        Platform.writeToStandardError("Error: \(LogText.escaping(LogText.concealingPasswords(line)))\n")
         Platform.terminate(exitCode: exitCode)
     }
 }

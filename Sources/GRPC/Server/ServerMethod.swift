@@ -99,8 +99,10 @@ extension ServerMethod {
 
 extension WireMessage {
     fileprivate init(decodingFirstMessageOf call: ServerCall) throws {
-        guard let message = try call.takeReceivedMessage() else {
-            guard !call.receivingFailed else { throw RPCError.peerIsGone }
+        let message = try call.takeReceivedMessage()
+        // Reset before its message came.
+        guard !call.receivingFailed else { throw RPCError.peerIsGone }
+        guard let message else {
             throw RPCError(code: .invalidArgument, message: "the call ended before its request message")
         }
         try self.init(decodingRequest: message)

@@ -10,6 +10,18 @@ enum LogText {
         return escaped
     }
 
+    /// The text without the users and passwords of the addresses in it, such as `redis://user:password@host`.
+    static func concealingPasswords(_ text: String) -> String {
+        let words = text.split(separator: " ", omittingEmptySubsequences: false).map { word in
+            guard let scheme = word.firstRange(of: "://"), let at = word.lastIndex(of: "@"), at >= scheme.upperBound,
+                // A placeholder is none: `[USER:PASSWORD@]`.
+                word[scheme.upperBound] != "["
+            else { return String(word) }
+            return word[..<scheme.upperBound] + "***" + word[at...]
+        }
+        return words.joined(separator: " ")
+    }
+
     /// The text as one word: in quotation marks when it is empty or holds a space, a quotation mark or an equals sign.
     static func quoting(_ text: String) -> String {
         let needsQuotes = text.isEmpty || text.utf8.contains { self.wordBreakers.contains($0) }
