@@ -6,6 +6,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /messenger
 COPY Package.* ./
+COPY Examples Examples
 COPY Sources Sources
 COPY Tests Tests
 # Kept from build to build, as on a developer's machine: after a change only what it touches is compiled again.
