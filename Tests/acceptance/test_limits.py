@@ -149,6 +149,7 @@ def test_time_for_an_answer(launch):
     with connected(server.address) as channel:
         for index in range(count):
             stub(channel).SendMessage(pb.SendMessageRequest(author=str(index), text="x" * 60_000))
+    wait_until(lambda: client.http.request("GET", "/readyz").json()["received"] == count, "all have arrived")
     request = b"POST /getAndFlushMessages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
     with user(client.port, request) as idler:
         assert idler.recv(1), "the answer has begun"
