@@ -29,6 +29,8 @@ final class Audience: @unchecked Sendable {
     let queue: CompletionQueue
     private let isScheduled = Atomic<Bool>(false)
     private let hasNews = Atomic<Bool>(false)
+    /// How many there are, for other threads.
+    private let count = Atomic<Int>(0)
 
     // The thread's own.
     private var followers: [Follower] = []
@@ -40,6 +42,8 @@ final class Audience: @unchecked Sendable {
 
     /// From any thread.
     func notify() {
+        // A queue is not woken for nobody. A stream that is being added at this moment looks for news by itself, afterwards.
+        guard count.load(ordering: .sequentiallyConsistent) > 0 else { return }
         hasNews.store(true, ordering: .sequentiallyConsistent)
         schedule()
     }
@@ -51,6 +55,7 @@ final class Audience: @unchecked Sendable {
     func add(_ follower: Follower) {
         follower.index = followers.count
         followers.append(follower)
+        count.store(followers.count, ordering: .sequentiallyConsistent)
         resume(follower)
     }
 
@@ -58,6 +63,7 @@ final class Audience: @unchecked Sendable {
         guard let index = follower.index else { return }
         follower.index = nil
         let last = followers.removeLast()
+        count.store(followers.count, ordering: .sequentiallyConsistent)
         guard last !== follower else { return }
         followers[index] = last
         last.index = index
