@@ -3,7 +3,8 @@ internal import Synchronization
 
 /// A call on the server: first a slot in which one may arrive, then that call until its end.
 ///
-/// `@unchecked`: as ``Call``; what is added here is immutable or in `state`.
+/// `@unchecked`: as ``Call``; what is added here is immutable, in `state`, set once before there is a handler
+/// (`connection`), or touched on the queue's thread alone (`follower`; after that thread's end no event reads it).
 final class ServerCall: Call, @unchecked Sendable {
     let server: Server
     let registration: Server.Registration
