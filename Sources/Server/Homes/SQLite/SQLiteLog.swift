@@ -4,6 +4,8 @@ import Messenger
 ///
 /// A message is a row whose key is its `sendTime`, so rows lie in the file in the order in which readers want them, and
 /// no index is needed beside. The room's own row says from when on messages are held.
+///
+/// `@unchecked`: the one thread of its home's writing worker calls it.
 final class SQLiteLog: @unchecked Sendable {
     private let connection: SQLiteConnection
     private let retention: Retention

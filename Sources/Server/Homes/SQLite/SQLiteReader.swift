@@ -1,6 +1,8 @@
 import Messenger
 
 /// Reads messages from a file of SQLite's, while its writer goes on. Used by one thread at a time.
+///
+/// `@unchecked`: the one thread of its home's reading worker calls it.
 final class SQLiteReader: @unchecked Sendable {
     private let connection: SQLiteConnection
     private let begin, held, messages, end: SQLiteStatement
