@@ -17,7 +17,8 @@ KILLS = 50
 
 @pytest.fixture
 def disk(ours):
-    disk = SmallDisk(kilobytes=1024)
+    # The write-ahead log alone may take 4 MiB before SQLite empties it.
+    disk = SmallDisk(kilobytes=16 << 10)
     yield disk
     disk.close()
 
