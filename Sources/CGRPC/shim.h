@@ -52,6 +52,14 @@ static inline cgrpc_tag *cgrpc_call_storage_tag(cgrpc_call_storage *storage, uin
     return &storage->tags[operation];
 }
 
+// Fills the message that is to be sent. The start of a batch takes what the byte buffer held, so it serves each message.
+static inline void cgrpc_call_storage_set_message(cgrpc_call_storage *storage, grpc_slice slice) {
+    if (storage->sent_message == NULL) storage->sent_message = grpc_raw_byte_buffer_create(NULL, 0);
+    grpc_slice_buffer *slices = &storage->sent_message->data.raw.slice_buffer;
+    grpc_slice_buffer_reset_and_unref(slices);
+    grpc_slice_buffer_add(slices, grpc_slice_ref(slice));
+}
+
 // The operations of one batch, at most one of a kind.
 typedef struct cgrpc_batch {
     size_t count;

@@ -5,9 +5,9 @@ import Logging
 /// decide how many such lines there are.
 enum AccessLog {
     static func interceptor(_ logger: Logger) -> ServerInterceptor {
-        { context in
+        ServerInterceptor { context in
             let start = ContinuousClock.now
-            return { status, cause in
+            return CallObserver { status, cause in
                 let isOurFault = [.unknown, .internal, .dataLoss].contains(status.code)
                 logger.log(
                     level: isOurFault ? .error : .debug,

@@ -12,9 +12,9 @@ final class CallCounters: Sendable {
     var failedCalls: Int { failed.load(ordering: .relaxed) }
 
     var interceptor: ServerInterceptor {
-        { _ in
+        ServerInterceptor { _ in
             self.begun.add(1, ordering: .relaxed)
-            return { status, _ in
+            return CallObserver { status, _ in
                 if status.code != .ok && status.code != .cancelled { self.failed.add(1, ordering: .relaxed) }
             }
         }

@@ -17,7 +17,10 @@ struct MessengerService: Sendable {
             sendMessage,
             .serverStreaming(MessengerMethods.readEncodedMessages) { request, writer, context in
                 try await read(request, writer, context)
-            },
+            }
+            // As many as most clients open on one connection: all at once they stay on one queue, that gathers their
+            // messages.
+            .slots(128),
         ]
     }
 

@@ -15,9 +15,9 @@ struct InterceptorTests {
     private static let echo = ServerMethod.unary(Echo.unary) { request, _ in request }
 
     private func recording(_ name: String, _ record: Record) -> ServerInterceptor {
-        { context in
+        ServerInterceptor { context in
             record.add("\(name) \(context.path) \(context.metadata.first("key") ?? "none")")
-            return { status, _ in record.add("\(name) \(status.code)") }
+            return CallObserver { status, _ in record.add("\(name) \(status.code)") }
         }
     }
 
@@ -47,7 +47,7 @@ struct InterceptorTests {
 
     @Test func canRefuse() async throws {
         let record = Record()
-        let refusing: ServerInterceptor = { _ in throw RPCError(code: .unauthenticated, message: "who are you?") }
+        let refusing = ServerInterceptor { _ in throw RPCError(code: .unauthenticated, message: "who are you?") }
         try await Loopback.run([Self.echo], interceptors: [recording("one", record), refusing]) { loopback in
             let error = await #expect(throws: RPCError.self) {
                 try await loopback.channel.unary(Echo.unary, ByteBuffer("x"))
@@ -64,9 +64,9 @@ struct InterceptorTests {
             ByteBuffer(context.metadata.first("token") ?? "none")
         }
         try await Loopback.run([method]) { loopback in
-            let adding: ClientInterceptor = { path, options in
+            let adding = ClientInterceptor { path, options in
                 options.metadata.append("secret", forKey: "token")
-                return { status, _ in record.add("\(path) \(status.code)") }
+                return CallObserver { status, _ in record.add("\(path) \(status.code)") }
             }
             let target = "127.0.0.1:\(loopback.port)"
             let channel = Channel(target: target, interceptors: [adding], group: loopback.group)

@@ -103,16 +103,16 @@ class Call: EventTarget, @unchecked Sendable {
 extension Call {
     /// Starts a batch that nobody waits for; its event goes to ``completed(_:succeeded:)``.
     final func start(_ operation: Operation, _ batch: inout cgrpc_batch) throws(RPCError) {
-        guard queue.gate.enter() else { throw .shutDown }
-        defer { queue.leaveGate() }
-        let tag = Tag(tagPointer(operation))
-        tag.retain(self)
-        let error = withUnsafeMutablePointer(to: &batch) { batch in
-            starting.withLock { _ in cgrpc_batch_start(batch, storage.pointee.call, tag.pointer) }
-        }
-        guard error == GRPC_CALL_OK else {
+        let error = queue.whileOpen {
+            let tag = Tag(tagPointer(operation))
+            tag.retain(self)
+            let error = starting.withLock { _ in cgrpc_batch_start(&batch, storage.pointee.call, tag.pointer) }
             // No event will come.
-            tag.release()
+            if error != GRPC_CALL_OK { tag.release() }
+            return error
+        }
+        guard let error else { throw .shutDown }
+        guard error == GRPC_CALL_OK else {
             throw RPCError(code: .internal, message: "gRPC refused an operation: \(describe(error))")
         }
     }
@@ -127,14 +127,14 @@ extension Call {
     /// - Returns: Whether the operation succeeded, if it is complete already; `nil` if its event is still to come.
     final func begin(
         _ operation: Operation,
-        _ build: (inout cgrpc_batch) -> Void
+        _ build: (inout cgrpc_batch) throws(RPCError) -> Void
     ) throws(RPCError) -> Bool? {
         guard begin(operation) else {
             throw RPCError(code: .internal, message: "a call takes one operation '\(operation)' at a time")
         }
-        var batch = cgrpc_batch()
-        build(&batch)
         do {
+            var batch = cgrpc_batch()
+            try build(&batch)
             try start(operation, &batch)
         } catch {
             lanes.withLock { $0[operation] = .idle }
@@ -151,7 +151,7 @@ extension Call {
     /// - Returns: Whether the operation succeeded.
     final func perform(
         _ operation: Operation,
-        _ build: (inout cgrpc_batch) -> Void
+        _ build: (inout cgrpc_batch) throws(RPCError) -> Void
     ) async throws(RPCError) -> Bool {
         if let succeeded = try begin(operation, build) { return succeeded }
         return await completion(of: operation)
@@ -177,8 +177,7 @@ extension Call {
     /// Keeps what a send operation points to until the next one, in place of what the last one pointed to. The caller
     /// has claimed ``Operation/send``.
     final func holdSent(opening: CoreMetadata? = nil, closing: CoreMetadata? = nil, message: ByteBuffer?) {
-        if let message = storage.pointee.sent_message { grpc_byte_buffer_destroy(message) }
-        storage.pointee.sent_message = message?.makeCoreBuffer()
+        message?.withSlice { cgrpc_call_storage_set_message(storage, $0) }
         sentMetadata = (opening, closing)
     }
 

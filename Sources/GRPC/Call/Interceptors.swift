@@ -1,18 +1,37 @@
+// Structs around closures: a bare function type in an array or an optional is wrapped anew for each use.
+
 /// Learns how a call ended, on whichever thread that was: on a client, its status; on a server, the status that its
 /// handler gave, and the error behind it if there was one, which is for logs and never for clients.
 ///
 /// Called once for each call that has begun. (A call that cannot begin, because its queue has been shut down, does not
 /// end either; nor are calls seen that a server refuses before they have a handler.)
-public typealias CallObserver = @Sendable (_ status: Status, _ cause: (any Error)?) -> Void
+public struct CallObserver: Sendable {
+    let callEnded: @Sendable (_ status: Status, _ cause: (any Error)?) -> Void
+
+    /// - Parameter callEnded: Called with the status, and the error behind it if there was one.
+    public init(_ callEnded: @escaping @Sendable (_ status: Status, _ cause: (any Error)?) -> Void) {
+        self.callEnded = callEnded
+    }
+}
 
 /// Sees each call of a server before its handler, and its status when it has ended.
-///
-/// Called on the thread that polls the call, so it must not block. It returns who is to learn the status, `nil` for
-/// nobody, or throws to refuse the call: with ``RPCError``, that is the call's status.
-public typealias ServerInterceptor = @Sendable (ServerContext) throws -> CallObserver?
+public struct ServerInterceptor: Sendable {
+    let callBegan: @Sendable (ServerContext) throws -> CallObserver?
 
-/// Sees each call of a channel before it begins, may change its options (to add metadata, for example), and sees its
-/// status when it has ended.
-///
-/// It returns who is to learn the status, `nil` for nobody.
-public typealias ClientInterceptor = @Sendable (_ path: String, _ options: inout CallOptions) -> CallObserver?
+    /// - Parameter callBegan: Called on the thread that polls the call, so it must not block. It returns who is to learn
+    ///   the status, `nil` for nobody, or throws to refuse the call: with ``RPCError``, that is the call's status.
+    public init(_ callBegan: @escaping @Sendable (ServerContext) throws -> CallObserver?) {
+        self.callBegan = callBegan
+    }
+}
+
+/// Sees each call of a channel before it begins, and its status when it has ended.
+public struct ClientInterceptor: Sendable {
+    let callBegins: @Sendable (_ path: String, _ options: inout CallOptions) -> CallObserver?
+
+    /// - Parameter callBegins: May change the call's options, to add metadata for example. It returns who is to learn the
+    ///   status, `nil` for nobody.
+    public init(_ callBegins: @escaping @Sendable (_ path: String, _ options: inout CallOptions) -> CallObserver?) {
+        self.callBegins = callBegins
+    }
+}

@@ -20,32 +20,33 @@ final class ClientCall: Call, @unchecked Sendable {
     init(channel: Channel, path: String, options: CallOptions) throws(RPCError) {
         self.channel = channel
         var options = options
-        observers = channel.interceptors.compactMap { $0(path, &options) }
+        observers = channel.interceptors.compactMap { $0.callBegins(path, &options) }
         metadata = try .make(options.metadata.requesting(options.compression))
         flags = options.waitForReady ? Self.waitForReady : 0
         super.init(queue: channel.group.next())
-        guard queue.gate.enter() else { throw .shutDown }
-        defer { queue.leaveGate() }
         let path = grpc_slice(copying: path.utf8)
         // The core takes a reference of its own.
         defer { grpc_slice_unref(path) }
-        storage.pointee.call = grpc_channel_create_call(
-            channel.handle,
-            nil,
-            0,
-            queue.handle,
-            path,
-            nil,
-            Deadline.after(options.timeout),
-            nil
-        )
+        storage.pointee.call = queue.whileOpen {
+            grpc_channel_create_call(
+                channel.handle,
+                nil,
+                0,
+                queue.handle,
+                path,
+                nil,
+                Deadline.after(options.timeout),
+                nil
+            )
+        }
+        guard storage.pointee.call != nil else { throw .shutDown }
     }
 
     override func completed(_ operation: Operation, succeeded: Bool) {
         guard operation == .end else { return super.completed(operation, succeeded: succeeded) }
         if !observers.isEmpty {
             let status = receivedStatus
-            for observer in observers.reversed() { observer(status, nil) }
+            for observer in observers.reversed() { observer.callEnded(status, nil) }
         }
         super.completed(operation, succeeded: succeeded)
         let waiting = ending.withLock { ending in

@@ -2,6 +2,7 @@ extension ByteBuffer {
     /// Reads the bytes with a C function such as protobuf-c generates, and frees what it made when `body` has read it.
     ///
     /// - Throws: `INVALID_ARGUMENT` where `unpack` finds no such message in the bytes.
+    @inlinable
     package func unpacked<CMessage, Result>(
         _ unpack: (Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<CMessage>?,
         free: (UnsafeMutablePointer<CMessage>?) -> Void,
@@ -18,6 +19,7 @@ extension ByteBuffer {
     }
 
     /// Writes the bytes with a C function such as protobuf-c generates. The pointers in `message` must be alive.
+    @inlinable
     package init<CMessage>(
         packing message: inout CMessage,
         size: (UnsafePointer<CMessage>?) -> Int,

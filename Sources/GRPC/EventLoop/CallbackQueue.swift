@@ -19,7 +19,7 @@ final class CallbackQueue: @unchecked Sendable {
     private let drained: UnsafeMutablePointer<cgrpc_tag>
 
     /// Calls bound to one queue.
-    private static let capacity = 64
+    private static let capacity = 16
 
     init(library: Library) {
         self.library = library

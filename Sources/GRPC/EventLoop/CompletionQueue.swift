@@ -25,8 +25,8 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
 
     /// The queue that the thread polls.
     let handle: OpaquePointer
-    /// Passed by every start of an operation on this queue or on ``streamQueues``.
-    let gate = OperationGate()
+    /// Passed by every start of an operation on this queue or on ``streamQueues``, and held by a turn for all starts in it.
+    private let gate = OperationGate()
 
     private let library: Library
     /// Passed by wake-ups: they go on until the thread has nothing more to wait for.
@@ -37,9 +37,12 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     // The thread's own.
     private var jobs: [UnownedJob] = []
     private var runningJobs: [UnownedJob] = []
-    private var events: [Event] = []
+    /// Unchecked: touched several times for each send, and never while it is being changed.
+    @exclusivity(unchecked) private var events: [Event] = []
     private var audiences: [Audience] = []
     private var isPolling = false
+    /// Whether this turn holds the gate.
+    private var holdsGate = false
     /// The number of the turn, which no other queue of the group uses.
     private var turn: UInt64
     /// Connections that hold back what is sent in this turn.
@@ -96,6 +99,7 @@ extension CompletionQueue {
         let now = gpr_inf_past(GPR_CLOCK_MONOTONIC)
         while true {
             var event = poll(until: hasWork ? now : never)
+            holdsGate = gate.enter()
             var taken = 0
             while event.type == GRPC_OP_COMPLETE {
                 deliver(event)
@@ -155,9 +159,11 @@ extension CompletionQueue {
 
     private func endTurn() {
         turn += 2
-        guard !gathering.isEmpty else { return }
         for connection in gathering { connection.release() }
         gathering.removeAll(keepingCapacity: true)
+        guard holdsGate else { return }
+        holdsGate = false
+        leaveGate()
     }
 
     /// Last, so that all that came in this turn goes out in one go.
@@ -280,8 +286,15 @@ extension CompletionQueue {
 // MARK: - Shutdown
 
 extension CompletionQueue {
-    /// Ends one start that ``gate`` has let in.
-    func leaveGate() {
+    /// Starts operations, if that is still possible; else returns `nil`.
+    func whileOpen<Result>(_ start: () -> Result) -> Result? {
+        if isCurrent, !isPolling, holdsGate { return start() }
+        guard gate.enter() else { return nil }
+        defer { leaveGate() }
+        return start()
+    }
+
+    private func leaveGate() {
         if gate.leave() { shutDownHandles() }
     }
 

@@ -57,10 +57,13 @@ struct Tag: @unchecked Sendable {
         takeTarget()?.operationCompleted(operation, succeeded: succeeded)
     }
 
-    /// The queue on whose thread ``deliver(succeeded:)`` is to be called.
-    var queue: CompletionQueue? {
-        guard let target = pointer.pointee.target else { return nil }
-        return Unmanaged<EventTarget>.fromOpaque(target).takeUnretainedValue().eventQueue
+    /// Queues the event for the thread on which ``deliver(succeeded:)`` is to be called.
+    func post(succeeded: Bool) {
+        guard let target = pointer.pointee.target else { return }
+        // The operation holds its target, and that its queue.
+        Unmanaged<EventTarget>.fromOpaque(target)._withUnsafeGuaranteedRef { target in
+            target.eventQueue.post(CompletionQueue.Event(tag: self, succeeded: succeeded))
+        }
     }
 
     private func takeTarget() -> EventTarget? {
@@ -72,6 +75,5 @@ struct Tag: @unchecked Sendable {
 
 /// What a callback queue calls, on any thread and also from within the start of an operation: it only queues the event.
 private func callbackQueueCompleted(_ functor: Tag.Functor?, _ succeeded: CInt) {
-    guard let tag = Tag(UnsafeMutableRawPointer(functor)), let queue = tag.queue else { return }
-    queue.post(CompletionQueue.Event(tag: tag, succeeded: succeeded != 0))
+    Tag(UnsafeMutableRawPointer(functor))?.post(succeeded: succeeded != 0)
 }

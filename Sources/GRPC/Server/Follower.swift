@@ -11,6 +11,8 @@ final class Follower: @unchecked Sendable {
     private let call: ServerCall
     private let next: Source
     private let state = Mutex(State.idle)
+    /// Whether `state` is "ended", to be looked at without the lock.
+    private let hasEnded = Atomic(false)
     /// A message is on its way that the transport has not taken.
     private var isSending = false
     /// The place among those of its audience.
@@ -44,6 +46,7 @@ final class Follower: @unchecked Sendable {
 
     /// Sends nothing more. From any thread.
     func stop(_ reason: any Error) {
+        hasEnded.store(true, ordering: .relaxed)
         let waiting: UnsafeContinuation<Void, any Error>? = state.withLock { state in
             defer { if case .ended = state {} else { state = .ended(reason) } }
             if case .awaited(let waiting) = state { return waiting }
@@ -61,13 +64,14 @@ final class Follower: @unchecked Sendable {
                 guard succeeded else { throw RPCError.peerIsGone }
             }
             for remaining in (0..<Self.burst).reversed() {
-                guard !hasEnded, let (message, hasMore) = try next() else { return false }
+                guard !hasEnded.load(ordering: .relaxed), let (message, hasMore) = try next() else { return false }
                 // The last one of a burst takes those before it along.
                 guard let succeeded = try call.startSending(message, isBuffered: hasMore && remaining > 0) else {
                     isSending = true
                     return false
                 }
                 guard succeeded else { throw RPCError.peerIsGone }
+                guard hasMore else { return false }
             }
             return true
         } catch {
@@ -75,6 +79,4 @@ final class Follower: @unchecked Sendable {
             return false
         }
     }
-
-    private var hasEnded: Bool { state.withLock { if case .ended = $0 { true } else { false } } }
 }

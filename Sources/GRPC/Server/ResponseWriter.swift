@@ -21,7 +21,8 @@ public struct ResponseWriter<Message: WireMessage>: Sendable {
     /// - Parameters:
     ///   - broadcast: Says when there is more.
     ///   - next: The next message, encoded, and whether another one is there already, so that the transport may gather
-    ///     both; `nil` if there is none for now. Called on the thread of the call's queue, so it must not block.
+    ///     both; where there is not, and for `nil`, it is asked again after the next notification. Called on the thread of
+    ///     the call's queue, so it must not block.
     /// - Throws: What `next` throws, and `CANCELLED` when the client is gone or the task was cancelled. Never returns
     ///   otherwise.
     public func follow(

@@ -13,10 +13,17 @@ internal import Musl
 ///
 /// `@unchecked`: the core's server handle is thread-safe once it is started, and `registrations` is set before that.
 public final class Server: @unchecked Sendable {
-    /// A method that the core knows of.
-    struct Registration {
+    /// A method that the core knows of. One object, which its calls share without a copy.
+    ///
+    /// `@unchecked`: the handle is the core's name for the method, never followed, and as good as the server.
+    final class Registration: @unchecked Sendable {
         let method: ServerMethod
-        let handle: UnsafeMutableRawPointer?
+        let handle: UnsafeMutableRawPointer
+
+        init(method: ServerMethod, handle: UnsafeMutableRawPointer) {
+            self.method = method
+            self.handle = handle
+        }
     }
 
     let handle: OpaquePointer
@@ -138,7 +145,7 @@ extension Server {
     private func postSlots() {
         for queue in group.queues {
             for registration in registrations {
-                for _ in 0..<max(1, options.slotsPerMethod) {
+                for _ in 0..<registration.method.slotCount {
                     ServerCall(server: self, registration: registration, queue: queue).post()
                 }
             }

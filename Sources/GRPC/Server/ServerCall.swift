@@ -4,7 +4,8 @@ internal import Synchronization
 /// A call on the server: first a slot in which one may arrive, then that call until its end.
 ///
 /// `@unchecked`: as ``Call``; what is added here is immutable, in `state`, set once before there is a handler
-/// (`connection`), or touched on the queue's thread alone (`follower`; after that thread's end no event reads it).
+/// (`connection`), touched by whoever has claimed the send operation (`hasSentInitialMetadata`), or touched on the queue's
+/// thread alone (`follower`; after that thread's end no event reads it).
 final class ServerCall: Call, @unchecked Sendable {
     let server: Server
     let registration: Server.Registration
@@ -13,16 +14,16 @@ final class ServerCall: Call, @unchecked Sendable {
     private var connection: Connection?
     /// What goes on when the transport has taken a message; the queue's thread's own.
     private var follower: (Follower, Audience)?
+    private var hasSentInitialMetadata = false
     private let streamQueue: CallbackQueue?
     private let state = Mutex(State())
 
     private struct State {
         var hasArrived = false
-        var hasSentInitialMetadata = false
         var hasFinished = false
         var peerIsGone = false
         var compression: CompressionAlgorithm?
-        var trailingMetadata: Metadata = [:]
+        var trailingMetadata = Metadata()
         var handler: Task<Void, Never>?
     }
 
@@ -41,20 +42,20 @@ final class ServerCall: Call, @unchecked Sendable {
 
     /// Waits for a call to arrive. Nothing happens once the server is shutting down.
     func post() {
-        guard queue.gate.enter() else { return }
-        defer { queue.leaveGate() }
-        let tag = Tag(tagPointer(.opening))
-        tag.retain(self)
-        let error = cgrpc_request_registered_call(
-            server.handle,
-            registration.handle,
-            registration.method.readsFirstMessage,
-            storage,
-            streamQueue?.handle ?? queue.handle,
-            queue.handle,
-            tag.pointer
-        )
-        if error != GRPC_CALL_OK { tag.release() }
+        _ = queue.whileOpen {
+            let tag = Tag(tagPointer(.opening))
+            tag.retain(self)
+            let error = cgrpc_request_registered_call(
+                server.handle,
+                registration.handle,
+                registration.method.readsFirstMessage,
+                storage,
+                streamQueue?.handle ?? queue.handle,
+                queue.handle,
+                tag.pointer
+            )
+            if error != GRPC_CALL_OK { tag.release() }
+        }
     }
 
     override func completed(_ operation: Operation, succeeded: Bool) {
@@ -127,7 +128,7 @@ final class ServerCall: Call, @unchecked Sendable {
     private func intercept(_ observers: inout [CallObserver]) throws {
         observers.reserveCapacity(server.interceptors.count)
         for interceptor in server.interceptors {
-            if let observer = try interceptor(ServerContext(call: self)) { observers.append(observer) }
+            if let observer = try interceptor.callBegan(ServerContext(call: self)) { observers.append(observer) }
         }
     }
 
@@ -144,7 +145,7 @@ final class ServerCall: Call, @unchecked Sendable {
             status = Status(code: error.code, message: error.message)
             finish(with: status, metadata: error.metadata)
         }
-        for observer in observers.reversed() { observer(status, cause) }
+        for observer in observers.reversed() { observer.callEnded(status, cause) }
     }
 
     /// The peer's end is the only prompt sign that it is gone.
@@ -182,13 +183,11 @@ extension ServerCall {
 
     /// Sends initial metadata unless it has been sent.
     func sendInitialMetadata(_ metadata: Metadata) async throws(RPCError) {
-        let (hasBeenSent, compression) = state.withLock { ($0.hasSentInitialMetadata, $0.compression) }
-        guard !hasBeenSent else {
-            throw RPCError(code: .internal, message: "initial metadata has been sent already")
-        }
-        let opening = try CoreMetadata.make(metadata.requesting(compression))
-        let succeeded = try await perform(.send) { batch in
-            _ = takeOpening()
+        let opening = try CoreMetadata.make(metadata.requesting(state.withLock { $0.compression }))
+        let succeeded = try await perform(.send) { batch throws(RPCError) in
+            guard takeOpening() != nil else {
+                throw RPCError(code: .internal, message: "initial metadata has been sent already")
+            }
             holdSent(opening: opening, message: nil)
             cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0)
         }
@@ -212,13 +211,16 @@ extension ServerCall {
         compressed: Bool = true
     ) throws(RPCError) -> Bool? {
         try begin(.send) { batch in
-            gather()
             let opening = takeOpening()
             holdSent(opening: opening, message: message)
             if let opening { cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0) }
             var flags = Self.flags(compressed: compressed)
             // A buffered message would hold initial metadata back with it, and the batch of both would not complete.
-            if isBuffered, opening == nil { flags |= UInt32(GRPC_WRITE_BUFFER_HINT) }
+            if isBuffered, opening == nil {
+                flags |= UInt32(GRPC_WRITE_BUFFER_HINT)
+            } else {
+                gather()
+            }
             cgrpc_batch_send_message(&batch, storage, flags)
         }
     }
@@ -242,7 +244,7 @@ extension ServerCall {
     }
 
     /// Ends the call, with a last message if there is one. Nobody waits for it.
-    func finish(with status: Status, message: ByteBuffer? = nil, metadata: Metadata = [:]) {
+    func finish(with status: Status, message: ByteBuffer? = nil, metadata: Metadata = Metadata()) {
         let (isUnwatched, trailing) = state.withLock { state in
             state.hasFinished = true
             return (!registration.method.isStreaming && state.handler == nil, state.trailingMetadata)
@@ -273,11 +275,9 @@ extension ServerCall {
     /// The initial metadata that has to go with the next send; `nil` if it has been sent. The caller has claimed
     /// ``Call/Operation/send``.
     private func takeOpening() -> CoreMetadata? {
-        let (isFirst, compression) = state.withLock { state in
-            defer { state.hasSentInitialMetadata = true }
-            return (!state.hasSentInitialMetadata, state.compression)
-        }
-        guard isFirst else { return nil }
+        guard !hasSentInitialMetadata else { return nil }
+        hasSentInitialMetadata = true
+        guard let compression = state.withLock({ $0.compression }) else { return .empty }
         // What requests compression is always legal.
         return (try? .make(Metadata().requesting(compression))) ?? .empty
     }

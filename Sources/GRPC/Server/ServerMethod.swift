@@ -10,6 +10,7 @@ public struct ServerMethod: Sendable {
     /// Whether the core reads the client's first message before it announces the call.
     let readsFirstMessage: Bool
     let handler: Handler
+    private(set) var slotCount = 64
 
     /// Answers a call. Returns the message that goes with the status, if there is one.
     enum Handler {
@@ -72,6 +73,18 @@ public struct ServerMethod: Sendable {
 }
 
 extension ServerMethod {
+    /// The same method with another number of slots than 64: calls that the core may announce on each completion queue
+    /// before that has looked. Calls beyond them go to another queue, or wait for one to be free.
+    ///
+    /// A slot takes about a kilobyte, and in a core that was built with its debug checks each makes every event on the
+    /// queue a little dearer. So few are better for a method that is rarely called.
+    /// - Parameter count: At least 1.
+    public func slots(_ count: Int) -> ServerMethod {
+        var method = self
+        method.slotCount = max(1, count)
+        return method
+    }
+
     /// A stream of requests, one response.
     public static func clientStreaming<Request, Response>(
         _ descriptor: MethodDescriptor<Request, Response>,

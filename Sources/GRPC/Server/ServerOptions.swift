@@ -28,8 +28,6 @@ public struct ServerOptions: Sendable {
     public var maxConnectionIdle: Duration?
     /// Bounds the memory that the connections take, with that of others that share it.
     public var resourceQuota: ResourceQuota?
-    /// How many calls of each method the core may announce on each completion queue before the queue has looked.
-    public var slotsPerMethod = 64
 
     /// The defaults.
     public init() {}

@@ -19,10 +19,11 @@ final class ServerShutdown: EventTarget {
     override var eventQueue: CompletionQueue { queue }
 
     func start() {
-        guard queue.gate.enter() else { return server.shutdownCompleted() }
-        defer { queue.leaveGate() }
-        Tag(initializing: tag, operation: 0).retain(self)
-        grpc_server_shutdown_and_notify(server.handle, queue.handle, tag)
+        let started: Void? = queue.whileOpen {
+            Tag(initializing: tag, operation: 0).retain(self)
+            grpc_server_shutdown_and_notify(server.handle, queue.handle, tag)
+        }
+        if started == nil { server.shutdownCompleted() }
     }
 
     override func operationCompleted(_: UInt32, succeeded: Bool) {

@@ -22,12 +22,12 @@ final class UnknownMethodCall: Call, @unchecked Sendable {
 
     /// Waits for such a call. Nothing happens once the server is shutting down.
     func post() {
-        guard queue.gate.enter() else { return }
-        defer { queue.leaveGate() }
-        let tag = Tag(tagPointer(.opening))
-        tag.retain(self)
-        let error = cgrpc_request_call(server.handle, details, storage, queue.handle, tag.pointer)
-        if error != GRPC_CALL_OK { tag.release() }
+        _ = queue.whileOpen {
+            let tag = Tag(tagPointer(.opening))
+            tag.retain(self)
+            let error = cgrpc_request_call(server.handle, details, storage, queue.handle, tag.pointer)
+            if error != GRPC_CALL_OK { tag.release() }
+        }
     }
 
     override func completed(_ operation: Operation, succeeded: Bool) {

@@ -61,13 +61,10 @@ public struct ByteBuffer: Sendable {
         return try storage.slice.withBytes { bytes throws(Failure) in try body(bytes.bytes) }
     }
 
-    /// A core byte buffer that refers to these bytes; the caller destroys it. Starting a batch moves the reference out
-    /// of it, so each send needs one of its own.
-    func makeCoreBuffer() -> UnsafeMutablePointer<grpc_byte_buffer> {
+    /// Lends the slice during the call.
+    func withSlice(_ body: (grpc_slice) -> Void) {
         defer { extendLifetime(storage) }
-        var slice = storage.slice
-        // Never NULL: it allocates and aborts on failure.
-        return grpc_raw_byte_buffer_create(&slice, 1)
+        body(storage.slice)
     }
 }
 

@@ -48,8 +48,8 @@ public final class HealthService: Sendable {
     /// What a server needs to offer the service.
     public var methods: [ServerMethod] {
         [
-            .unary(HealthMethods.check) { request, _ in try self.check(request) },
-            .serverStreaming(HealthMethods.watch) { request, writer, _ in try await self.watch(request, writer) },
+            .unary(HealthMethods.check, immediateHandler: { request, _ in try self.check(request) }).slots(4),
+            .serverStreaming(HealthMethods.watch) { request, writer, _ in try await self.watch(request, writer) }.slots(4),
         ]
     }
 

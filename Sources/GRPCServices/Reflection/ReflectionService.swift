@@ -25,6 +25,7 @@ public struct ReflectionService: Sendable {
                     try await writer.write(ReflectionResponse(to: request, answer(request.question)))
                 }
             }
+            .slots(2)
         }
     }
 

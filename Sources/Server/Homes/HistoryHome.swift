@@ -7,7 +7,7 @@ import Messenger
 /// fallen behind what memory holds. A room without a home (`memory:`) has its tail and nothing else.
 ///
 /// Thread-safe. No call blocks the thread that it is made on: what takes long, a home does on threads of its own.
-protocol HistoryHome: Sendable {
+protocol HistoryHome: AnyObject, Sendable {
     /// The time of the last message when it was opened; the tail begins here.
     var latest: SendTime { get }
     /// Every message accepted after this time is held, as far as is known without asking.
