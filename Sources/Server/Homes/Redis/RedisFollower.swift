@@ -1,5 +1,6 @@
 import Logging
 import Messenger
+import Redis
 import Synchronization
 
 #if canImport(Glibc)
