@@ -29,6 +29,13 @@ public final class RedisConnection {
         redisFree(context)
     }
 
+    /// Whether it can be seen, without waiting, that the other side has ended the connection. For when all answers have
+    /// been taken: there is nothing else to read then.
+    public var hasEnded: Bool {
+        var descriptor = pollfd(fd: context.pointee.fd, events: Int16(POLLIN), revents: 0)
+        return context.pointee.err != 0 || poll(&descriptor, 1, 0) != 0
+    }
+
     /// Queues a command, for ``reply()`` to send and to take its answer. Any number of them may be on their way.
     public func send(_ command: [String]) {
         var bytes: [UInt8] = []

@@ -1,3 +1,8 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 import Redis
 import Testing
 
@@ -43,6 +48,14 @@ struct RedisConnectionTests {
         let connection = try connection("+OK\r\n")
         #expect(try connection.call(["PING"]) == .text("OK"))
         for _ in 0..<3 { #expect(throws: RedisError.self) { try connection.call(["PING"]) } }
+    }
+
+    @Test func aConnectionKnowsThatItHasEnded() throws {
+        let connection = try connection("+OK\r\n", "+BYE\r\n")
+        #expect(try connection.call(["PING"]) == .text("OK"))
+        #expect(!connection.hasEnded)
+        try connection.call(["QUIT"])
+        while !connection.hasEnded { usleep(1000) }
     }
 
     @Test func aConnectionThatSaysNothingFailsInTime() throws {
