@@ -39,15 +39,16 @@ public final class RedisConnection {
     /// Queues a command, for ``reply()`` to send and to take its answer. Any number of them may be on their way.
     public func send(_ command: [String]) {
         var bytes: [UInt8] = []
-        bytes.append(contentsOf: "*\(command.count)\r\n".utf8)
-        for word in command {
-            bytes.append(contentsOf: "$\(word.utf8.count)\r\n".utf8)
-            bytes.append(contentsOf: word.utf8)
-            bytes.append(contentsOf: "\r\n".utf8)
-        }
+        for word in command { bytes.append(contentsOf: word.utf8) }
+        let counts = command.map(\.utf8.count)
         bytes.withUnsafeBytes { bytes in
+            var next = bytes.assumingMemoryBound(to: CChar.self).baseAddress
+            var words = counts.map { count in
+                defer { next = next.map { $0 + count } }
+                return next
+            }
             // Fails for want of memory alone.
-            _ = redisAppendFormattedCommand(context, bytes.assumingMemoryBound(to: CChar.self).baseAddress, bytes.count)
+            _ = redisAppendCommandArgv(context, Int32(words.count), &words, counts)
         }
     }
 

@@ -33,6 +33,17 @@ struct RedisConnectionTests {
         #expect(try connection.reply() == reply)
     }
 
+    @Test(arguments: [
+        (["PING"], "*1\r\n$4\r\nPING\r\n"),
+        (["SET", "", "naïve\u{0}\r\n"], "*3\r\n$3\r\nSET\r\n$0\r\n\r\n$9\r\nnaïve\u{0}\r\n\r\n"),
+        ([""], "*1\r\n$0\r\n\r\n"),
+    ])
+    func aCommandIsSentWordByWord(_ command: [String], _ bytes: String) throws {
+        let peer = try ScriptedPeer(["+OK\r\n"], expecting: bytes)
+        let connection = try RedisConnection(host: "127.0.0.1", port: peer.port, timeout: .seconds(20))
+        #expect(try connection.call(command) == .text("OK"))
+    }
+
     @Test func answersComeInTheOrderOfTheCommands() throws {
         let connection = try connection(":1\r\n:2\r\n:3\r\n")
         for _ in 0..<3 { connection.send(["INCR", "number"]) }

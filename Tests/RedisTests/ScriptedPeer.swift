@@ -10,8 +10,10 @@ import Testing
 struct ScriptedPeer {
     let port: UInt16
 
-    /// - Parameter script: What it writes each time that it has read something; then it hangs up.
-    init(_ script: [String]) throws {
+    /// - Parameters:
+    ///   - script: What it writes each time that it has read something; then it hangs up.
+    ///   - expected: It hangs up at once if it reads something else; `nil` for anything.
+    init(_ script: [String], expecting expected: String? = nil) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         try #require(listener >= 0)
         var address = sockaddr_in()
@@ -30,7 +32,9 @@ struct ScriptedPeer {
             let connection = accept(listener, nil, nil)
             close(listener)
             var commands = [UInt8](repeating: 0, count: 1 << 16)
-            for answer in script where read(connection, &commands, commands.count) > 0 {
+            for answer in script {
+                let count = read(connection, &commands, commands.count)
+                guard count > 0, expected.map({ $0.utf8.elementsEqual(commands.prefix(count)) }) ?? true else { break }
                 _ = Array(answer.utf8).withUnsafeBytes { write(connection, $0.baseAddress, $0.count) }
             }
             close(connection)

@@ -4,6 +4,8 @@ import Redis
 /// Adds messages to a room's stream, pipelined, and tells their senders. Connects when it has to.
 struct RedisAdder {
     private let retention: Retention
+    /// `retention.messages`, as commands have it.
+    private let most: String
     private let outages: Outages
     private var link: RedisLink
 
@@ -12,6 +14,7 @@ struct RedisAdder {
 
     init(_ address: RedisAddress, retention: Retention, outages: Outages) {
         self.retention = retention
+        most = "\(retention.messages)"
         self.outages = outages
         link = RedisLink(address)
     }
@@ -24,7 +27,7 @@ struct RedisAdder {
             let stream = try link.stream()
             while !rest.isEmpty {
                 let part = rest.prefix(Self.pipeline)
-                for job in part { stream.add(author: job.author, text: job.text, keeping: retention.messages) }
+                for job in part { stream.add(author: job.author, text: job.text, keeping: most) }
                 for job in part {
                     let result = try stream.addedTime()
                     rest.removeFirst()

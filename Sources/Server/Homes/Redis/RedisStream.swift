@@ -21,9 +21,9 @@ struct RedisStream {
 
     // MARK: - Adding
 
-    /// Queues the adding of a message; `addedTime()` takes the answer.
-    func add(author: String, text: String, keeping messages: Int) {
-        connection.send(["XADD", address.key, "MAXLEN", "~", "\(messages)", "*", "a", author, "t", text])
+    /// Queues the adding of a message to a stream of `most` messages; `addedTime()` takes the answer.
+    func add(author: String, text: String, keeping most: String) {
+        connection.send(["XADD", address.key, "MAXLEN", "~", most, "*", "a", author, "t", text])
     }
 
     /// The time of the message that was added first of those whose answers have not been taken.
