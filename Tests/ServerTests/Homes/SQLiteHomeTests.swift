@@ -22,7 +22,7 @@ struct SQLiteHomeTests {
             home: home,
             start: home.latest
         ) { ($0, $0.text.utf8.count) }
-        try home.follow(into: room)
+        try home.follow(into: room.tail)
         return room
     }
 

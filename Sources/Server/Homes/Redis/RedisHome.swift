@@ -58,7 +58,7 @@ final class RedisHome: HistoryHome {
     /// Times are given out by Redis's clock.
     var clockTolerance: Duration { .seconds(60) }
 
-    func follow(into tail: some HistoryTail) throws(StartError) {
+    func follow(into tail: HistoryTail) throws(StartError) {
         let follower = RedisFollower(
             address: address,
             tail: tail,

@@ -54,7 +54,7 @@ final class SQLiteHome: HistoryHome {
     var acknowledged: SendTime { latest }
     var clockTolerance: Duration { .zero }
 
-    func follow(into tail: some HistoryTail) throws(StartError) {
+    func follow(into tail: HistoryTail) throws(StartError) {
         do {
             try writer.withLock { writer in
                 guard writer == nil else { return }
@@ -90,7 +90,7 @@ final class SQLiteHome: HistoryHome {
     private var worker: BatchWorker<AppendJob>? { writer.withLock { $0 } }
 
     /// On the writer's thread.
-    private func keep(_ jobs: [AppendJob], in log: inout SQLiteLog, _ tail: some HistoryTail, _ outages: Outages) {
+    private func keep(_ jobs: [AppendJob], in log: inout SQLiteLog, _ tail: HistoryTail, _ outages: Outages) {
         let messages = zip(jobs, tail.reserve(jobs.count)).map { job, time in
             Message(author: job.author, text: job.text, sendTime: time)
         }
