@@ -6,13 +6,13 @@
 #include "methods.hpp"
 
 Fanout::Fanout(const Options& options)
-    : options_(options), transcript_(options.readers, options.textBytes), meter_(options.pid) {
+    : options_(options), transcript_(options.readers, options.textBytes), meter_(options.pids) {
     readers_ = std::make_unique<Readers>(loop_, options, [this](auto reader, auto message, auto now) {
         if (transcript_.delivered(reader, message, now)) completed();
     });
     Connection::Options connection;
-    connection.port = options.port;
     for (uint32_t sender = 0; sender < options.senders; ++sender) {
+        connection.port = options.portOf(sender);
         senders_.push_back(std::make_unique<Connection>(loop_, *this, connection));
         senders_.back()->tag = sender;
     }

@@ -21,12 +21,12 @@ Report idle(const Options& options) {
     Unary(warmUp).run();
 
     Loop loop;
-    Meter opening(options.pid);
+    Meter opening(options.pids);
     opening.start();
     Readers readers(loop, options, nullptr);
     wait(loop, 1);
     opening.stop();
-    Meter holding(options.pid);
+    Meter holding(options.pids);
     holding.start();
     wait(loop, options.seconds);
     holding.stop();

@@ -31,9 +31,9 @@ Meter::Reading Meter::read() const {
     Reading reading;
     reading.time = monotonicNow();
     reading.ownSeconds = processorSeconds(0);
-    if (server_ != 0) {
-        reading.serverSeconds = processorSeconds(server_);
-        reading.residentKiB = residentKiB(server_);
+    for (const auto server : servers_) {
+        reading.serverSeconds += processorSeconds(server);
+        reading.residentKiB += residentKiB(server);
     }
     return reading;
 }
@@ -44,7 +44,7 @@ void Meter::stop() { after_ = read(); }
 void Meter::addTo(Report& report) const {
     report.add("seconds", seconds());
     report.add("load_cpu_seconds", after_.ownSeconds - before_.ownSeconds);
-    if (server_ == 0) return;
+    if (servers_.empty()) return;
     report.add("server_cpu_seconds", serverSeconds());
     report.add("rss_before_kib", static_cast<double>(before_.residentKiB));
     report.add("rss_after_kib", static_cast<double>(after_.residentKiB));

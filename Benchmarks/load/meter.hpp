@@ -4,13 +4,15 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "report.hpp"
 
 class Meter {
 public:
-    // `server` is the server's process id, or 0 if its costs are not wanted.
-    explicit Meter(pid_t server) : server_(server) {}
+    // `servers` are the process ids of those whose costs are wanted, together.
+    explicit Meter(std::vector<pid_t> servers) : servers_(std::move(servers)) {}
 
     void start();
     void stop();
@@ -28,6 +30,6 @@ private:
 
     Reading read() const;
 
-    pid_t server_;
+    std::vector<pid_t> servers_;
     Reading before_, after_;
 };

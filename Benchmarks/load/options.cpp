@@ -20,7 +20,8 @@ Modes:
 
 Options:
   --port         of the server, on the loopback interface (51075)
-  --pid          of the server, for its processor time and memory
+  --servers      of one room, at this port and those after it; connections go to each in turn (1)
+  --pid          of the server, for its processor time and memory; once for each of several
   --readers      streams of ReadMessages (100)
   --connections  that the readers, or the unary calls, are spread over (1)
   --senders      each on a connection of its own (4)
@@ -62,7 +63,7 @@ Options parseOptions(int count, char** arguments) {
         {"--window", &options.window},     {"--messages", &options.messages},       {"--warm-up", &options.warmUp},
         {"--burst", &options.burst},       {"--rate", &options.rate},               {"--stalled", &options.stalled},
         {"--streams", &options.streams},   {"--text-bytes", &options.textBytes},    {"--seconds", &options.seconds},
-        {"--patience", &options.patience},
+        {"--patience", &options.patience}, {"--servers", &options.servers},
     };
     for (int index = 2; index < count; index += 2) {
         const std::string name = arguments[index];
@@ -75,7 +76,7 @@ Options parseOptions(int count, char** arguments) {
         if (name == "--port") {
             parse(name, text, options.port);
         } else if (name == "--pid") {
-            parse(name, text, options.pid);
+            parse(name, text, options.pids.emplace_back());
         } else if (name == "--stalled-sockets") {
             options.stalledSockets = std::strcmp(text, "0") != 0;
         } else if (const auto found = numbers.find(name); found != numbers.end()) {
@@ -85,7 +86,7 @@ Options parseOptions(int count, char** arguments) {
         }
     }
     for (auto* least : {&options.readers, &options.connections, &options.senders, &options.window, &options.messages,
-                        &options.burst, &options.rate, &options.streams, &options.patience}) {
+                        &options.burst, &options.rate, &options.streams, &options.patience, &options.servers}) {
         if (*least == 0) usage("only --warm-up, --stalled, --text-bytes and --seconds can be 0");
     }
     return options;

@@ -9,7 +9,8 @@
 struct Options {
     std::string mode;
     uint16_t port = 51075;
-    pid_t pid = 0;
+    uint32_t servers = 1;
+    std::vector<pid_t> pids;
     uint32_t readers = 100;
     uint32_t connections = 1;
     uint32_t senders = 4;
@@ -26,6 +27,9 @@ struct Options {
     uint32_t patience = 10;
     // What stands after `--`.
     std::vector<std::string> command;
+
+    // Where connection number `index` goes: to each of the servers in turn.
+    uint16_t portOf(uint32_t index) const { return static_cast<uint16_t>(port + index % servers); }
 };
 
 // Ends the program with a usage message if the arguments are wrong.

@@ -12,9 +12,8 @@ bool ready(const std::unique_ptr<Connection>& connection) { return connection->r
 }  // namespace
 
 Readers::Readers(Loop& loop, const Options& options, Receive receive)
-    : loop_(loop), patience_(options.patience * 1000 * millisecond), receive_(std::move(receive)) {
+    : loop_(loop), options_(options), patience_(options.patience * 1000 * millisecond), receive_(std::move(receive)) {
     Connection::Options connection;
-    connection.port = options.port;
     open(options.readers, std::min(options.connections, options.readers), connection);
     reading_ = options.readers;
     if (options.stalled == 0) return;
@@ -32,10 +31,11 @@ Readers::Readers(Loop& loop, const Options& options, Receive receive)
     }
 }
 
-void Readers::open(uint32_t count, uint32_t connections, const Connection::Options& options) {
+void Readers::open(uint32_t count, uint32_t connections, Connection::Options connection) {
     const auto before = connections_.size();
     for (uint32_t index = 0; index < connections; ++index) {
-        connections_.push_back(std::make_unique<Connection>(loop_, *this, options));
+        connection.port = options_.portOf(index);
+        connections_.push_back(std::make_unique<Connection>(loop_, *this, connection));
         connections_.back()->tag = static_cast<uint32_t>(connections_.size() - 1);
     }
     if (!loop_.runUntil([this] { return std::all_of(connections_.begin(), connections_.end(), ready); }, patience_)) {

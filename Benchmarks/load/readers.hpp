@@ -23,9 +23,10 @@ public:
 
 private:
     bool isStalled(uint32_t reader) const { return reader >= reading_; }
-    void open(uint32_t count, uint32_t connections, const Connection::Options& options);
+    void open(uint32_t count, uint32_t connections, Connection::Options connection);
 
     Loop& loop_;
+    const Options& options_;
     int64_t patience_;
     Receive receive_;
     std::vector<std::unique_ptr<Connection>> connections_;

@@ -9,8 +9,8 @@
 
 Unary::Unary(const Options& options) : options_(options), calls_(options.connections) {
     Connection::Options connection;
-    connection.port = options.port;
     for (uint32_t index = 0; index < options.connections; ++index) {
+        connection.port = options.portOf(index);
         connections_.push_back(std::make_unique<Connection>(loop_, *this, connection));
         connections_.back()->tag = index;
     }
@@ -19,7 +19,7 @@ Unary::Unary(const Options& options) : options_(options), calls_(options.connect
 Report Unary::run() {
     runCalls(options_.warmUp);
     latencies_.clear();
-    Meter meter(options_.pid);
+    Meter meter(options_.pids);
     meter.start();
     runCalls(options_.messages);
     meter.stop();

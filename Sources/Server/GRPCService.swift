@@ -57,7 +57,7 @@ struct GRPCService: Service {
             let encoded = message.encoded()
             return (encoded, encoded.count)
         }
-        try home?.follow(into: room)
+        try home?.follow(into: room.tail)
         return room
     }
 

@@ -8,7 +8,7 @@ ARTICLE = ROOT / "Sources" / "GRPC" / "GRPC.docc" / "FirstService.md"
 EXAMPLE = ROOT / "Examples" / "FirstService" / "FirstService.swift"
 
 
-def test_the_first_service():
+def test_the_first_service(ours):
     blocks = ARTICLE.read_text().split("```")
     assert blocks[1] == "swift\n" + EXAMPLE.read_text()
     printed = subprocess.run([PROGRAMS / "first-service"], capture_output=True, text=True, timeout=60, check=True)

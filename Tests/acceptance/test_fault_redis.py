@@ -129,6 +129,24 @@ def test_redis_is_killed_and_restarted(launch, traffic, redis, figure):
     assert all(reader.ends == 1 for reader in readers), "a stream has ended before the test"
 
 
+def test_redis_is_restarted_while_nobody_sends(shared, redis):
+    """The next message is accepted at once, and a reader behind memory gets all: ended connections are not used again."""
+    server = shared(MESSENGER_HISTORY_MESSAGES=1)
+
+    def read_all() -> None:
+        with connected(server.address) as channel, reading(channel, after=times[0] - 1) as reader:
+            assert [time_of(message) for message in reader.take(len(times))] == times
+
+    times = send(server.address, "first", "second")
+    read_all()
+    redis.kill()
+    redis.start()
+    times += send(server.address, "third")
+    redis.kill()
+    redis.start()
+    read_all()
+
+
 def test_redis_freezes(launch, traffic, redis):
     """Sends wait or fail in bounded time; when it goes on, so does everybody."""
     server = launch.server(MESSENGER_HISTORY=redis.location()).wait_ready()

@@ -19,7 +19,7 @@ protocol HistoryHome: AnyObject, Sendable {
     var clockTolerance: Duration { get }
 
     /// Begins to bring messages to a tail: each one that is kept from now on, by whomever it was sent, in their order.
-    func follow(into tail: some HistoryTail) throws(StartError)
+    func follow(into tail: HistoryTail) throws(StartError)
 
     /// Keeps a message; when this returns it is kept and in the tail, or on its way there.
     ///
@@ -36,12 +36,14 @@ protocol HistoryHome: AnyObject, Sendable {
 }
 
 /// The newest messages of a room, in memory, as its home sees them. Thread-safe.
-protocol HistoryTail: Sendable {
-    /// Times for messages that a home is about to keep, later than all before; they are the tail's to give, because
-    /// nothing may be accepted behind the back of a reader.
-    func reserve(_ count: Int) -> [SendTime]
+///
+/// Functions and no protocol: a room is generic, and they are made where it is known what of.
+struct HistoryTail: Sendable {
+    /// Times for so many messages that a home is about to keep, later than all before; they are the tail's to give,
+    /// because nothing may be accepted behind the back of a reader.
+    let reserve: @Sendable (_ count: Int) -> [SendTime]
     /// Adds messages that are kept, in order, and wakes those who wait for them.
-    func publish(_ messages: [Message])
+    let publish: @Sendable (_ messages: [Message]) -> Void
     /// Lets go of everything: messages after the tail's last one are lost. Those after `heldAfter` will come.
-    func restart(heldAfter: SendTime)
+    let restart: @Sendable (_ heldAfter: SendTime) -> Void
 }

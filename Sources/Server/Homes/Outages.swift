@@ -1,4 +1,5 @@
 import Logging
+import SQLite
 import Synchronization
 
 /// Tells the operator when a home begins to fail and when it is well again, not of each message that fails. Thread-safe.

@@ -4,7 +4,16 @@ import Synchronization
 // A room whose messages have a home beyond memory. Its readers follow the same tail as without one; a reader whose place
 // is not in the tail is looked up by time, there or in the home.
 
-extension Room: HistoryTail {
+extension Room {
+    /// What its home sees of it.
+    var tail: HistoryTail {
+        HistoryTail(
+            reserve: { [self] in reserve($0) },
+            publish: { [self] in publish($0) },
+            restart: { [self] in restart(heldAfter: $0) }
+        )
+    }
+
     func reserve(_ count: Int) -> [SendTime] {
         state.withLock { state in (0..<count).map { _ in state.history.reserve(clock: clock()) } }
     }

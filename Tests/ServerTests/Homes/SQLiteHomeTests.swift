@@ -1,5 +1,6 @@
 import Logging
 import Messenger
+import SQLite
 import Synchronization
 import Testing
 
@@ -21,7 +22,7 @@ struct SQLiteHomeTests {
             home: home,
             start: home.latest
         ) { ($0, $0.text.utf8.count) }
-        try home.follow(into: room)
+        try home.follow(into: room.tail)
         return room
     }
 
@@ -177,13 +178,13 @@ struct SQLiteHomeTests {
 
     @Test func aLaterFormatIsRefused() async throws {
         try await home().close()
-        try SQLiteConnection(path: path).execute("PRAGMA user_version = 2")
+        try Database(path: path).execute("PRAGMA user_version = 2")
         try expectRefusal(.badData, "from a later version")
-        #expect(try SQLiteConnection(path: path).number("SELECT count(*) FROM room") == 1)
+        #expect(try Database(path: path).number("SELECT count(*) FROM room") == 1)
     }
 
     @Test func anothersFileIsRefused() throws {
-        try SQLiteConnection(path: path).execute("CREATE TABLE cats (name TEXT)")
+        try Database(path: path).execute("CREATE TABLE cats (name TEXT)")
         try expectRefusal(.badData, "no history of a messenger's")
     }
 

@@ -1,5 +1,6 @@
 import Logging
 import Messenger
+import Redis
 import Synchronization
 
 #if canImport(Glibc)
@@ -13,7 +14,7 @@ import Musl
 /// A thread of its own runs it.
 struct RedisFollower: Sendable {
     let address: RedisAddress
-    let tail: any HistoryTail
+    let tail: HistoryTail
     let logger: Logger
     /// Takes from when on messages are held, as often as it may have changed.
     let holds: @Sendable (SendTime) -> Void
@@ -68,6 +69,6 @@ struct RedisFollower: Sendable {
         guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "Redis is emptied again") }
         watch = StreamWatch(snapshot)
         holds(heldAfter)
-        tail.restart(heldAfter: max(heldAfter, snapshot.last.sendTime ?? heldAfter))
+        tail.restart(max(heldAfter, snapshot.last.sendTime ?? heldAfter))
     }
 }

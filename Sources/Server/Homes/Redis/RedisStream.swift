@@ -1,6 +1,7 @@
 import Messenger
+import Redis
 
-/// A room's stream in Redis, and the commands for it. Used by one thread at a time.
+/// A room's stream in Redis, and the commands for it.
 ///
 /// Beside the stream at KEY there is `KEY:begun`, the time after which the room holds messages.
 struct RedisStream {
@@ -12,16 +13,17 @@ struct RedisStream {
 
     init(_ address: RedisAddress) throws(RedisError) {
         self.address = address
-        connection = try RedisConnection(address, timeout: Self.patience)
+        connection = try RedisConnection(host: address.host, port: address.port, timeout: Self.patience)
+        if let credentials = address.credentials { try connection.call(["AUTH"] + credentials) }
     }
 
     private var begunKey: String { "\(address.key):begun" }
 
     // MARK: - Adding
 
-    /// Queues the adding of a message; `addedTime()` takes the answer.
-    func add(author: String, text: String, keeping messages: Int) {
-        connection.send(["XADD", address.key, "MAXLEN", "~", "\(messages)", "*", "a", author, "t", text])
+    /// Queues the adding of a message to a stream of `most` messages; `addedTime()` takes the answer.
+    func add(author: String, text: String, keeping most: String) {
+        connection.send(["XADD", address.key, "MAXLEN", "~", most, "*", "a", author, "t", text])
     }
 
     /// The time of the message that was added first of those whose answers have not been taken.

@@ -1,4 +1,5 @@
 import Messenger
+import SQLite
 
 #if canImport(Glibc)
 import Glibc
@@ -40,21 +41,21 @@ struct SQLiteFile {
     }
 
     /// Opens a connection, and makes the tables where there is nothing yet: a room that begins at `start`.
-    func connect(sync: Sync, start: SendTime) throws(StartError) -> SQLiteConnection {
+    func connect(sync: Sync, start: SendTime) throws(StartError) -> Database {
         guard Self.size(path) > 0 || Self.size(path + "-wal") == 0 else {
             throw damaged("the file is empty, but \(path)-wal, its newest part, is not")
         }
         do {
-            let connection = try SQLiteConnection(path: path)
-            try connection.execute("PRAGMA busy_timeout = 5000")
-            let isNew = try check(connection)
-            guard !connection.isReadOnly else { throw cannotOpen("it cannot be written") }
-            guard try connection.text("PRAGMA journal_mode = WAL") == "wal" else {
+            let database = try Database(path: path)
+            try database.execute("PRAGMA busy_timeout = 5000")
+            let isNew = try check(database)
+            guard !database.isReadOnly else { throw cannotOpen("it cannot be written") }
+            guard try database.text("PRAGMA journal_mode = WAL") == "wal" else {
                 throw cannotOpen("its file system lacks the shared memory that a write-ahead log takes")
             }
-            try connection.execute("PRAGMA synchronous = \(sync.rawValue)")
-            if isNew { try makeTables(connection, start) }
-            return connection
+            try database.execute("PRAGMA synchronous = \(sync.rawValue)")
+            if isNew { try makeTables(database, start) }
+            return database
         } catch let error as SQLiteError {
             throw error.meansDamage ? damaged(error.description) : cannotOpen(error.description)
         } catch let error as StartError {
@@ -68,21 +69,21 @@ struct SQLiteFile {
     func release() { lock.release() }
 
     /// One more connection, for reading beside the writer.
-    func connectReader() throws(StartError) -> SQLiteConnection {
+    func connectReader() throws(StartError) -> Database {
         do {
-            let connection = try SQLiteConnection(path: path)
-            try connection.execute("PRAGMA busy_timeout = 5000; PRAGMA query_only = 1")
-            return connection
+            let database = try Database(path: path)
+            try database.execute("PRAGMA busy_timeout = 5000; PRAGMA query_only = 1")
+            return database
         } catch {
             throw cannotOpen(error.description)
         }
     }
 
     /// - Returns: Whether there is nothing in the file yet.
-    private func check(_ connection: SQLiteConnection) throws -> Bool {
-        let application = try connection.number("PRAGMA application_id") ?? 0
-        let version = try connection.number("PRAGMA user_version") ?? 0
-        if application == 0, version == 0, try connection.number("SELECT count(*) FROM sqlite_schema") == 0 {
+    private func check(_ database: Database) throws -> Bool {
+        let application = try database.number("PRAGMA application_id") ?? 0
+        let version = try database.number("PRAGMA user_version") ?? 0
+        if application == 0, version == 0, try database.number("SELECT count(*) FROM sqlite_schema") == 0 {
             return true
         }
         guard application == Self.applicationID else {
@@ -98,13 +99,13 @@ struct SQLiteFile {
                     + "\(Self.version) is the last that this one knows): start that version, or choose another file"
             )
         }
-        let verdict = try connection.text("PRAGMA quick_check(1)") ?? "nothing can be read"
+        let verdict = try database.text("PRAGMA quick_check(1)") ?? "nothing can be read"
         guard verdict == "ok" else { throw damaged(verdict) }
         return false
     }
 
-    private func makeTables(_ connection: SQLiteConnection, _ start: SendTime) throws(SQLiteError) {
-        try connection.execute(
+    private func makeTables(_ database: Database, _ start: SendTime) throws(SQLiteError) {
+        try database.execute(
             """
             BEGIN IMMEDIATE;
             PRAGMA application_id = \(Self.applicationID);

@@ -8,37 +8,16 @@ import Synchronization
 /// One thread writes. While it waits for the disk, messages gather; it then keeps all of them in the next transaction,
 /// so the disk is waited for once for many. Another thread reads, for those who have fallen behind memory.
 final class SQLiteHome: HistoryHome {
-    private struct Append: Sendable {
-        let author: String
-        let text: String
-        let continuation: CheckedContinuation<Result<SendTime, HomeError>, Never>
-    }
-
-    private struct Read: Sendable {
-        let time: SendTime
-        let count: Int
-        let continuation: CheckedContinuation<Result<[Message], HomeError>, Never>
-    }
-
-    private enum Writer {
-        case waitsForTail(SQLiteLog)
-        case writes(BatchWorker<Append>)
-    }
-
     private let file: SQLiteFile
     private let retention: Retention
     private let logger: Logger
-    private let writer: Mutex<Writer>
-    private let reader: BatchWorker<Read>
+    /// The writer's thread's own, as soon as there is one.
+    private let log: Mutex<SQLiteLog>
+    private let writer = Mutex<BatchWorker<AppendJob>?>(nil)
+    private let reader: BatchWorker<ReadJob>
     private let held: Mutex<SendTime>
     /// The time of the last message at the start: the tail begins here.
     let latest: SendTime
-
-    /// What messages that wait for the disk may take in memory.
-    private static let waitingBytes = 64 << 20
-    /// What one of them takes beside its author and text, about.
-    private static let waitingOverhead = 256
-    private static let waitingReads = 100_000
 
     /// Opens the file, or makes it. Blocks while all of it is checked.
     init(
@@ -48,16 +27,18 @@ final class SQLiteHome: HistoryHome {
         logger: Logger
     ) throws(StartError) {
         let file = try SQLiteFile(path: path)
-        let connection = try file.connect(sync: sync, start: .now())
+        let database = try file.connect(sync: sync, start: .now())
         do {
-            let log = try SQLiteLog(connection, retention: retention)
-            let source = try SQLiteReader(try file.connectReader())
-            reader = try BatchWorker(named: "history-reader", limit: Self.waitingReads) { reads in
-                for read in reads { Self.serve(read, from: source) }
+            let log = try SQLiteLog(database, retention: retention)
+            let source = Mutex(try SQLiteReader(try file.connectReader()))
+            reader = try BatchWorker(named: "history-reader", limit: ReadJob.limit) { reads in
+                source.withLock { source in
+                    for read in reads { Self.serve(read, from: source) }
+                }
             }
             held = Mutex(log.heldAfter)
             latest = log.latest
-            writer = Mutex(.waitsForTail(log))
+            self.log = Mutex(log)
         } catch let error as StartError {
             throw error
         } catch {
@@ -73,19 +54,18 @@ final class SQLiteHome: HistoryHome {
     var acknowledged: SendTime { latest }
     var clockTolerance: Duration { .zero }
 
-    func follow(into tail: some HistoryTail) throws(StartError) {
+    func follow(into tail: HistoryTail) throws(StartError) {
         do {
             try writer.withLock { writer in
-                guard case .waitsForTail(let log) = writer else { return }
+                guard writer == nil else { return }
                 let outages = Outages(logger: logger)
-                let worker = try BatchWorker<Append>(
+                writer = try BatchWorker(
                     named: "history-writer",
-                    limit: Self.waitingBytes,
+                    limit: AppendJob.limit,
                     tick: retention.age == nil ? nil : .seconds(1),
-                    work: { [self] in keep($0, in: log, tail, outages) },
-                    atEnd: { log.tidyUp() }
+                    work: { [self] jobs in log.withLock { keep(jobs, in: &$0, tail, outages) } },
+                    atEnd: { [self] in log.withLock { $0.tidyUp() } }
                 )
-                writer = .writes(worker)
             }
         } catch {
             throw StartError(.unavailable, "Cannot write the history: \(error)")
@@ -94,23 +74,11 @@ final class SQLiteHome: HistoryHome {
 
     func append(author: String, text: String) async throws(HomeError) -> SendTime {
         guard let worker else { throw .closed }
-        let result = await withCheckedContinuation { continuation in
-            let append = Append(author: author, text: text, continuation: continuation)
-            let cost = author.utf8.count + text.utf8.count + Self.waitingOverhead
-            if let refusal = worker.submit(append, cost: cost) {
-                continuation.resume(returning: .failure(HomeError(refusal)))
-            }
-        }
-        return try result.get()
+        return try await worker.append(author: author, text: text)
     }
 
     func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> [Message] {
-        let result = await withCheckedContinuation { continuation in
-            if let refusal = reader.submit(Read(time: time, count: count, continuation: continuation)) {
-                continuation.resume(returning: .failure(HomeError(refusal)))
-            }
-        }
-        return try result.get()
+        try await reader.read(after: time, atMost: count)
     }
 
     func close() async {
@@ -119,37 +87,33 @@ final class SQLiteHome: HistoryHome {
         file.release()
     }
 
-    private var worker: BatchWorker<Append>? {
-        writer.withLock { writer in
-            guard case .writes(let worker) = writer else { return nil }
-            return worker
-        }
-    }
+    private var worker: BatchWorker<AppendJob>? { writer.withLock { $0 } }
 
     /// On the writer's thread.
-    private func keep(_ appends: [Append], in log: SQLiteLog, _ tail: some HistoryTail, _ outages: Outages) {
-        let messages = zip(appends, tail.reserve(appends.count)).map { append, time in
-            Message(author: append.author, text: append.text, sendTime: time)
+    private func keep(_ jobs: [AppendJob], in log: inout SQLiteLog, _ tail: HistoryTail, _ outages: Outages) {
+        let messages = zip(jobs, tail.reserve(jobs.count)).map { job, time in
+            Message(author: job.author, text: job.text, sendTime: time)
         }
         do {
             try log.append(messages, now: .now())
         } catch {
             let refusal = outages.began(error)
-            for append in appends { append.continuation.resume(returning: .failure(refusal)) }
+            for job in jobs { job.continuation.resume(returning: .failure(refusal)) }
             return
         }
         outages.ended()
-        held.withLock { $0 = log.heldAfter }
+        let heldAfter = log.heldAfter
+        held.withLock { $0 = heldAfter }
         guard !messages.isEmpty else { return }
         // First the readers: so a sender that has been answered finds its message already there.
         tail.publish(messages)
-        for (append, message) in zip(appends, messages) {
-            append.continuation.resume(returning: .success(message.sendTime))
+        for (job, message) in zip(jobs, messages) {
+            job.continuation.resume(returning: .success(message.sendTime))
         }
     }
 
     /// On the reader's thread.
-    private static func serve(_ read: Read, from source: SQLiteReader) {
+    private static func serve(_ read: ReadJob, from source: SQLiteReader) {
         let result: Result<[Message], HomeError>
         do {
             let (heldAfter, messages) = try source.read(after: read.time, atMost: read.count)
@@ -158,14 +122,5 @@ final class SQLiteHome: HistoryHome {
             result = .failure(.unavailable(.cannotBeRead))
         }
         read.continuation.resume(returning: result)
-    }
-}
-
-extension HomeError {
-    init(_ refusal: WorkerRefusal) {
-        switch refusal {
-        case .tooMuchWaits: self = .full(.tooMuchWaits)
-        case .closed: self = .closed
-        }
     }
 }

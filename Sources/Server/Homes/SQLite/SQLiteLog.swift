@@ -1,15 +1,14 @@
 import Messenger
+import SQLite
 
-/// The messages in a file of SQLite's, as its one writer sees them. Used by one thread at a time.
+/// The messages in a file of SQLite's, as its one writer sees them.
 ///
 /// A message is a row whose key is its `sendTime`, so rows lie in the file in the order in which readers want them, and
 /// no index is needed beside. The room's own row says from when on messages are held.
-///
-/// `@unchecked`: the one thread of its home's writing worker calls it.
-final class SQLiteLog: @unchecked Sendable {
-    private let connection: SQLiteConnection
+struct SQLiteLog {
+    private let database: Database
     private let retention: Retention
-    private let begin, insert, oldest, remove, hold, commit, rollback: SQLiteStatement
+    private let begin, insert, oldest, remove, hold, commit, rollback: Statement
 
     private var load = Retention.Load()
     /// The time of the oldest message there is, or a time before it.
@@ -22,25 +21,25 @@ final class SQLiteLog: @unchecked Sendable {
     /// Messages that are removed together, at the most: so that no sender waits long for it.
     private static let removedAtOnce: Int64 = 4096
 
-    /// - Parameter connection: One to a file that ``SQLiteFile`` has made or checked.
-    init(_ connection: SQLiteConnection, retention: Retention) throws(SQLiteError) {
-        self.connection = connection
+    /// - Parameter database: One to a file that ``SQLiteFile`` has made or checked.
+    init(_ database: Database, retention: Retention) throws(SQLiteError) {
+        self.database = database
         self.retention = retention
-        begin = try SQLiteStatement("BEGIN IMMEDIATE", on: connection)
-        insert = try SQLiteStatement("INSERT INTO message (time, author, text) VALUES (?1, ?2, ?3)", on: connection)
-        oldest = try SQLiteStatement("SELECT time, \(Self.size) FROM message ORDER BY time LIMIT ?1", on: connection)
-        remove = try SQLiteStatement("DELETE FROM message WHERE time <= ?1", on: connection)
-        hold = try SQLiteStatement("UPDATE room SET held_after = ?1", on: connection)
-        commit = try SQLiteStatement("COMMIT", on: connection)
-        rollback = try SQLiteStatement("ROLLBACK", on: connection)
+        begin = try Statement("BEGIN IMMEDIATE", on: database)
+        insert = try Statement("INSERT INTO message (time, author, text) VALUES (?1, ?2, ?3)", on: database)
+        oldest = try Statement("SELECT time, \(Self.size) FROM message ORDER BY time LIMIT ?1", on: database)
+        remove = try Statement("DELETE FROM message WHERE time <= ?1", on: database)
+        hold = try Statement("UPDATE room SET held_after = ?1", on: database)
+        commit = try Statement("COMMIT", on: database)
+        rollback = try Statement("ROLLBACK", on: database)
 
-        let held = try connection.number("SELECT held_after FROM room") ?? 0
+        let held = try database.number("SELECT held_after FROM room") ?? 0
         heldAfter = SendTime(nanosecondsSinceEpoch: held)
-        oldestTime = SendTime(nanosecondsSinceEpoch: try connection.number("SELECT min(time) FROM message") ?? held)
-        latest = SendTime(nanosecondsSinceEpoch: try connection.number("SELECT max(time) FROM message") ?? held)
-        load.messages = Int(try connection.number("SELECT count(*) FROM message") ?? 0)
+        oldestTime = SendTime(nanosecondsSinceEpoch: try database.number("SELECT min(time) FROM message") ?? held)
+        latest = SendTime(nanosecondsSinceEpoch: try database.number("SELECT max(time) FROM message") ?? held)
+        load.messages = Int(try database.number("SELECT count(*) FROM message") ?? 0)
         load.bytes =
-            Int(try connection.number("SELECT total(\(Self.size)) FROM message") ?? 0)
+            Int(try database.number("SELECT total(\(Self.size)) FROM message") ?? 0)
             + load.messages * Retention.overhead
     }
 
@@ -48,7 +47,7 @@ final class SQLiteLog: @unchecked Sendable {
     private static let size = "length(CAST(author AS BLOB)) + length(CAST(text AS BLOB))"
 
     /// Adds messages, in one transaction, and removes old ones over the limits. All are kept, or none is.
-    func append(_ messages: [Message], now: SendTime) throws(SQLiteError) {
+    mutating func append(_ messages: [Message], now: SendTime) throws(SQLiteError) {
         guard !messages.isEmpty || retention.isPassed(by: load, oldest: oldestTime, now: now) else { return }
         do {
             try begin.run()
@@ -66,7 +65,7 @@ final class SQLiteLog: @unchecked Sendable {
             if let removed { (heldAfter, oldestTime) = (removed, removed) }
         } catch {
             // Some errors end the transaction by themselves.
-            if connection.isInTransaction { try? rollback.run() }
+            if database.isInTransaction { try? rollback.run() }
             throw error
         }
     }
@@ -74,7 +73,7 @@ final class SQLiteLog: @unchecked Sendable {
     /// Moves all that is in the write-ahead log into the file itself, which then is all there is to copy.
     func tidyUp() {
         // If it fails, the log is moved at the next start.
-        try? connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try? database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
     /// - Returns: The time of the last message that was removed.

@@ -1,21 +1,20 @@
 import Messenger
+import SQLite
 
-/// Reads messages from a file of SQLite's, while its writer goes on. Used by one thread at a time.
-///
-/// `@unchecked`: the one thread of its home's reading worker calls it.
-final class SQLiteReader: @unchecked Sendable {
-    private let connection: SQLiteConnection
-    private let begin, held, messages, end: SQLiteStatement
+/// Reads messages from a file of SQLite's, while its writer goes on.
+struct SQLiteReader {
+    private let database: Database
+    private let begin, held, messages, end: Statement
 
-    init(_ connection: SQLiteConnection) throws(SQLiteError) {
-        self.connection = connection
-        begin = try SQLiteStatement("BEGIN", on: connection)
-        held = try SQLiteStatement("SELECT held_after FROM room", on: connection)
-        messages = try SQLiteStatement(
+    init(_ database: Database) throws(SQLiteError) {
+        self.database = database
+        begin = try Statement("BEGIN", on: database)
+        held = try Statement("SELECT held_after FROM room", on: database)
+        messages = try Statement(
             "SELECT time, author, text FROM message WHERE time > ?1 ORDER BY time LIMIT ?2",
-            on: connection
+            on: database
         )
-        end = try SQLiteStatement("COMMIT", on: connection)
+        end = try Statement("COMMIT", on: database)
     }
 
     /// The first messages after a time, and from when on there are any, both as of one moment.
@@ -39,7 +38,7 @@ final class SQLiteReader: @unchecked Sendable {
             try end.run()
             return (heldAfter, found)
         } catch {
-            if connection.isInTransaction { try? end.run() }
+            if database.isInTransaction { try? end.run() }
             throw error
         }
     }

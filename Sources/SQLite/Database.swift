@@ -1,0 +1,51 @@
+import CSQLite
+
+/// A connection to a file of SQLite's.
+///
+/// Used by one thread at a time, and so are its statements, which keep it open. Neither is `Sendable`, so the compiler
+/// sees to it, and SQLite takes no locks of its own.
+public final class Database {
+    let handle: OpaquePointer
+
+    /// Opens a file for reading and writing, and makes it if it is not there.
+    public init(path: String) throws(SQLiteError) {
+        var handle: OpaquePointer?
+        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
+        let code = sqlite3_open_v2(path, &handle, flags, nil)
+        guard code == SQLITE_OK, let handle else {
+            defer { sqlite3_close_v2(handle) }
+            throw SQLiteError(code, handle)
+        }
+        self.handle = handle
+    }
+
+    deinit {
+        sqlite3_close_v2(handle)
+    }
+
+    /// Whether the file was opened for reading only, because it cannot be written.
+    public var isReadOnly: Bool { sqlite3_db_readonly(handle, "main") == 1 }
+
+    /// Whether a transaction is open.
+    public var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+
+    /// Runs statements that give no rows, or whose rows do not matter.
+    public func execute(_ sql: String) throws(SQLiteError) {
+        let code = sqlite3_exec(handle, sql, nil, nil, nil)
+        guard code == SQLITE_OK else { throw SQLiteError(code, handle) }
+    }
+
+    /// The first column of the first row; `nil` if there is none or it is NULL.
+    public func number(_ sql: String) throws(SQLiteError) -> Int64? {
+        var number: Int64?
+        try Statement(sql, on: self).forEachRow { number = number ?? ($0.isNull(0) ? nil : $0.integer(0)) }
+        return number
+    }
+
+    /// The first column of the first row; `nil` if there is none.
+    public func text(_ sql: String) throws(SQLiteError) -> String? {
+        var text: String?
+        try Statement(sql, on: self).forEachRow { text = text ?? $0.text(0) }
+        return text
+    }
+}

@@ -1,0 +1,59 @@
+import Messenger
+
+// What the workers of homes are given: a job, and who waits for it.
+
+/// A message that waits to be kept, and its sender.
+struct AppendJob: Sendable {
+    let author: String
+    let text: String
+    let continuation: CheckedContinuation<Result<SendTime, HomeError>, Never>
+
+    /// What such messages may take in memory together.
+    static let limit = 64 << 20
+    /// What one of them takes beside its author and text, about.
+    fileprivate static let overhead = 256
+}
+
+/// A reader that has fallen behind memory, and the messages that it asks for.
+struct ReadJob: Sendable {
+    let time: SendTime
+    let count: Int
+    let continuation: CheckedContinuation<Result<[Message], HomeError>, Never>
+
+    /// How many of them may wait.
+    static let limit = 100_000
+}
+
+extension BatchWorker<AppendJob> {
+    /// Gives the worker a message, and waits until it says what came of it.
+    func append(author: String, text: String) async throws(HomeError) -> SendTime {
+        let result = await withCheckedContinuation { continuation in
+            let job = AppendJob(author: author, text: text, continuation: continuation)
+            if let refusal = submit(job, cost: author.utf8.count + text.utf8.count + AppendJob.overhead) {
+                continuation.resume(returning: .failure(HomeError(refusal)))
+            }
+        }
+        return try result.get()
+    }
+}
+
+extension BatchWorker<ReadJob> {
+    /// Asks the worker for messages, and waits for them.
+    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> [Message] {
+        let result = await withCheckedContinuation { continuation in
+            if let refusal = submit(ReadJob(time: time, count: count, continuation: continuation)) {
+                continuation.resume(returning: .failure(HomeError(refusal)))
+            }
+        }
+        return try result.get()
+    }
+}
+
+extension HomeError {
+    fileprivate init(_ refusal: WorkerRefusal) {
+        switch refusal {
+        case .tooMuchWaits: self = .full(.tooMuchWaits)
+        case .closed: self = .closed
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import Messenger
+import Redis
+
+/// Adds messages to a room's stream, pipelined, and tells their senders. Connects when it has to.
+struct RedisAdder {
+    private let retention: Retention
+    /// `retention.messages`, as commands have it.
+    private let most: String
+    private let outages: Outages
+    private var link: RedisLink
+
+    /// Commands on their way to Redis at once.
+    private static let pipeline = 1000
+
+    init(_ address: RedisAddress, retention: Retention, outages: Outages) {
+        self.retention = retention
+        most = "\(retention.messages)"
+        self.outages = outages
+        link = RedisLink(address)
+    }
+
+    /// Adds what waits; without anything, lets go of messages that are too old.
+    mutating func add(_ jobs: [AppendJob]) {
+        var rest = jobs[...]
+        var refused: RedisError?
+        do throws(RedisError) {
+            let stream = try link.stream()
+            while !rest.isEmpty {
+                let part = rest.prefix(Self.pipeline)
+                for job in part { stream.add(author: job.author, text: job.text, keeping: most) }
+                for job in part {
+                    let result = try stream.addedTime()
+                    rest.removeFirst()
+                    if case .failure(let error) = result { refused = error }
+                    job.continuation.resume(returning: result.mapError(Self.refusal))
+                }
+            }
+            if retention.age != nil, jobs.isEmpty { try stream.trim(before: retention.expiry(.now())) }
+            if let refused { outages.began("the history cannot be written", refused) } else { outages.ended() }
+        } catch {
+            // What was sent and not answered may have been added: the sender is not told that it was refused.
+            link.drop()
+            outages.began("the history cannot be written", error)
+            for job in rest { job.continuation.resume(returning: .failure(.unavailable(.cannotBeReached))) }
+        }
+    }
+
+    private static func refusal(_ error: RedisError) -> HomeError {
+        error.description.hasPrefix("OOM") ? .full(.memoryIsFull) : .unavailable(.cannotBeReached)
+    }
+}
