@@ -13,23 +13,29 @@ struct MessengerService: Sendable {
     private static let burst = 64
 
     var methods: [ServerMethod] {
-        [
-            sendMessage,
-            .serverStreaming(MessengerMethods.readEncodedMessages) { request, writer, context in
-                try await read(request, writer, context)
-            }
-            // As many as most clients open on one connection: all at once they stay on one queue, that gathers their
-            // messages.
-            .slots(128),
-        ]
+        // As many as most clients open on one connection: all at once they stay on one queue, that gathers their messages.
+        [sendMessage, readMessages.slots(128)]
     }
 
-    /// Decided once: a call to a room in memory does not know of homes.
+    // Decided once: a call to a room in memory does not know of homes, and never waits.
+
     private var sendMessage: ServerMethod {
         guard let home = room.home else {
             return .unary(MessengerMethods.sendMessage, immediateHandler: { request, _ in try send(request) })
         }
         return .unary(MessengerMethods.sendMessage) { request, _ in try await send(request, to: home) }
+    }
+
+    private var readMessages: ServerMethod {
+        guard room.home != nil else {
+            return .serverStreaming(MessengerMethods.readEncodedMessages, following: readers) { request, _ in
+                let cursor = try cursor(for: request)
+                return (opening(at: cursor), { try next(cursor) })
+            }
+        }
+        return .serverStreaming(MessengerMethods.readEncodedMessages) { request, writer, context in
+            try await read(request, writer, context)
+        }
     }
 
     /// To memory: without suspending.
@@ -66,17 +72,12 @@ struct MessengerService: Sendable {
         _ writer: ResponseWriter<ByteBuffer>,
         _ context: ServerContext
     ) async throws {
+        let cursor = try cursor(for: request)
+        try await context.sendInitialMetadata(opening(at: cursor))
         do {
-            let cursor = try room.cursor(after: request.after)
-            // At once: it tells the reader that the stream is open, and where it begins.
-            try await context.sendInitialMetadata([
-                MessengerMethods.positionKey: .string(cursor.position.description)
-            ])
             while true {
                 do {
-                    try await writer.follow(readers) { [room] in
-                        try room.next(cursor).map { (message: $0.content, hasMore: $0.hasMore) }
-                    }
+                    try await writer.follow(readers) { try room.next(cursor) }
                 } catch RoomError.isInHome {
                     while let messages = try await room.catchUp(cursor, atMost: Self.burst) {
                         try await writer.write(contentsOf: messages)
@@ -84,6 +85,27 @@ struct MessengerService: Sendable {
                 }
             }
         } catch let error as RoomError {
+            throw RPCError(error)
+        }
+    }
+
+    private func cursor(for request: ReadMessagesRequest) throws(RPCError) -> Room<ByteBuffer>.Cursor {
+        do {
+            return try room.cursor(after: request.after)
+        } catch {
+            throw RPCError(error)
+        }
+    }
+
+    /// Sent at once: it tells the reader that the stream is open, and where it begins.
+    private func opening(at cursor: Room<ByteBuffer>.Cursor) -> Metadata {
+        [MessengerMethods.positionKey: .string(cursor.position.description)]
+    }
+
+    private func next(_ cursor: Room<ByteBuffer>.Cursor) throws(RPCError) -> (message: ByteBuffer, hasMore: Bool)? {
+        do {
+            return try room.next(cursor)
+        } catch {
             throw RPCError(error)
         }
     }

@@ -33,19 +33,45 @@ struct BroadcastTests {
         }
     }
 
-    /// A server with a stream of numbers below the limit that the request names.
-    private func withNumbers(_ body: (Numbers, Loopback) async throws -> Void) async throws {
-        let numbers = Mutex<Numbers?>(nil)
-        let stream = ServerMethod.serverStreaming(Echo.stream) { request, writer, context in
-            guard let numbers = numbers.withLock({ $0 }) else { return }
-            try await context.sendInitialMetadata([:])
-            try await writer.follow(numbers.broadcast, next: numbers.source(limit: Int(request.text) ?? 0))
+    /// How the server's method follows the broadcast.
+    enum Way: CaseIterable { case inATask, withoutATask }
+
+    /// A server with a stream of numbers below the limit that the request names, which must be one.
+    private func withNumbers(
+        _ way: Way,
+        interceptors: [ServerInterceptor] = [],
+        _ body: (Numbers, Loopback) async throws -> Void
+    ) async throws {
+        let shared = Mutex<Numbers?>(nil)
+        func method(_ group: CompletionQueueGroup) -> [ServerMethod] {
+            let numbers = Numbers(group)
+            shared.withLock { $0 = numbers }
+            switch way {
+            case .inATask:
+                return [
+                    .serverStreaming(Echo.stream) { request, writer, context in
+                        let limit = try Self.limit(request)
+                        try await context.sendInitialMetadata(["limit": .string("\(limit)")])
+                        try await writer.follow(numbers.broadcast, next: numbers.source(limit: limit))
+                    }
+                ]
+            case .withoutATask:
+                return [
+                    .serverStreaming(Echo.stream, following: numbers.broadcast) { request, _ in
+                        let limit = try Self.limit(request)
+                        return (["limit": .string("\(limit)")], numbers.source(limit: limit))
+                    }
+                ]
+            }
         }
-        try await Loopback.run([stream]) { loopback in
-            let shared = Numbers(loopback.group)
-            numbers.withLock { $0 = shared }
-            try await body(shared, loopback)
+        try await Loopback.run(method, interceptors: interceptors) { loopback in
+            try await body(try #require(shared.withLock { $0 }), loopback)
         }
+    }
+
+    private static func limit(_ request: ByteBuffer) throws(RPCError) -> Int {
+        guard let limit = Int(request.text) else { throw RPCError(code: .invalidArgument, message: "no number") }
+        return limit
     }
 
     /// What comes of a stream, and the status that ends it.
@@ -62,8 +88,9 @@ struct BroadcastTests {
         }
     }
 
-    @Test func everyStreamGetsEverythingInOrder() async throws {
-        try await withNumbers { numbers, loopback in
+    @Test(arguments: Way.allCases)
+    func everyStreamGetsEverythingInOrder(way: Way) async throws {
+        try await withNumbers(way) { numbers, loopback in
             try await withThrowingTaskGroup(of: ([Int], Status.Code?).self) { group in
                 for _ in 0..<50 { group.addTask { try await follow(300, loopback.channel) } }
                 // One by one, in bursts, and before many streams have been opened.
@@ -79,8 +106,9 @@ struct BroadcastTests {
         }
     }
 
-    @Test func aStreamThatHasMuchToCatchUpOn() async throws {
-        try await withNumbers { numbers, loopback in
+    @Test(arguments: Way.allCases)
+    func aStreamThatHasMuchToCatchUpOn(way: Way) async throws {
+        try await withNumbers(way) { numbers, loopback in
             numbers.grow(by: 3_000)
             let (received, code) = try await follow(3_000, loopback.channel)
             #expect(received == Array(0..<3_000))
@@ -88,8 +116,9 @@ struct BroadcastTests {
         }
     }
 
-    @Test func aStreamThatIsNotReadHoldsUpNobody() async throws {
-        try await withNumbers { numbers, loopback in
+    @Test(arguments: Way.allCases)
+    func aStreamThatIsNotReadHoldsUpNobody(way: Way) async throws {
+        try await withNumbers(way) { numbers, loopback in
             var options = ChannelOptions()
             options.streamWindow = 64 << 10
             let slow = Channel(target: "127.0.0.1:\(loopback.port)", options: options, group: loopback.group)
@@ -107,8 +136,9 @@ struct BroadcastTests {
         }
     }
 
-    @Test func aClientThatLeaves() async throws {
-        try await withNumbers { numbers, loopback in
+    @Test(arguments: Way.allCases)
+    func aClientThatLeaves(way: Way) async throws {
+        try await withNumbers(way) { numbers, loopback in
             for _ in 0..<20 {
                 let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer("1000000"))
                 _ = try await stream.initialMetadata
@@ -117,5 +147,54 @@ struct BroadcastTests {
             }
             while loopback.server.openCalls > 0 { await Task.yield() }
         }
+    }
+
+    @Test(arguments: Way.allCases)
+    func initialMetadataComesBeforeThereIsAnything(way: Way) async throws {
+        try await withNumbers(way) { _, loopback in
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer("7"))
+            let metadata = try await stream.initialMetadata
+            #expect(metadata.first("limit") == "7")
+            stream.cancel()
+        }
+    }
+
+    @Test(arguments: Way.allCases)
+    func aRequestThatIsRefused(way: Way) async throws {
+        let statuses = Mutex<[Status.Code]>([])
+        let observing = ServerInterceptor { _ in
+            CallObserver { status, _ in statuses.withLock { $0.append(status.code) } }
+        }
+        try await withNumbers(way, interceptors: [observing]) { numbers, loopback in
+            numbers.grow(by: 1)
+            let (received, code) = try await follow(1, loopback.channel)
+            #expect(received == [0])
+            #expect(code == .outOfRange)
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer("many"))
+            let error = await #expect(throws: RPCError.self) { for try await _ in stream {} }
+            #expect(error?.code == .invalidArgument)
+        }
+        #expect(statuses.withLock { $0 } == [.outOfRange, .invalidArgument])
+    }
+
+    @Test func cancellingTheTaskCancelsTheCall() async throws {
+        let ended = Mutex<Status.Code?>(nil)
+        let observing = ServerInterceptor { _ in CallObserver { status, _ in ended.withLock { $0 = status.code } } }
+        func method(_ group: CompletionQueueGroup) -> [ServerMethod] {
+            let numbers = Numbers(group)
+            return [
+                .serverStreaming(Echo.stream) { _, writer, context in
+                    try await context.sendInitialMetadata([:])
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    try await writer.follow(numbers.broadcast, next: numbers.source(limit: 1))
+                }
+            ]
+        }
+        try await Loopback.run(method, interceptors: [observing]) { loopback in
+            let (received, code) = try await follow(1, loopback.channel)
+            #expect(received.isEmpty)
+            #expect(code == .cancelled)
+        }
+        #expect(ended.withLock { $0 } == .cancelled)
     }
 }

@@ -15,8 +15,25 @@ struct Loopback {
         channelOptions: ChannelOptions = ChannelOptions(),
         _ body: (Loopback) async throws -> Void
     ) async throws {
+        try await run(
+            { _ in methods },
+            interceptors: interceptors,
+            options: options,
+            channelOptions: channelOptions,
+            body
+        )
+    }
+
+    /// As above, with methods that need the group.
+    static func run(
+        _ methods: (CompletionQueueGroup) -> [ServerMethod],
+        interceptors: [ServerInterceptor] = [],
+        options: ServerOptions = ServerOptions(),
+        channelOptions: ChannelOptions = ChannelOptions(),
+        _ body: (Loopback) async throws -> Void
+    ) async throws {
         let group = try CompletionQueueGroup(count: 2)
-        let server = try Server(methods: methods, interceptors: interceptors, options: options, group: group)
+        let server = try Server(methods: methods(group), interceptors: interceptors, options: options, group: group)
         let port = try await server.start(listeningOn: ["127.0.0.1:0"])[0]
         let result: Result<Void, any Error>
         do {

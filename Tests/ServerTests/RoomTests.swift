@@ -127,7 +127,7 @@ struct RoomTests {
         let cursor = try room.cursor()
         _ = try room.append(author: "a", text: "last")
         room.close()
-        #expect(try room.next(cursor)?.content.text == "last")
+        #expect(try room.next(cursor)?.message.text == "last")
         #expect(throws: RoomError.closed) { try room.next(cursor) }
         #expect(throws: RoomError.closed) { try room.cursor() }
         #expect(throws: RoomError.closed) { try room.append(author: "a", text: "too late") }
@@ -138,7 +138,7 @@ extension Room<Message> {
     /// All that there is for a reader.
     fileprivate func all(_ cursor: Cursor) throws -> [Message] {
         var messages: [Message] = []
-        while let next = try next(cursor) { messages.append(next.content) }
+        while let next = try next(cursor) { messages.append(next.message) }
         return messages
     }
 }

@@ -5,6 +5,11 @@ internal import Synchronization
 /// Streams that ``ResponseWriter/follow(_:next:)`` a broadcast are not woken one by one. Each ``CompletionQueue`` looks once
 /// in its turn, after all events that came with the news, and sends to all of its streams in one go. Thread-safe.
 public final class Broadcast: Sendable {
+    /// What a stream sends next: a message, encoded, and whether another one is there already, so that the transport may
+    /// gather both; `nil` if there is none for now. What it throws ends the following. Called on the thread of the call's
+    /// queue, so it must not block.
+    public typealias Source = @Sendable () throws -> (message: ByteBuffer, hasMore: Bool)?
+
     private let audiences: [Audience]
 
     /// - Parameter group: Where the streams' calls are handled.

@@ -20,15 +20,10 @@ public struct ResponseWriter<Message: WireMessage>: Sendable {
     /// For many streams that get the same, encoded once: costs a fraction of a ``write(_:compressed:)`` after a wake-up.
     /// - Parameters:
     ///   - broadcast: Says when there is more.
-    ///   - next: The next message, encoded, and whether another one is there already, so that the transport may gather
-    ///     both; where there is not, and for `nil`, it is asked again after the next notification. Called on the thread of
-    ///     the call's queue, so it must not block.
-    /// - Throws: What `next` throws, and `CANCELLED` when the client is gone or the task was cancelled. Never returns
-    ///   otherwise.
-    public func follow(
-        _ broadcast: Broadcast,
-        next: @escaping @Sendable () throws -> (message: ByteBuffer, hasMore: Bool)?
-    ) async throws {
+    ///   - next: What is sent.
+    /// - Throws: What `next` throws, and `CANCELLED` when the client is gone. Cancelling the task cancels the call. Never
+    ///   returns otherwise.
+    public func follow(_ broadcast: Broadcast, next: @escaping Broadcast.Source) async throws {
         try await call.follow(broadcast, next)
     }
 

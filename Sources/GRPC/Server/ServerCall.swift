@@ -5,15 +5,15 @@ internal import Synchronization
 ///
 /// `@unchecked`: as ``Call``; what is added here is immutable, in `state`, set once before there is a handler
 /// (`connection`), touched by whoever has claimed the send operation (`hasSentInitialMetadata`), or touched on the queue's
-/// thread alone (`follower`; after that thread's end no event reads it).
+/// thread alone (`following`; after that thread's end there is no other).
 final class ServerCall: Call, @unchecked Sendable {
     let server: Server
     let registration: Server.Registration
 
     /// Set when the call arrives, before its handler is there to use it.
     private var connection: Connection?
-    /// What goes on when the transport has taken a message; the queue's thread's own.
-    private var follower: (Follower, Audience)?
+    /// What goes on when the transport has taken a message, and stops when the peer is gone; the queue's thread's own.
+    var following: (Follower, Audience)?
     private var hasSentInitialMetadata = false
     private let streamQueue: CallbackQueue?
     private let state = Mutex(State())
@@ -65,7 +65,7 @@ final class ServerCall: Call, @unchecked Sendable {
         case .end: ended()
         default:
             super.completed(operation, succeeded: succeeded)
-            if operation == .send, let (follower, audience) = follower { audience.resume(follower) }
+            if operation == .send, let (follower, audience) = following { audience.resume(follower) }
         }
     }
 
@@ -86,6 +86,7 @@ final class ServerCall: Call, @unchecked Sendable {
         switch registration.method.handler {
         case .immediate(let handle): answer(handle)
         case .task(let handle): startAnswering(handle)
+        case .following(let broadcast, let open): startFollowing(broadcast, open)
         }
     }
 
@@ -125,7 +126,7 @@ final class ServerCall: Call, @unchecked Sendable {
     }
 
     /// Collects who is to learn the status, until an interceptor refuses the call.
-    private func intercept(_ observers: inout [CallObserver]) throws {
+    func intercept(_ observers: inout [CallObserver]) throws {
         observers.reserveCapacity(server.interceptors.count)
         for interceptor in server.interceptors {
             if let observer = try interceptor.callBegan(ServerContext(call: self)) { observers.append(observer) }
@@ -133,7 +134,7 @@ final class ServerCall: Call, @unchecked Sendable {
     }
 
     /// Ends the call with what its handler came to.
-    private func conclude(_ result: Result<ByteBuffer?, any Error>, _ observers: [CallObserver]) {
+    func conclude(_ result: Result<ByteBuffer?, any Error>, _ observers: [CallObserver]) {
         var status = Status.ok
         var cause: (any Error)?
         switch result {
@@ -149,7 +150,7 @@ final class ServerCall: Call, @unchecked Sendable {
     }
 
     /// The peer's end is the only prompt sign that it is gone.
-    private func watchForEnd() {
+    func watchForEnd() {
         var batch = cgrpc_batch()
         cgrpc_batch_recv_close_on_server(&batch, storage)
         // Fails only when the queue is shut down, with the call.
@@ -163,7 +164,10 @@ final class ServerCall: Call, @unchecked Sendable {
             return state.handler
         }
         handler?.cancel()
+        following?.0.stop(RPCError.peerIsGone)
     }
+
+    var peerIsGone: Bool { state.withLock { $0.peerIsGone } }
 }
 
 // MARK: - What the handler does
@@ -183,15 +187,21 @@ extension ServerCall {
 
     /// Sends initial metadata unless it has been sent.
     func sendInitialMetadata(_ metadata: Metadata) async throws(RPCError) {
+        var succeeded = try startSendingInitialMetadata(metadata)
+        if succeeded == nil { succeeded = await completion(of: .send) }
+        guard succeeded == true else { throw .peerIsGone }
+    }
+
+    /// As ``sendInitialMetadata(_:)``, but returns `nil` where that would wait.
+    func startSendingInitialMetadata(_ metadata: Metadata) throws(RPCError) -> Bool? {
         let opening = try CoreMetadata.make(metadata.requesting(state.withLock { $0.compression }))
-        let succeeded = try await perform(.send) { batch throws(RPCError) in
+        return try begin(.send) { batch throws(RPCError) in
             guard takeOpening() != nil else {
                 throw RPCError(code: .internal, message: "initial metadata has been sent already")
             }
             holdSent(opening: opening, message: nil)
             cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0)
         }
-        guard succeeded else { throw .peerIsGone }
     }
 
     /// Sends one message, after initial metadata if there has been none.
@@ -222,24 +232,6 @@ extension ServerCall {
                 gather()
             }
             cgrpc_batch_send_message(&batch, storage, flags)
-        }
-    }
-
-    /// Sends what `next` gives, as a part of the broadcast's audience.
-    func follow(_ broadcast: Broadcast, _ next: @escaping Follower.Source) async throws {
-        let follower = Follower(call: self, next: next)
-        // On the queue's thread, but for a queue that has ended, or is of another group.
-        guard let audience = broadcast.audience(on: queue), queue.isCurrent else { throw RPCError.shutDown }
-        audience.add(follower)
-        self.follower = (follower, audience)
-        defer {
-            self.follower = nil
-            if queue.isCurrent { audience.remove(follower) }
-        }
-        try await withTaskCancellationHandler {
-            try await follower.end()
-        } onCancel: {
-            follower.stop(RPCError.peerIsGone)
         }
     }
 

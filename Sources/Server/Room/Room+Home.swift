@@ -94,7 +94,7 @@ extension Room {
     }
 
     /// ``next(_:)`` in a room with a home.
-    func nextInTail(_ cursor: Cursor) throws(RoomError) -> (content: Content, hasMore: Bool)? {
+    func nextInTail(_ cursor: Cursor) throws(RoomError) -> (message: Content, hasMore: Bool)? {
         try state.withLock { state throws(RoomError) in
             let sequence: Int
             if let known = cursor.next {

@@ -87,7 +87,7 @@ final class Room<Content: Sendable>: Sendable {
     /// The next message of a reader, and whether there is another one already; `nil` if it has had all of them.
     /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more, and ``RoomError/isInHome`` where
     ///   ``catchUp(_:atMost:)`` has it.
-    func next(_ cursor: Cursor) throws(RoomError) -> (content: Content, hasMore: Bool)? {
+    func next(_ cursor: Cursor) throws(RoomError) -> (message: Content, hasMore: Bool)? {
         guard home == nil else { return try nextInTail(cursor) }
         let sequence = cursor.sequence.load(ordering: .relaxed)
         return try state.withLock { state throws(RoomError) in

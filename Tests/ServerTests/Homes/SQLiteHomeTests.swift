@@ -42,7 +42,7 @@ struct SQLiteHomeTests {
                     await Task.yield()
                     continue
                 }
-                messages.append(next.content)
+                messages.append(next.message)
             } catch RoomError.isInHome {
                 while let some = try await room.catchUp(cursor, atMost: 7) { messages += some }
             }
