@@ -49,7 +49,9 @@ public final class HealthService: Sendable {
     public var methods: [ServerMethod] {
         [
             .unary(HealthMethods.check, immediateHandler: { request, _ in try self.check(request) }).slots(4),
-            .serverStreaming(HealthMethods.watch) { request, writer, _ in try await self.watch(request, writer) }.slots(4),
+            .serverStreaming(HealthMethods.watch) { request, writer, _ in try await self.watch(request, writer) }.slots(
+                4
+            ),
         ]
     }
 
