@@ -20,7 +20,7 @@ BUDGET = Path(__file__).parent / "instructions.json"
 READERS = 100
 # By what is counted: the load, its smaller and its larger number, and how often each stands for.
 LOADS = {
-    "unary call": ("unary", {}, 500, 2_500, 1),
+    "unary call": ("unary", {"connections": 5, "streams": 20}, 2_000, 8_000, 1),
     "delivery": ("fanout", {"readers": READERS, "senders": 1, "window": 1}, 50, 350, READERS),
 }
 
