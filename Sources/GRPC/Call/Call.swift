@@ -141,6 +141,8 @@ extension Call {
             throw error
         }
         guard let succeeded = queue.takePostedEvent(of: Tag(tagPointer(operation))) else { return nil }
+        // A stream may wait for its next message for long.
+        if operation == .send, sentMetadata.opening != nil { sentMetadata.opening = nil }
         lanes.withLock { $0[operation] = .idle }
         return succeeded
     }
