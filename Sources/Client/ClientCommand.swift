@@ -54,7 +54,10 @@ struct ClientCommand: AsyncParsableCommand {
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: quiet
         )
-        try await services.run()
+        // Every task runs on the thread that polls its calls, where an event resumes it on the spot.
+        try await withTaskExecutorPreference(group.queues[0]) {
+            try await services.run()
+        }
         await group.shutDown()
         logger.info("stopped")
     }

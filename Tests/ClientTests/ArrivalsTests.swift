@@ -1,4 +1,5 @@
 import Messenger
+import Synchronization
 import Testing
 
 @testable import Client
@@ -8,22 +9,57 @@ struct ArrivalsTests {
     private func time(_ nanoseconds: Int64) -> SendTime { SendTime(nanosecondsSinceEpoch: nanoseconds) }
 
     @Test func whatHasArrivedIsNotWaitedFor() async {
-        let arrivals = Arrivals()
+        let arrivals = Arrivals(patience: .seconds(3600))
         arrivals.reached(time(5))
-        await arrivals.wait(for: time(5), atMost: .seconds(3600))
-        await arrivals.wait(for: time(3), atMost: .seconds(3600))
+        await arrivals.wait(for: time(5))
+        await arrivals.wait(for: time(3))
     }
 
     @Test func anArrivalEndsTheWait() async {
-        let arrivals = Arrivals()
-        async let waiting: Void = arrivals.wait(for: time(5), atMost: .seconds(3600))
+        let arrivals = Arrivals(patience: .seconds(3600))
+        async let waiting: Void = arrivals.wait(for: time(5))
         arrivals.reached(time(6))
         await waiting
     }
 
+    /// Waits that begin in any order, of which one message ends those before it.
+    @Test func anArrivalEndsTheWaitsForWhatCameBefore() async {
+        let arrivals = Arrivals(patience: .seconds(3600))
+        let ended = Mutex<Set<Int64>>([])
+        await withDiscardingTaskGroup { group in
+            for number: Int64 in [3, 1, 5, 2, 4] {
+                group.addTask {
+                    await arrivals.wait(for: time(number))
+                    _ = ended.withLock { $0.insert(number) }
+                }
+            }
+            arrivals.reached(time(3))
+            while ended.withLock({ $0.count }) < 3 { await Task.yield() }
+            #expect(ended.withLock { $0 } == [1, 2, 3])
+            arrivals.reached(time(5))
+        }
+        #expect(ended.withLock { $0 } == [1, 2, 3, 4, 5])
+    }
+
     @Test func theWaitIsBounded() async {
-        let arrivals = Arrivals()
+        let arrivals = Arrivals(patience: .milliseconds(1))
+        async let expiring: Void = arrivals.expire()
         arrivals.reached(time(4))
-        await arrivals.wait(for: time(5), atMost: .milliseconds(1))
+        // One after the other, so that the timer begins anew; then several at a time.
+        for number: Int64 in 5...7 { await arrivals.wait(for: time(number)) }
+        await withDiscardingTaskGroup { group in
+            for number: Int64 in 8...20 { group.addTask { await arrivals.wait(for: time(number)) } }
+        }
+        _ = expiring
+    }
+
+    @Test func nobodyWaitsForWhatNobodyReads() async {
+        let arrivals = Arrivals(patience: .seconds(3600))
+        let expiring = Task { await arrivals.expire() }
+        async let waiting: Void = arrivals.wait(for: time(5))
+        expiring.cancel()
+        await waiting
+        await arrivals.wait(for: time(6))
+        await expiring.value
     }
 }

@@ -2,35 +2,86 @@ import Messenger
 import Synchronization
 
 /// Lets senders wait until their own messages have arrived. Thread-safe.
+///
+/// One timer, in ``expire()``, bounds all waits: there is one for each message sent, and hardly any lasts.
 final class Arrivals: Sendable {
-    private struct State {
-        var latest: SendTime?
-        var waiting: [(time: SendTime, gate: Gate)] = []
+    private struct Waiter {
+        let time: SendTime
+        let deadline: ContinuousClock.Instant
+        let continuation: CheckedContinuation<Void, Never>
     }
 
+    private struct State {
+        var latest: SendTime?
+        /// In the order of their times.
+        var waiting: [Waiter] = []
+        var isClosed = false
+
+        func isAwaited(_ time: SendTime) -> Bool {
+            if let latest, latest >= time { return false }
+            return !isClosed
+        }
+
+        mutating func insert(_ waiter: Waiter) {
+            // Nearly always the last.
+            let index = (waiting.lastIndex { $0.time <= waiter.time } ?? -1) + 1
+            waiting.insert(waiter, at: index)
+        }
+    }
+
+    /// How long a wait may last.
+    private let patience: Duration
     private let state = Mutex(State())
+    /// Told when somebody waits where nobody did.
+    private let (beginnings, began) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+
+    init(patience: Duration) {
+        self.patience = patience
+    }
 
     /// The message with this time, and so all before it, have arrived.
     func reached(_ time: SendTime) {
-        let gates = state.withLock { state in
+        let arrived = state.withLock { state in
             state.latest = time
-            guard !state.waiting.isEmpty else { return [Gate]() }
-            let arrived = state.waiting.filter { $0.time <= time }.map(\.gate)
-            state.waiting.removeAll { $0.time <= time }
+            let arrived = state.waiting.prefix { $0.time <= time }
+            state.waiting.removeFirst(arrived.count)
             return arrived
         }
-        for gate in gates { gate.open() }
+        for waiter in arrived { waiter.continuation.resume() }
     }
 
-    /// Returns when the message with this time has arrived, when `timeout` has passed, or when the task is cancelled.
-    func wait(for time: SendTime, atMost timeout: Duration) async {
-        let gate = Gate()
-        let isAwaited = state.withLock { state in
-            if let latest = state.latest, latest >= time { return false }
-            state.waiting.append((time, gate))
-            return true
+    /// Returns when the message with this time has arrived, or when it has been waited for long enough.
+    func wait(for time: SendTime) async {
+        guard state.withLock({ $0.isAwaited(time) }) else { return }
+        await withCheckedContinuation { continuation in
+            let waiter = Waiter(time: time, deadline: .now + patience, continuation: continuation)
+            let (isAwaited, isAlone) = state.withLock { state in
+                guard state.isAwaited(time) else { return (false, false) }
+                state.insert(waiter)
+                return (true, state.waiting.count == 1)
+            }
+            if !isAwaited { continuation.resume() }
+            if isAlone { began.yield() }
         }
-        guard isAwaited, await !gate.wait(atMost: timeout) else { return }
-        state.withLock { $0.waiting.removeAll { $0.gate === gate } }
+    }
+
+    /// Ends waits that have lasted long enough, until the task is cancelled; then all, and nobody waits any more.
+    func expire() async {
+        for await _ in beginnings {
+            while let deadline = state.withLock({ $0.waiting.map(\.deadline).min() }) {
+                guard (try? await Task.sleep(until: deadline, clock: .continuous)) != nil else { break }
+                end { $0.deadline <= .now }
+            }
+        }
+        state.withLock { $0.isClosed = true }
+        end { _ in true }
+    }
+
+    private func end(_ isOver: (Waiter) -> Bool) {
+        let ended = state.withLock { state in
+            defer { state.waiting.removeAll(where: isOver) }
+            return state.waiting.filter(isOver)
+        }
+        for waiter in ended { waiter.continuation.resume() }
     }
 }

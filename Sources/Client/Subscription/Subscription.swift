@@ -14,7 +14,7 @@ final class Subscription: Service {
     private let inbox: Inbox
     private let logger: Logger
     private let state = Mutex(SubscriptionState(start: .now()))
-    private let arrivals = Arrivals()
+    private let arrivals = Arrivals(patience: .milliseconds(500))
 
     init(channel: Channel, inbox: Inbox, logger: Logger) {
         self.channel = channel
@@ -24,14 +24,18 @@ final class Subscription: Service {
 
     var status: SubscriptionStatus { state.withLock { $0.status } }
 
-    /// Waits until the message with this time is in the inbox, or was, but no longer than `timeout`.
-    func waitForArrival(of time: SendTime, atMost timeout: Duration) async {
-        await arrivals.wait(for: time, atMost: timeout)
+    /// Waits until the message with this time is in the inbox, or was, but no longer than half a second.
+    func waitForArrival(of time: SendTime) async {
+        await arrivals.wait(for: time)
     }
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            await self.keepOpen()
+            await withDiscardingTaskGroup { group in
+                group.addTask { await self.arrivals.expire() }
+                await self.keepOpen()
+                group.cancelAll()
+            }
         }
         state.withLock { $0.closed() }
     }
