@@ -89,3 +89,29 @@ import Testing
         #expect(outcome == succeeded)
     }
 }
+
+@Suite struct GatheringTests {
+    /// Nothing is open there: only what is decided counts.
+    private let connection = Connection(descriptor: -1, peer: "nowhere")
+
+    /// Whether each of some sends in one turn begins to hold back.
+    private func sends(_ count: Int, inTurn turn: UInt64) -> [Bool] {
+        (0..<count).map { _ in connection.gather(in: turn * Connection.turnStep) }
+    }
+
+    @Test func aSendByItselfIsNeverHeldBack() {
+        for turn: UInt64 in 1...3 { #expect(sends(1, inTurn: turn) == [false]) }
+    }
+
+    @Test func whatFollowsInTheTurnIsHeldBackOnce() {
+        #expect(sends(4, inTurn: 1) == [false, true, false, false])
+    }
+
+    @Test func afterABusyTurnTheFirstIsHeldBackToo() {
+        _ = sends(2, inTurn: 1)
+        #expect(sends(3, inTurn: 2) == [true, false, false])
+        #expect(sends(1, inTurn: 3) == [true])
+        // That one was all there was.
+        #expect(sends(3, inTurn: 4) == [false, true, false])
+    }
+}

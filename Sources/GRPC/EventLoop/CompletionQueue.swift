@@ -151,14 +151,14 @@ extension CompletionQueue {
         runningJobs.removeAll(keepingCapacity: true)
     }
 
-    /// A call is about to send something on `connection`: what is sent on it from the second time in one turn on leaves in
-    /// one piece, when the turn ends. Does nothing on other threads.
+    /// A call is about to send something on `connection`: what belongs together leaves in one piece, when the turn ends. Does
+    /// nothing on other threads.
     func gather(_ connection: Connection) {
         if isCurrent, connection.gather(in: turn) { gathering.append(connection) }
     }
 
     private func endTurn() {
-        turn += 2
+        turn += Connection.turnStep
         for connection in gathering { connection.release() }
         gathering.removeAll(keepingCapacity: true)
         guard holdsGate else { return }
