@@ -32,6 +32,8 @@ let package = Package(
         .systemLibrary(name: "CGRPC", providers: [.apt(["libgrpc-dev"])]),
         // Redis's client in C.
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        // What the C library's allocator can be told.
+        .systemLibrary(name: "CMalloc"),
         // SQLite. No pkgConfig either: the module map links it, and nothing else is needed.
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         // protobuf-c's output, committed; `./dev proto` makes it again.
@@ -60,7 +62,7 @@ let package = Package(
         .executableTarget(
             name: "Server",
             dependencies: [
-                "GRPC", "GRPCServices", "Messenger", "Redis", "SQLite",
+                "CMalloc", "GRPC", "GRPCServices", "Messenger", "Redis", "SQLite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),

@@ -48,6 +48,16 @@ typedef struct cgrpc_call_storage {
     gpr_timespec deadline;
 } cgrpc_call_storage;
 
+static inline void cgrpc_call_storage_init(cgrpc_call_storage *storage,
+                                           void (*run)(grpc_completion_queue_functor *, int)) {
+    memset(storage, 0, sizeof *storage);
+    const uint32_t count = sizeof storage->tags / sizeof storage->tags[0];
+    for (uint32_t operation = 0; operation < count; operation++) {
+        cgrpc_tag_init(&storage->tags[operation], operation, run);
+    }
+    storage->status_details = grpc_empty_slice();
+}
+
 static inline cgrpc_tag *cgrpc_call_storage_tag(cgrpc_call_storage *storage, uint32_t operation) {
     return &storage->tags[operation];
 }

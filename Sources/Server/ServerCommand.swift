@@ -32,7 +32,7 @@ struct ServerCommand: AsyncParsableCommand {
         let logger = Logger(label: "messenger-server")
         Diagnostics.forwardCoreLog(to: logger)
         let services = ServiceGroup(
-            services: [GRPCService(settings: settings, logger: logger)],
+            services: [GRPCService(settings: settings, logger: logger), MemoryTrim()],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
         )

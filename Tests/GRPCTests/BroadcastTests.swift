@@ -28,7 +28,7 @@ struct BroadcastTests {
                 let end = self.end.load(ordering: .sequentiallyConsistent)
                 guard number < end else { return nil }
                 next.store(number + 1, ordering: .relaxed)
-                return (ByteBuffer("\(number)"), number + 1 < end)
+                return (ByteBuffer("\(number)"), number + 1 < end || number + 1 == limit)
             }
         }
     }
@@ -113,6 +113,21 @@ struct BroadcastTests {
             let (received, code) = try await follow(3_000, loopback.channel)
             #expect(received == Array(0..<3_000))
             #expect(code == .outOfRange)
+        }
+    }
+
+    @Test(arguments: Way.allCases)
+    func manyStreamsThatHaveMuchToCatchUpOn(way: Way) async throws {
+        try await withNumbers(way) { numbers, loopback in
+            numbers.grow(by: 100)
+            try await withThrowingTaskGroup(of: ([Int], Status.Code?).self) { group in
+                // More than a turn sends: it takes several.
+                for _ in 0..<300 { group.addTask { try await follow(100, loopback.channel) } }
+                for try await (received, code) in group {
+                    #expect(received == Array(0..<100))
+                    #expect(code == .outOfRange)
+                }
+            }
         }
     }
 

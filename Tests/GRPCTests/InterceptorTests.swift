@@ -75,6 +75,12 @@ struct InterceptorTests {
             #expect(record.all == ["/test.Echo/Unary OK"])
             await #expect(throws: RPCError.self) { try await channel.unary(Echo.missing, ByteBuffer("x")) }
             #expect(record.all.last == "/test.Echo/Missing UNIMPLEMENTED")
+            let illegal = CallOptions(metadata: ["key": "two\nlines"])
+            await #expect(throws: RPCError.self) {
+                try await channel.unary(Echo.unary, ByteBuffer("x"), options: illegal)
+            }
+            #expect(record.all.last == "/test.Echo/Unary INVALID_ARGUMENT")
+            #expect(record.all.count == 3)
         }
     }
 }

@@ -149,6 +149,18 @@ struct UnaryTests {
         }
     }
 
+    @Test func noLimitOfCalls() async throws {
+        var options = ServerOptions()
+        options.maxConcurrentStreamsPerConnection = .max
+        options.maxConcurrentCalls = .max
+        options.maxConnections = .max
+        let method = ServerMethod.unary(Echo.unary) { request, _ in request }
+        try await Loopback.run([method], options: options) { loopback in
+            let response = try await loopback.channel.unary(Echo.unary, ByteBuffer("x"))
+            #expect(response.text == "x")
+        }
+    }
+
     @Test func timeoutThatHasPassed() async throws {
         try await Loopback.run([]) { loopback in
             for timeout in [Duration.zero, .milliseconds(-1), .seconds(-1), .seconds(Int64.min / 2)] {

@@ -127,7 +127,10 @@ struct RoomTests {
         let cursor = try room.cursor()
         _ = try room.append(author: "a", text: "last")
         room.close()
-        #expect(try room.next(cursor)?.message.text == "last")
+        let last = try #require(try room.next(cursor))
+        #expect(last.message.text == "last")
+        // Who asks only where there is more asks for the end too.
+        #expect(last.hasMore)
         #expect(throws: RoomError.closed) { try room.next(cursor) }
         #expect(throws: RoomError.closed) { try room.cursor() }
         #expect(throws: RoomError.closed) { try room.append(author: "a", text: "too late") }

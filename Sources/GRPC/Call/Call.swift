@@ -10,7 +10,7 @@ internal import Synchronization
 /// outside of that only by whoever may start that operation next; `lanes` decides who that is.
 class Call: EventTarget, @unchecked Sendable {
     /// What can be in flight on a call at the same time.
-    enum Operation: UInt32, CaseIterable {
+    enum Operation: UInt32 {
         /// Server: waiting for a call to arrive. Client: initial metadata on its way, where no message goes with it.
         case opening
         /// A message, the close or the status on its way, with initial metadata if that has not been sent.
@@ -33,14 +33,8 @@ class Call: EventTarget, @unchecked Sendable {
     init(queue: CompletionQueue) {
         self.queue = queue
         storage = .allocate(capacity: 1)
-        storage.initialize(to: cgrpc_call_storage())
-        storage.pointee.status_details = grpc_empty_slice()
-        grpc_metadata_array_init(&storage.pointee.received_initial_metadata)
-        grpc_metadata_array_init(&storage.pointee.received_trailing_metadata)
+        Tag.initializeAll(of: storage)
         super.init()
-        for operation in Operation.allCases {
-            _ = Tag(initializing: tagPointer(operation), operation: operation.rawValue)
-        }
     }
 
     deinit {

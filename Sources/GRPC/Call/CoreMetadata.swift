@@ -4,19 +4,12 @@ internal import CGRPC
 ///
 /// `@unchecked`: the memory is written in `init` only, and the core only reads it.
 final class CoreMetadata: @unchecked Sendable {
-    static let empty = CoreMetadata()
-
     let entries: UnsafeMutablePointer<grpc_metadata>
     let count: Int
 
-    private init() {
-        entries = .allocate(capacity: 1)
-        count = 0
-    }
-
-    /// The core's form of `metadata`, which is nearly always empty.
-    static func make(_ metadata: Metadata) throws(RPCError) -> CoreMetadata {
-        metadata.isEmpty ? empty : try CoreMetadata(metadata)
+    /// The core's form of `metadata`; `nil` if that is empty, as it nearly always is.
+    static func make(_ metadata: Metadata) throws(RPCError) -> CoreMetadata? {
+        metadata.isEmpty ? nil : try CoreMetadata(metadata)
     }
 
     /// Throws `INVALID_ARGUMENT` for a key or value that gRPC does not allow.
@@ -66,6 +59,13 @@ final class CoreMetadata: @unchecked Sendable {
             throw RPCError(code: .invalidArgument, message: "metadata not allowed by gRPC, key '\(key)'")
         }
         return entry
+    }
+}
+
+extension cgrpc_batch {
+    /// The batch sends initial metadata, which has to live until it has been sent.
+    mutating func sendInitialMetadata(_ metadata: CoreMetadata?, flags: UInt32 = 0) {
+        cgrpc_batch_send_initial_metadata(&self, metadata?.entries, metadata?.count ?? 0, flags)
     }
 }
 

@@ -6,7 +6,7 @@ internal import Synchronization
 /// `@unchecked`: as ``Call``; what is added here is immutable or in `ending`.
 final class ClientCall: Call, @unchecked Sendable {
     private let channel: Channel
-    private let metadata: CoreMetadata
+    private let metadata: CoreMetadata?
     private let flags: UInt32
     private let observers: [CallObserver]
     private let ending = Mutex(Ending.open)
@@ -21,7 +21,14 @@ final class ClientCall: Call, @unchecked Sendable {
         self.channel = channel
         var options = options
         observers = channel.interceptors.compactMap { $0.callBegins(path, &options) }
-        metadata = try .make(options.metadata.requesting(options.compression))
+        do {
+            metadata = try .make(options.metadata.requesting(options.compression))
+        } catch {
+            for observer in observers.reversed() {
+                observer.callEnded(Status(code: error.code, message: error.message), error)
+            }
+            throw error
+        }
         flags = options.waitForReady ? Self.waitForReady : 0
         super.init(queue: channel.group.next())
         let path = grpc_slice(copying: path.utf8)
@@ -63,7 +70,7 @@ final class ClientCall: Call, @unchecked Sendable {
         UInt32(GRPC_INITIAL_METADATA_WAIT_FOR_READY | GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET)
 
     private func addInitialMetadata(to batch: inout cgrpc_batch) {
-        cgrpc_batch_send_initial_metadata(&batch, metadata.entries, metadata.count, flags)
+        batch.sendInitialMetadata(metadata, flags: flags)
     }
 
     /// The whole of a call with one request and one response, as one batch.

@@ -14,7 +14,8 @@ public final class ClientStreamingCall<Request: WireMessage, Response: WireMessa
     /// What the server sent before its response. Waits for it.
     public var initialMetadata: Metadata { get async throws { try await responses.initialMetadata } }
 
-    /// What the server sent with the status. Waits for the end of the call.
+    /// What the server sent with the status. After ``response()``: the end of the call does not come before its response
+    /// has been received.
     public var trailingMetadata: Metadata { get async { await responses.trailingMetadata } }
 
     /// Waits for the response and the end of the call. At most once.

@@ -193,9 +193,11 @@ extension CompletionQueue {
             events += inbound.events
             inbound.jobs = []
             inbound.events = []
+            inbound.audiences = []
             return inbound.waitingForEnd
         }
         deliverPostedEvents()
+        audiences = []
         threadID.store(0, ordering: .relaxed)
         for job in jobs {
             globalConcurrentExecutor.enqueue(ExecutorJob(job))

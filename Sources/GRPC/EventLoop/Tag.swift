@@ -31,6 +31,11 @@ struct Tag: @unchecked Sendable {
         cgrpc_tag_init(pointer, operation, callbackQueueCompleted)
     }
 
+    /// Initializes the storage of a call, with a tag for each of its operations.
+    static func initializeAll(of storage: UnsafeMutablePointer<cgrpc_call_storage>) {
+        cgrpc_call_storage_init(storage, callbackQueueCompleted)
+    }
+
     init(_ pointer: UnsafeMutablePointer<cgrpc_tag>) {
         self.pointer = pointer
     }

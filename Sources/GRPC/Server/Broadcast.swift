@@ -5,9 +5,10 @@ internal import Synchronization
 /// Streams that ``ResponseWriter/follow(_:next:)`` a broadcast are not woken one by one. Each ``CompletionQueue`` looks once
 /// in its turn, after all events that came with the news, and sends to all of its streams in one go. Thread-safe.
 public final class Broadcast: Sendable {
-    /// What a stream sends next: a message, encoded, and whether another one is there already, so that the transport may
-    /// gather both; `nil` if there is none for now. What it throws ends the following. Called on the thread of the call's
-    /// queue, so it must not block.
+    /// What a stream sends next: a message, encoded, and whether there is more already, be it a message or the end, so that
+    /// the transport may gather both; `nil` if there is nothing for now. After `false` or `nil` it is asked again when the
+    /// broadcast is notified. What it throws ends the following. Called on the thread of the call's queue, so it must not
+    /// block.
     public typealias Source = @Sendable () throws -> (message: ByteBuffer, hasMore: Bool)?
 
     private let audiences: [Audience]
@@ -40,6 +41,11 @@ final class Audience: @unchecked Sendable {
     // The thread's own.
     private var followers: [Follower] = []
     private var unfinished: [Follower] = []
+
+    /// Messages sent to one stream in a turn at the most, and to all of them, if one for each is not more: streams that
+    /// have much to catch up on hold up neither each other nor the queue's other calls.
+    private static let burst = 64
+    private static let messagesPerTurn = 8192
 
     init(queue: CompletionQueue) {
         self.queue = queue
@@ -86,7 +92,9 @@ final class Audience: @unchecked Sendable {
         var waiting: [Follower] = []
         swap(&waiting, &unfinished)
         if hasNews.exchange(false, ordering: .sequentiallyConsistent) { waiting = followers }
-        for follower in waiting where follower.run() { unfinished.append(follower) }
+        guard !waiting.isEmpty else { return }
+        let burst = max(1, min(Self.burst, Self.messagesPerTurn / waiting.count))
+        for follower in waiting where follower.run(burst: burst) { unfinished.append(follower) }
         if !unfinished.isEmpty { schedule() }
     }
 }

@@ -11,9 +11,6 @@ final class Follower: @unchecked Sendable {
     /// The place among those of its audience.
     var index: Int?
 
-    /// Messages sent in one go: a stream that has much to catch up on lets others have their turn.
-    private static let burst = 64
-
     /// - Parameter isSending: Whether the call sends something already.
     init(call: ServerCall, isSending: Bool, next: @escaping Broadcast.Source, ended: @escaping (any Error) -> Void) {
         self.call = call
@@ -29,8 +26,8 @@ final class Follower: @unchecked Sendable {
         ended(reason)
     }
 
-    /// Sends what there is. Returns whether there is more that could be sent at once.
-    func run() -> Bool {
+    /// Sends what there is, but not more than `burst` messages. Returns whether there is more that could be sent at once.
+    func run(burst: Int) -> Bool {
         guard ended != nil else { return false }
         do {
             if isSending {
@@ -38,7 +35,7 @@ final class Follower: @unchecked Sendable {
                 isSending = false
                 guard succeeded else { throw RPCError.peerIsGone }
             }
-            for remaining in (0..<Self.burst).reversed() {
+            for remaining in (0..<burst).reversed() {
                 guard let (message, hasMore) = try next() else { return false }
                 // The last one of a burst takes those before it along.
                 guard let succeeded = try call.startSending(message, isBuffered: hasMore && remaining > 0) else {
@@ -46,6 +43,8 @@ final class Follower: @unchecked Sendable {
                     return false
                 }
                 guard succeeded else { throw RPCError.peerIsGone }
+                // Whatever is new from now on is told to the audience.
+                guard hasMore else { return false }
             }
             return true
         } catch {

@@ -33,6 +33,8 @@ public final class Server: @unchecked Sendable {
     let acceptor: Acceptor
     private let registrations: [Registration]
     private let callCount = Atomic<Int>(0)
+    /// Those that have been reset but not cleared away are counted too, hence more than may be open.
+    private let maxCallsPerConnection: Int
     private let lifecycle = Mutex(Lifecycle.idle)
 
     private enum Lifecycle {
@@ -73,6 +75,8 @@ public final class Server: @unchecked Sendable {
         acceptor = Acceptor(server: handle, options: options)
         self.group = group
         self.options = options
+        let (double, isTooMuch) = options.maxConcurrentStreamsPerConnection.multipliedReportingOverflow(by: 2)
+        maxCallsPerConnection = isTooMuch ? .max : double
         self.interceptors = interceptors
         self.registrations = registrations
     }
@@ -156,7 +160,7 @@ extension Server {
     /// A call has arrived; ``callEnded(on:)`` must follow. `false` if there are too many.
     func callBegan(on connection: Connection?) -> Bool {
         let isFew = callCount.add(1, ordering: .relaxed).newValue <= options.maxConcurrentCalls
-        let isFewHere = connection?.callBegan(limit: 2 * options.maxConcurrentStreamsPerConnection) ?? true
+        let isFewHere = connection?.callBegan(limit: maxCallsPerConnection) ?? true
         return isFew && isFewHere
     }
 

@@ -4,13 +4,14 @@ internal import Synchronization
 /// A call on the server: first a slot in which one may arrive, then that call until its end.
 ///
 /// `@unchecked`: as ``Call``; what is added here is immutable, in `state`, set once before there is a handler
-/// (`connection`), touched by whoever has claimed the send operation (`hasSentInitialMetadata`), or touched on the queue's
-/// thread alone (`following`; after that thread's end there is no other).
+/// (`hasArrived`, `connection`), touched by whoever has claimed the send operation (`hasSentInitialMetadata`), or touched
+/// on the queue's thread alone (`following`; after that thread's end there is no other).
 final class ServerCall: Call, @unchecked Sendable {
     let server: Server
     let registration: Server.Registration
 
-    /// Set when the call arrives, before its handler is there to use it.
+    /// Set when the call arrives, before its handler is there to use them.
+    private var hasArrived = false
     private var connection: Connection?
     /// What goes on when the transport has taken a message, and stops when the peer is gone; the queue's thread's own.
     var following: (Follower, Audience)?
@@ -19,7 +20,6 @@ final class ServerCall: Call, @unchecked Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        var hasArrived = false
         var hasFinished = false
         var peerIsGone = false
         var compression: CompressionAlgorithm?
@@ -37,7 +37,7 @@ final class ServerCall: Call, @unchecked Sendable {
 
     deinit {
         streamQueue?.callEnded()
-        if state.withLock({ $0.hasArrived }) { server.callEnded(on: connection) }
+        if hasArrived { server.callEnded(on: connection) }
     }
 
     /// Waits for a call to arrive. Nothing happens once the server is shutting down.
@@ -78,7 +78,7 @@ final class ServerCall: Call, @unchecked Sendable {
 
     private func arrived() {
         ServerCall(server: server, registration: registration, queue: queue).post()
-        state.withLock { $0.hasArrived = true }
+        hasArrived = true
         connection = storage.pointee.call.flatMap { server.acceptor.connection(of: $0) }
         guard server.callBegan(on: connection) else {
             return finish(with: Status(code: .resourceExhausted, message: "too many calls are in progress"))
@@ -196,11 +196,11 @@ extension ServerCall {
     func startSendingInitialMetadata(_ metadata: Metadata) throws(RPCError) -> Bool? {
         let opening = try CoreMetadata.make(metadata.requesting(state.withLock { $0.compression }))
         return try begin(.send) { batch throws(RPCError) in
-            guard takeOpening() != nil else {
+            guard takeOpening() else {
                 throw RPCError(code: .internal, message: "initial metadata has been sent already")
             }
             holdSent(opening: opening, message: nil)
-            cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0)
+            batch.sendInitialMetadata(opening)
         }
     }
 
@@ -221,12 +221,13 @@ extension ServerCall {
         compressed: Bool = true
     ) throws(RPCError) -> Bool? {
         try begin(.send) { batch in
-            let opening = takeOpening()
+            let isFirst = takeOpening()
+            let opening = isFirst ? Self.opening(compression: state.withLock { $0.compression }) : nil
             holdSent(opening: opening, message: message)
-            if let opening { cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0) }
+            if isFirst { batch.sendInitialMetadata(opening) }
             var flags = Self.flags(compressed: compressed)
             // A buffered message would hold initial metadata back with it, and the batch of both would not complete.
-            if isBuffered, opening == nil {
+            if isBuffered, !isFirst {
                 flags |= UInt32(GRPC_WRITE_BUFFER_HINT)
             } else {
                 gather()
@@ -237,9 +238,10 @@ extension ServerCall {
 
     /// Ends the call, with a last message if there is one. Nobody waits for it.
     func finish(with status: Status, message: ByteBuffer? = nil, metadata: Metadata = Metadata()) {
-        let (isUnwatched, trailing) = state.withLock { state in
+        let (isUnwatched, trailing, compression) = state.withLock { state in
             state.hasFinished = true
-            return (!registration.method.isStreaming && state.handler == nil, state.trailingMetadata)
+            let isUnwatched = !registration.method.isStreaming && state.handler == nil
+            return (isUnwatched, state.trailingMetadata, state.compression)
         }
         guard begin(.send) else {
             // The handler returned while a task that it left behind is sending.
@@ -248,11 +250,12 @@ extension ServerCall {
         gather()
         var batch = cgrpc_batch()
         // Metadata that gRPC does not allow is left out: the status matters more.
-        let opening = takeOpening()
+        let isFirst = takeOpening()
+        let opening = isFirst ? Self.opening(compression: compression) : nil
         let closing = try? CoreMetadata.make(trailing.appending(metadata))
         holdSent(opening: opening, closing: closing, message: message)
         holdSent(status)
-        if let opening { cgrpc_batch_send_initial_metadata(&batch, opening.entries, opening.count, 0) }
+        if isFirst { batch.sendInitialMetadata(opening) }
         if message != nil { cgrpc_batch_send_message(&batch, storage, 0) }
         cgrpc_batch_send_status_from_server(&batch, storage, closing?.entries, closing?.count ?? 0)
         if isUnwatched { cgrpc_batch_recv_close_on_server(&batch, storage) }
@@ -264,14 +267,17 @@ extension ServerCall {
         }
     }
 
-    /// The initial metadata that has to go with the next send; `nil` if it has been sent. The caller has claimed
+    /// Whether initial metadata has to go with the next send, as it has not been sent. The caller has claimed
     /// ``Call/Operation/send``.
-    private func takeOpening() -> CoreMetadata? {
-        guard !hasSentInitialMetadata else { return nil }
-        hasSentInitialMetadata = true
-        guard let compression = state.withLock({ $0.compression }) else { return .empty }
+    private func takeOpening() -> Bool {
+        defer { hasSentInitialMetadata = true }
+        return !hasSentInitialMetadata
+    }
+
+    /// Initial metadata that a handler has not sent itself.
+    private static func opening(compression: CompressionAlgorithm?) -> CoreMetadata? {
         // What requests compression is always legal.
-        return (try? .make(Metadata().requesting(compression))) ?? .empty
+        try? .make(Metadata().requesting(compression))
     }
 }
 

@@ -27,7 +27,8 @@ public struct ServerContext: Sendable {
         try await call.sendInitialMetadata(metadata)
     }
 
-    /// Compresses the responses that follow, if the client can decompress them. Before initial metadata is sent.
+    /// Compresses the responses that follow, if the client can decompress them. Before initial metadata is sent. Without
+    /// effect unless ``ServerOptions/acceptedCompression`` has an algorithm.
     public func setCompression(_ compression: CompressionAlgorithm) {
         call.setCompression(compression)
     }

@@ -6,7 +6,7 @@ public struct ServerOptions: Sendable {
     public var maxReceiveMessageSize = 4 << 20
     /// How requests may be compressed; a call whose are compressed otherwise gets `UNIMPLEMENTED`. The core checks a
     /// message's size before it expands it, so algorithms are for clients that are trusted not to send a few kilobytes
-    /// that become gigabytes.
+    /// that become gigabytes. With none, as by default, responses are not compressed either.
     public var acceptedCompression: Set<CompressionAlgorithm> = [.none]
     /// Connections open at the same time at all TCP addresses without encryption; further ones wait to be accepted. Those
     /// with TLS are not counted.

@@ -43,7 +43,12 @@ final class Acceptor: @unchecked Sendable {
             let stopSignal = cgrpc_signal_create()
             guard stopSignal >= 0 else { throw SystemError(doing: "accepting connections", errno: errno) }
             state.withLock { $0 = .accepting(stopSignal: stopSignal) }
-            try Thread.start(named: "grpc-accept") { self.run(sockets, stopSignal) }
+            do throws(SystemError) {
+                try Thread.start(named: "grpc-accept") { self.run(sockets, stopSignal) }
+            } catch {
+                close(stopSignal)
+                throw error
+            }
         } catch {
             state.withLock { $0 = .stopped }
             for socket in sockets { socket.close() }
@@ -109,9 +114,21 @@ extension Acceptor {
         for continuation in waiting { continuation.resume() }
     }
 
+    /// Whether there may be another connection. Looks for those that have been closed only where there would be too many
+    /// otherwise, and without the lock, which every call needs when it arrives.
+    private func hasRoom() -> Bool {
+        let all = connections.withLock { $0.count < options.maxConnections ? nil : $0.all }
+        guard let all else { return true }
+        let closed = all.filter { !$0.isOpen }
+        return connections.withLock { connections in
+            for connection in closed { connections.remove(connection) }
+            return connections.count < options.maxConnections
+        }
+    }
+
     /// Accepts what waits at a socket. `false` if there is no room for more.
     private func acceptAll(of socket: ListeningSocket, _ credentials: OpaquePointer?) -> Bool {
-        while connections.withLock({ $0.hasRoom(upTo: options.maxConnections) }) {
+        while hasRoom() {
             var peer = SocketAddress()
             let descriptor = socket.accept(&peer)
             guard descriptor >= 0 else {

@@ -16,14 +16,14 @@ struct ConnectionTable {
         connections[index] = connection
     }
 
-    /// Whether there are fewer than `limit`. Looks for those that have been closed only where it would be full otherwise.
-    mutating func hasRoom(upTo limit: Int) -> Bool {
-        if count < limit { return true }
-        for (index, connection) in connections.enumerated() {
-            guard let connection, !connection.isOpen else { continue }
-            connections[index] = nil
-            count -= 1
-        }
-        return count < limit
+    /// All of them.
+    var all: [Connection] { connections.compactMap(\.self) }
+
+    /// Forgets one, unless another has taken its place.
+    mutating func remove(_ connection: Connection) {
+        let index = Int(connection.descriptor)
+        guard connections.indices.contains(index), connections[index] === connection else { return }
+        connections[index] = nil
+        count -= 1
     }
 }

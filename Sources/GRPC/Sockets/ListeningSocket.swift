@@ -22,17 +22,25 @@ struct ListeningSocket: Sendable {
             if let socket = try? ListeningSocket(either[0], named: text) { return [socket] }
         }
         var sockets: [ListeningSocket] = []
-        do throws(SystemError) {
-            for index in addresses.indices {
-                if addresses[index].port == 0, let first = sockets.first { addresses[index].port = first.port }
+        var absence = SystemError(doing: "listening on \(text)", errno: EADDRNOTAVAIL)
+        for index in addresses.indices {
+            if addresses[index].port == 0, let first = sockets.first { addresses[index].port = first.port }
+            do {
                 sockets.append(try ListeningSocket(addresses[index], named: text))
+            } catch  where isAbsence(error.errno) {
+                absence = error
+            } catch {
+                for socket in sockets { socket.close() }
+                throw error
             }
-        } catch {
-            for socket in sockets { socket.close() }
-            throw error
         }
+        guard !sockets.isEmpty else { throw absence }
         return sockets
     }
+
+    /// Whether an address cannot be listened on because this machine does not have it: `localhost` often names one of
+    /// IPv6 where that is switched off.
+    private static func isAbsence(_ error: Int32) -> Bool { error == EADDRNOTAVAIL || error == EAFNOSUPPORT }
 
     private init(_ address: SocketAddress, named text: String) throws(SystemError) {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)

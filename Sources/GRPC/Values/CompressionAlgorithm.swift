@@ -2,8 +2,8 @@ internal import CGRPC
 
 /// How messages are compressed on their way.
 ///
-/// Received messages are decompressed whatever their algorithm; the core announces those it knows. Compression is not
-/// for messages that hold a secret beside what a stranger can choose.
+/// A client decompresses what it receives whatever its algorithm; a server, what ``ServerOptions/acceptedCompression``
+/// names. Compression is not for messages that hold a secret beside what a stranger can choose.
 public struct CompressionAlgorithm: Sendable, Hashable {
     /// The name on the wire, as in the `grpc-encoding` header.
     let name: String

@@ -20,7 +20,7 @@ public struct Status: Sendable, Hashable {
 extension Status {
     /// One of gRPC's status codes, 0 to 16.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
-        private enum Value: Int, CaseIterable {
+        private enum Value: Int {
             case ok, cancelled, unknown, invalidArgument, deadlineExceeded, notFound, alreadyExists, permissionDenied
             case resourceExhausted, failedPrecondition, aborted, outOfRange, unimplemented, `internal`, unavailable
             case dataLoss, unauthenticated

@@ -114,7 +114,7 @@ extension Room {
             }
             cursor.next = sequence + 1
             cursor.last = state.history.sendTime(at: sequence)
-            return (content, sequence + 1 < state.history.end)
+            return (content, state.hasMore(after: sequence))
         }
     }
 

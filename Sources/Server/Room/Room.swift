@@ -37,6 +37,9 @@ final class Room<Content: Sendable>: Sendable {
     struct State: Sendable {
         var history: History<Content>
         var isClosed = false
+
+        /// Whether a reader that has had a message has to ask again: for another one, or to be told that there are no more.
+        func hasMore(after sequence: Int) -> Bool { sequence + 1 < history.end || isClosed }
     }
 
     /// - Parameters:
@@ -84,7 +87,7 @@ final class Room<Content: Sendable>: Sendable {
         }
     }
 
-    /// The next message of a reader, and whether there is another one already; `nil` if it has had all of them.
+    /// The next message of a reader, and whether there is another one already, or the end; `nil` if it has had all of them.
     /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more, and ``RoomError/isInHome`` where
     ///   ``catchUp(_:atMost:)`` has it.
     func next(_ cursor: Cursor) throws(RoomError) -> (message: Content, hasMore: Bool)? {
@@ -96,7 +99,7 @@ final class Room<Content: Sendable>: Sendable {
                 return nil
             }
             cursor.sequence.store(sequence + 1, ordering: .relaxed)
-            return (content, sequence + 1 < state.history.end)
+            return (content, state.hasMore(after: sequence))
         }
     }
 
