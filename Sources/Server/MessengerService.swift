@@ -23,7 +23,15 @@ struct MessengerService: Sendable {
         guard let home = room.home else {
             return .unary(MessengerMethods.sendMessage, immediateHandler: { request, _ in try send(request) })
         }
-        return .unary(MessengerMethods.sendMessage) { request, _ in try await send(request, to: home) }
+        return .unary(MessengerMethods.sendMessage) { request, _, response in
+            try check(request)
+            home.append(author: request.author, text: request.text) { result in
+                switch result {
+                case .success(let sendTime): response.succeed(SendMessageResponse(sendTime: sendTime))
+                case .failure(let error): response.fail(RPCError(RoomError(error)))
+                }
+            }
+        }
     }
 
     private var readMessages: ServerMethod {
@@ -43,19 +51,6 @@ struct MessengerService: Sendable {
         try check(request)
         do {
             return SendMessageResponse(sendTime: try room.append(author: request.author, text: request.text))
-        } catch {
-            throw RPCError(error)
-        }
-    }
-
-    private func send(
-        _ request: SendMessageRequest,
-        to home: any HistoryHome
-    ) async throws(RPCError) -> SendMessageResponse {
-        try check(request)
-        do {
-            let time = try await room.append(author: request.author, text: request.text, home: home)
-            return SendMessageResponse(sendTime: time)
         } catch {
             throw RPCError(error)
         }

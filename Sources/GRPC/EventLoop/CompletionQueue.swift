@@ -39,7 +39,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     private var runningJobs: [UnownedJob] = []
     /// Unchecked: touched several times for each send, and never while it is being changed.
     @exclusivity(unchecked) private var events: [Event] = []
-    private var audiences: [Audience] = []
+    private var work: [any TurnWork] = []
     private var isPolling = false
     /// Whether this turn holds the gate.
     private var holdsGate = false
@@ -54,7 +54,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     private struct Inbound: ~Copyable {
         var jobs: [UnownedJob] = []
         var events: [Event] = []
-        var audiences: [Audience] = []
+        var work: [any TurnWork] = []
         var wakeupIsUnderWay = false
         var hasEnded = false
         var waitingForEnd: [CheckedContinuation<Void, Never>] = []
@@ -109,7 +109,7 @@ extension CompletionQueue {
             }
             deliverPostedEvents()
             runJobs()
-            runAudiences()
+            runWork()
             endTurn()
             guard event.type != GRPC_QUEUE_SHUTDOWN else { break }
         }
@@ -122,7 +122,7 @@ extension CompletionQueue {
         return grpc_completion_queue_next(handle, deadline, nil)
     }
 
-    private var hasWork: Bool { !jobs.isEmpty || !events.isEmpty || !audiences.isEmpty }
+    private var hasWork: Bool { !jobs.isEmpty || !events.isEmpty || !work.isEmpty }
 
     private func deliver(_ event: grpc_event) {
         if let tag = Tag(event.tag) {
@@ -167,11 +167,11 @@ extension CompletionQueue {
     }
 
     /// Last, so that all that came in this turn goes out in one go.
-    private func runAudiences() {
-        guard !audiences.isEmpty else { return }
-        var batch: [Audience] = []
-        swap(&batch, &audiences)
-        for audience in batch { audience.run() }
+    private func runWork() {
+        guard !work.isEmpty else { return }
+        var batch: [any TurnWork] = []
+        swap(&batch, &work)
+        for work in batch { work.run() }
     }
 
     private func takeInbound() {
@@ -179,10 +179,10 @@ extension CompletionQueue {
             inbound.wakeupIsUnderWay = false
             jobs += inbound.jobs
             events += inbound.events
-            audiences += inbound.audiences
+            work += inbound.work
             inbound.jobs.removeAll(keepingCapacity: true)
             inbound.events.removeAll(keepingCapacity: true)
-            inbound.audiences.removeAll()
+            inbound.work.removeAll(keepingCapacity: true)
         }
     }
 
@@ -193,11 +193,11 @@ extension CompletionQueue {
             events += inbound.events
             inbound.jobs = []
             inbound.events = []
-            inbound.audiences = []
+            inbound.work = []
             return inbound.waitingForEnd
         }
         deliverPostedEvents()
-        audiences = []
+        work = []
         threadID.store(0, ordering: .relaxed)
         for job in jobs {
             globalConcurrentExecutor.enqueue(ExecutorJob(job))
@@ -222,12 +222,12 @@ extension CompletionQueue {
         }
     }
 
-    /// Has an audience run in the current turn, or soon. Thread-safe. After the end there is nobody to send to.
-    func perform(_ audience: Audience) {
+    /// Has work done at the end of the current turn, or soon. Thread-safe. After the end there is nobody to send to.
+    func perform(_ item: any TurnWork) {
         if isCurrent && !isPolling {
-            audiences.append(audience)
+            work.append(item)
         } else {
-            _ = bring { $0.audiences.append(audience) }
+            _ = bring { $0.work.append(item) }
         }
     }
 

@@ -31,7 +31,7 @@ public final class Broadcast: Sendable {
 /// The streams of a broadcast on one completion queue.
 ///
 /// `@unchecked`: what is marked as the thread's own is touched on the queue's thread alone.
-final class Audience: @unchecked Sendable {
+final class Audience: TurnWork, @unchecked Sendable {
     let queue: CompletionQueue
     private let isScheduled = Atomic<Bool>(false)
     private let hasNews = Atomic<Bool>(false)

@@ -86,6 +86,7 @@ final class ServerCall: Call, @unchecked Sendable {
         switch registration.method.handler {
         case .immediate(let handle): answer(handle)
         case .task(let handle): startAnswering(handle)
+        case .deferred(let handle): answerLater(handle)
         case .following(let broadcast, let open): startFollowing(broadcast, open)
         }
     }
@@ -120,6 +121,16 @@ final class ServerCall: Call, @unchecked Sendable {
         do {
             try intercept(&observers)
             conclude(.success(try handle(self)), observers)
+        } catch {
+            conclude(.failure(error), observers)
+        }
+    }
+
+    private func answerLater(_ handle: (ServerCall, [CallObserver]) throws -> Void) {
+        var observers: [CallObserver] = []
+        do {
+            try intercept(&observers)
+            try handle(self, observers)
         } catch {
             conclude(.failure(error), observers)
         }

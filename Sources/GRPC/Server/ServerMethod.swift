@@ -17,6 +17,8 @@ public struct ServerMethod: Sendable {
         /// Without waiting: needs no task.
         case immediate(@Sendable (ServerCall) throws -> ByteBuffer?)
         case task(@Sendable (ServerCall) async throws -> ByteBuffer?)
+        /// By somebody else, later: needs no task either.
+        case deferred(@Sendable (ServerCall, [CallObserver]) throws -> Void)
         /// Without a task too: with what a source gives.
         case following(Broadcast, Opening)
     }
@@ -43,6 +45,30 @@ public struct ServerMethod: Sendable {
     ) -> ServerMethod {
         let handler = Handler.immediate { call in
             try handler(try Request(decodingFirstMessageOf: call), ServerContext(call: call)).encoded()
+        }
+        return ServerMethod(path: descriptor.path, isStreaming: false, handler: handler)
+    }
+
+    /// One request, and one response that is given later, from any thread: the call takes no task, which costs less.
+    ///
+    /// For answers that come for many calls at once, from a thread that commits to a disk for example. Nobody is told when
+    /// the client is gone meanwhile; what it would have got is dropped.
+    /// - Parameters:
+    ///   - descriptor: The method.
+    ///   - handler: Takes the request, and returns without waiting. What it throws ends the call.
+    public static func unary<Request, Response>(
+        _ descriptor: MethodDescriptor<Request, Response>,
+        deferredHandler handler:
+            @escaping @Sendable (Request, ServerContext, DeferredResponse<Response>) throws -> Void
+    ) -> ServerMethod {
+        let handler = Handler.deferred { call, observers in
+            let request = try Request(decodingFirstMessageOf: call)
+            let response = DeferredResponse<Response>(DeferredAnswer(call: call, observers: observers))
+            do {
+                try handler(request, ServerContext(call: call), response)
+            } catch {
+                response.fail(error)
+            }
         }
         return ServerMethod(path: descriptor.path, isStreaming: false, handler: handler)
     }

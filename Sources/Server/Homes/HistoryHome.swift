@@ -21,10 +21,11 @@ protocol HistoryHome: AnyObject, Sendable {
     /// Begins to bring messages to a tail: each one that is kept from now on, by whomever it was sent, in their order.
     func follow(into tail: HistoryTail) throws(StartError)
 
-    /// Keeps a message; when this returns it is kept and in the tail, or on its way there.
+    /// Keeps a message, and calls `completion` with its time, once, on some thread: it is then kept and in the tail, or on
+    /// its way there.
     ///
     /// Messages that wait at the same time are kept together, at the cost of one.
-    func append(author: String, text: String) async throws(HomeError) -> SendTime
+    func append(author: String, text: String, completion: @escaping AppendCompletion)
 
     /// The first messages after a time, at most `count`: all that there are up to the last one.
     ///
@@ -34,6 +35,9 @@ protocol HistoryHome: AnyObject, Sendable {
     /// Keeps no more messages. Returns when those that were waiting are kept and in the tail, and all is put away.
     func close() async
 }
+
+/// Is told what came of a message. It must not block.
+typealias AppendCompletion = @Sendable (Result<SendTime, HomeError>) -> Void
 
 /// The newest messages of a room, in memory, as its home sees them. Thread-safe.
 ///

@@ -2,11 +2,11 @@ import Messenger
 
 // What the workers of homes are given: a job, and who waits for it.
 
-/// A message that waits to be kept, and its sender.
+/// A message that waits to be kept, and how its sender is told.
 struct AppendJob: Sendable {
     let author: String
     let text: String
-    let continuation: CheckedContinuation<Result<SendTime, HomeError>, Never>
+    let completion: AppendCompletion
 
     /// What such messages may take in memory together.
     static let limit = 64 << 20
@@ -25,15 +25,12 @@ struct ReadJob: Sendable {
 }
 
 extension BatchWorker<AppendJob> {
-    /// Gives the worker a message, and waits until it says what came of it.
-    func append(author: String, text: String) async throws(HomeError) -> SendTime {
-        let result = await withCheckedContinuation { continuation in
-            let job = AppendJob(author: author, text: text, continuation: continuation)
-            if let refusal = submit(job, cost: author.utf8.count + text.utf8.count + AppendJob.overhead) {
-                continuation.resume(returning: .failure(HomeError(refusal)))
-            }
+    /// Gives the worker a message.
+    func append(author: String, text: String, completion: @escaping AppendCompletion) {
+        let job = AppendJob(author: author, text: text, completion: completion)
+        if let refusal = submit(job, cost: author.utf8.count + text.utf8.count + AppendJob.overhead) {
+            completion(.failure(HomeError(refusal)))
         }
-        return try result.get()
     }
 }
 

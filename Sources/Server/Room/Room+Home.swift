@@ -35,17 +35,6 @@ extension Room {
 }
 
 extension Room {
-    /// Accepts a message into the home: when this returns, it is kept.
-    ///
-    /// Like ``append(author:text:)``, which is for a room without a home and does not suspend.
-    func append(author: String, text: String, home: any HistoryHome) async throws(RoomError) -> SendTime {
-        do {
-            return try await home.append(author: author, text: text)
-        } catch {
-            throw RoomError(error)
-        }
-    }
-
     /// Begins to read after a time, or after the latest message that is in the tail or acknowledged.
     func cursor(after time: SendTime?, home: any HistoryHome) throws(RoomError) -> Cursor {
         if let time { return try cursor(after: time, home: home) }

@@ -32,7 +32,7 @@ struct RedisAdder {
                     let result = try stream.addedTime()
                     rest.removeFirst()
                     if case .failure(let error) = result { refused = error }
-                    job.continuation.resume(returning: result.mapError(Self.refusal))
+                    job.completion(result.mapError(Self.refusal))
                 }
             }
             if retention.age != nil, jobs.isEmpty { try stream.trim(before: retention.expiry(.now())) }
@@ -41,7 +41,7 @@ struct RedisAdder {
             // What was sent and not answered may have been added: the sender is not told that it was refused.
             link.drop()
             outages.began("the history cannot be written", error)
-            for job in rest { job.continuation.resume(returning: .failure(.unavailable(.cannotBeReached))) }
+            for job in rest { job.completion(.failure(.unavailable(.cannotBeReached))) }
         }
     }
 

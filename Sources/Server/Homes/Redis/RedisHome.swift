@@ -81,10 +81,13 @@ final class RedisHome: HistoryHome {
         }
     }
 
-    func append(author: String, text: String) async throws(HomeError) -> SendTime {
-        let time = try await writer.append(author: author, text: text)
-        state.withLock { $0.acknowledged = max($0.acknowledged, time) }
-        return time
+    func append(author: String, text: String, completion: @escaping AppendCompletion) {
+        writer.append(author: author, text: text) { [self] result in
+            if case .success(let time) = result {
+                state.withLock { $0.acknowledged = max($0.acknowledged, time) }
+            }
+            completion(result)
+        }
     }
 
     func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> [Message] {

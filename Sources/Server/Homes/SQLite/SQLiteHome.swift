@@ -72,9 +72,9 @@ final class SQLiteHome: HistoryHome {
         }
     }
 
-    func append(author: String, text: String) async throws(HomeError) -> SendTime {
-        guard let worker else { throw .closed }
-        return try await worker.append(author: author, text: text)
+    func append(author: String, text: String, completion: @escaping AppendCompletion) {
+        guard let worker else { return completion(.failure(.closed)) }
+        worker.append(author: author, text: text, completion: completion)
     }
 
     func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> [Message] {
@@ -98,7 +98,7 @@ final class SQLiteHome: HistoryHome {
             try log.append(messages, now: .now())
         } catch {
             let refusal = outages.began(error)
-            for job in jobs { job.continuation.resume(returning: .failure(refusal)) }
+            for job in jobs { job.completion(.failure(refusal)) }
             return
         }
         outages.ended()
@@ -108,7 +108,7 @@ final class SQLiteHome: HistoryHome {
         // First the readers: so a sender that has been answered finds its message already there.
         tail.publish(messages)
         for (job, message) in zip(jobs, messages) {
-            job.continuation.resume(returning: .success(message.sendTime))
+            job.completion(.success(message.sendTime))
         }
     }
 
