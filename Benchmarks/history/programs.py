@@ -89,10 +89,10 @@ def load(mode: str, running: list[Running], **options: int) -> dict:
     return json.loads(output(*command))
 
 
-def bare_sqlite(folder: Path, sync: str, batch: int) -> tuple[float, float]:
-    """Messages a second, and the 99th percentile of a commit in ms."""
-    file = folder / f"bare-{sync}-{batch}-{time.monotonic_ns()}.db"
-    rate, p99 = output(OUT / "bare_sqlite", file, sync, batch, 2).split()
+def bare_sqlite(folder: Path, sync: str, how: str, number: int) -> tuple[float, float]:
+    """Messages a second, and the 99th percentile of a commit, or of what a sender waits, in ms: see bare_sqlite.c."""
+    file = folder / f"bare-{sync}-{how}-{number}-{time.monotonic_ns()}.db"
+    rate, p99 = output(OUT / "bare_sqlite", file, sync, how, number, 2).split()
     return float(rate), float(p99)
 
 

@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="on the disk to be measured")
     arguments = parser.parse_args()
     source = Path(__file__).with_name("bare_sqlite.c")
-    output("cc", "-O2", "-Wall", "-Wextra", "-o", OUT / "bare_sqlite", source, "-lsqlite3")
+    output("cc", "-O2", "-Wall", "-Wextra", "-o", OUT / "bare_sqlite", source, "-lsqlite3", "-pthread")
     folder = Path(tempfile.mkdtemp(prefix="messenger-bench-", dir=arguments.folder))
     results: dict[str, list] = {}
 
@@ -43,9 +43,10 @@ def main() -> None:
         with redis(folder):
             for round in range(arguments.rounds):
                 # With a hundred senders about twenty messages gather for a commit.
-                for batch in (1, 20, 100):
-                    for sync in ("full", "normal"):
-                        note(f"bare SQLite loop, {sync}, {batch} a commit", *bare_sqlite(folder, sync, batch), 0)
+                for sync in ("full", "normal"):
+                    for batch in (1, 20, 100):
+                        note(f"bare SQLite loop, {sync}, {batch} a commit", *bare_sqlite(folder, sync, "loop", batch), 0)
+                    note(f"bare group commit, {sync}, 100 threads", *bare_sqlite(folder, sync, "senders", 100), 0)
                 for clients, pipelined, calls in (1, 1, 20_000), (100, 1, 100_000), (1, 100, 200_000):
                     rate = redis_benchmark(clients, pipelined, calls)
                     note(f"redis-benchmark XADD, {clients} clients, {pipelined} on the way of each", rate, 0, 0)

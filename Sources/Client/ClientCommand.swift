@@ -23,6 +23,10 @@ struct ClientCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ClientOptions
 
+    /// Requests that are still in progress after this long are cancelled: one may wait for a server that is away, or for a
+    /// body that never comes.
+    private static let gracePeriod = Duration.seconds(3)
+
     static func main() async {
         await launch()
     }
@@ -49,14 +53,20 @@ struct ClientCommand: AsyncParsableCommand {
         }
 
         // Stopped in reverse: no more requests, then no more messages.
-        let services = ServiceGroup(
+        var configuration = ServiceGroupConfiguration(
             services: [subscription, HTTPService(application: http, port: settings.httpPort)],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: quiet
         )
+        configuration.maximumGracefulShutdownDuration = Self.gracePeriod
+        let services = ServiceGroup(configuration: configuration)
         // Every task runs on the thread that polls its calls, where an event resumes it on the spot.
-        try await withTaskExecutorPreference(group.queues[0]) {
-            try await services.run()
+        do {
+            try await withTaskExecutorPreference(group.queues[0]) {
+                try await services.run()
+            }
+        } catch is CancellationError {
+            logger.warning("requests were still in progress")
         }
         await group.shutDown()
         logger.info("stopped")

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from support.api import pb, reading, stub, time_of
 from support.room import assert_increasing, collect, nanoseconds, unique
+from support.waiting import wait_until
 
 
 def test_many_senders_one_order_exactly_once(room):
@@ -68,6 +69,11 @@ def test_concurrent_flushes_share_the_messages(room):
     author = unique("flushed")
     finished = threading.Event()
 
+    def received() -> int:
+        return room.client1.request("GET", "/readyz").json()["received"]
+
+    before = received()
+
     def flush_until_finished() -> list[list[dict]]:
         parts = []
         with room.client1.connection() as connection:
@@ -81,8 +87,7 @@ def test_concurrent_flushes_share_the_messages(room):
             with room.client2.connection() as connection:
                 for index in range(count):
                     connection.send(author, str(index))
-            # The other client has the last message when all are in its buffer or beyond.
-            collect(room.client2, count)
+            wait_until(lambda: received() == before + count, "all have come to the client whose buffer is shared")
         finally:
             finished.set()
         parts = [part for flusher in flushing for part in flusher.result() if part]

@@ -120,14 +120,21 @@ def test_a_time_before_the_history_is_out_of_range(channel):
 
 @pytest.mark.parametrize(
     ("seconds", "nanos"),
-    [(1_700_000_000, -1), (1_700_000_000, 10**9), (-(2**63), 0), (2**63 - 1, 0), (253_402_300_800, 0)],
+    [(1_700_000_000, -1), (1_700_000_000, 10**9), (-1, 0), (-(2**63), 0), (2**63 - 1, 0), (253_402_300_800, 0)],
 )
 def test_a_malformed_time_is_an_invalid_argument(channel, seconds, nanos):
-    """Nanoseconds out of range and seconds beyond the year 9999 are refused."""
+    """Nanoseconds out of range, and seconds before 1970 or beyond the year 9999, are refused."""
     request = pb.ReadMessagesRequest()
     request.after.seconds, request.after.nanos = seconds, nanos
     call = stub(channel).ReadMessages(request, timeout=20)
     failure(grpc.StatusCode.INVALID_ARGUMENT, lambda: next(call))
+
+
+def test_a_time_in_the_future_is_an_invalid_argument(channel):
+    """Nobody can have read messages up to tomorrow."""
+    tomorrow = pb.ReadMessagesRequest()
+    tomorrow.after.seconds = int(time.time()) + 86_400
+    failure(grpc.StatusCode.INVALID_ARGUMENT, lambda: next(stub(channel).ReadMessages(tomorrow, timeout=20)))
 
 
 def test_an_empty_request_is_enough(channel):

@@ -1,11 +1,13 @@
 """Stopping: asked to, both programs end by themselves, at once, with exit code 0."""
 
 import signal
+import socket
 import threading
 
 import grpc
 import pytest
 
+from support import usage
 from support.api import connected, reading
 from support.waiting import wait_until
 
@@ -42,6 +44,20 @@ def test_the_client_stops_while_there_is_no_server(launch):
     waiting = threading.Thread(target=_send_ignoring_failure, args=(client,), daemon=True)
     waiting.start()
     client.stop()
+    waiting.join()
+
+
+def test_the_client_stops_while_its_server_is_away(launch):
+    """A request that waits for a server that has gone, and one whose body never comes, are cut short."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address).wait_ready()
+    server.kill()
+    waiting = threading.Thread(target=_send_ignoring_failure, args=(client,), daemon=True)
+    waiting.start()
+    with socket.create_connection(("127.0.0.1", client.port)) as half:
+        half.sendall(b"POST /sendMessage HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+        wait_until(lambda: usage.connections(client.port) >= 2, "both are there")
+        client.stop()
     waiting.join()
 
 

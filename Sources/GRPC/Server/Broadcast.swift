@@ -45,7 +45,7 @@ final class Audience: TurnWork, @unchecked Sendable {
     /// Messages sent to one stream in a turn at the most, and to all of them, if one for each is not more: streams that
     /// have much to catch up on hold up neither each other nor the queue's other calls.
     private static let burst = 64
-    private static let messagesPerTurn = 8192
+    private static let messagesPerTurn = 32_768
 
     init(queue: CompletionQueue) {
         self.queue = queue

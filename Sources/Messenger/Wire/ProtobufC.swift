@@ -26,9 +26,11 @@ extension String {
 }
 
 extension SendTime {
-    /// - Throws: `INVALID_ARGUMENT` for no time at all, and for one that is out of range.
+    /// - Throws: `INVALID_ARGUMENT` for no time at all, and for one that is out of range or before 1970, which is nobody's.
     init(wire: UnsafeMutablePointer<Google__Protobuf__Timestamp>?) throws {
-        guard let wire, let time = SendTime(seconds: wire.pointee.seconds, nanos: wire.pointee.nanos) else {
+        guard let wire, wire.pointee.seconds >= 0,
+            let time = SendTime(seconds: wire.pointee.seconds, nanos: wire.pointee.nanos)
+        else {
             throw RPCError(code: .invalidArgument, message: "a timestamp is missing or out of range")
         }
         self = time

@@ -59,6 +59,12 @@ import Testing
         #expect(watch.advance(snapshot([5, 6, 7, 8, 9], after: 4, added: 9)) == .sound)
     }
 
+    @Test func aPartThatIsAllThereIsIsSound() {
+        var watch = watch
+        #expect(watch.advance(snapshot([1, 2, 3, 4, 5], after: 3, added: 5, isWhole: false)) == .sound)
+        #expect(watch.advance(snapshot([1, 2, 3, 4, 5], after: 5)) == .sound)
+    }
+
     @Test func oldOnesMayGo() {
         var watch = watch
         #expect(watch.advance(snapshot([3, 4], after: 3, added: 4)) == .sound)

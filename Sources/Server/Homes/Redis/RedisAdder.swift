@@ -9,6 +9,9 @@ struct RedisAdder {
     private let outages: Outages
     private var link: RedisLink
 
+    private var lastTrim = ContinuousClock.now
+    private static let trimInterval = Duration.seconds(1)
+
     /// Commands on their way to Redis at once.
     private static let pipeline = 1000
 
@@ -19,7 +22,7 @@ struct RedisAdder {
         link = RedisLink(address)
     }
 
-    /// Adds what waits; without anything, lets go of messages that are too old.
+    /// Adds what waits, and now and then lets go of messages that are too old.
     mutating func add(_ jobs: [AppendJob]) {
         var rest = jobs[...]
         var refused: RedisError?
@@ -35,8 +38,14 @@ struct RedisAdder {
                     job.completion(result.mapError(Self.refusal))
                 }
             }
-            if retention.age != nil, jobs.isEmpty { try stream.trim(before: retention.expiry(.now())) }
-            if let refused { outages.began("the history cannot be written", refused) } else { outages.ended() }
+            if retention.age != nil, ContinuousClock.now - lastTrim >= Self.trimInterval {
+                lastTrim = .now
+                try stream.trim(before: retention.expiry(.now()))
+            }
+            guard let refused else { return outages.ended() }
+            outages.began("the history cannot be written", refused)
+            // Another Redis may have taken its place: one that has become a replica refuses too.
+            if Self.refusal(refused) != .full(.memoryIsFull) { link.drop() }
         } catch {
             // What was sent and not answered may have been added: the sender is not told that it was refused.
             link.drop()

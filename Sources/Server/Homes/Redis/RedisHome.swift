@@ -55,8 +55,9 @@ final class RedisHome: HistoryHome {
 
     var heldAfter: SendTime { state.withLock { $0.heldAfter } }
     var acknowledged: SendTime { state.withLock { $0.acknowledged } }
-    /// Times are given out by Redis's clock.
-    var clockTolerance: Duration { .seconds(60) }
+    /// Times are given out by Redis's clock. Small: a reader whose own clock is ahead, and who begins with that, gets nothing
+    /// until Redis's has caught up.
+    var clockTolerance: Duration { .seconds(2) }
 
     func follow(into tail: HistoryTail) throws(StartError) {
         let follower = RedisFollower(

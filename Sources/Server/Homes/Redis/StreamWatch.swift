@@ -4,7 +4,7 @@ import Messenger
 struct StreamSnapshot: Sendable {
     /// The messages after the one that was asked from, up to a number of them.
     var messages: [Message]
-    /// Whether these are all there are.
+    /// Whether these are known to be all there are.
     var isWhole: Bool
     /// How many entries were ever added to the stream.
     var added: Int64
@@ -52,7 +52,8 @@ struct StreamWatch: Sendable {
     /// Takes what there is after ``last``.
     mutating func advance(_ snapshot: StreamSnapshot) -> Verdict {
         let expected = added + Int64(snapshot.messages.count)
-        let isCounted = snapshot.isWhole ? snapshot.added == expected : snapshot.added > expected
+        // What is not whole may happen to be all the same.
+        let isCounted = snapshot.isWhole ? snapshot.added == expected : snapshot.added >= expected
         guard isCounted, snapshot.last >= last, snapshot.begun != nil else { return .lost }
         guard snapshot.begun == begun else { return .begunAnew }
         added = expected

@@ -59,10 +59,11 @@ struct SQLiteLog {
                 try insert.run()
                 load.add(message.author.utf8.count + message.text.utf8.count + Retention.overhead)
             }
-            let removed = try trim(&load, now: now)
+            let (removed, oldest) = try trim(&load, now: now)
             try commit.run()
             self.load = load
-            if let removed { (heldAfter, oldestTime) = (removed, removed) }
+            if let removed { heldAfter = removed }
+            if let oldest = oldest ?? removed { oldestTime = oldest }
         } catch {
             // Some errors end the transaction by themselves.
             if database.isInTransaction { try? rollback.run() }
@@ -76,26 +77,32 @@ struct SQLiteLog {
         try? database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
-    /// - Returns: The time of the last message that was removed.
-    private func trim(_ load: inout Retention.Load, now: SendTime) throws(SQLiteError) -> SendTime? {
-        guard retention.isPassed(by: load, oldest: oldestTime, now: now) else { return nil }
+    /// - Returns: The times of the last message that was removed, and of the first that stays, as far as it was looked at.
+    private func trim(
+        _ load: inout Retention.Load,
+        now: SendTime
+    ) throws(SQLiteError) -> (removed: SendTime?, oldest: SendTime?) {
+        guard retention.isPassed(by: load, oldest: oldestTime, now: now) else { return (nil, nil) }
         var removed: SendTime?
+        var first: SendTime?
         var rest = load
-        var stays = false
         try oldest.bind(Self.removedAtOnce, at: 1)
-        try oldest.forEachRow { row in
+        try oldest.forEachRow(while: { row in
             let time = SendTime(nanosecondsSinceEpoch: row.integer(0))
-            stays = stays || !retention.goes(rest, oldest: time, now: now)
-            guard !stays else { return }
+            guard retention.goes(rest, oldest: time, now: now) else {
+                first = time
+                return false
+            }
             rest.remove(Int(row.integer(1)) + Retention.overhead)
             removed = time
-        }
+            return true
+        })
         load = rest
-        guard let removed else { return nil }
+        guard let removed else { return (nil, first) }
         try remove.bind(removed.nanosecondsSinceEpoch, at: 1)
         try remove.run()
         try hold.bind(removed.nanosecondsSinceEpoch, at: 1)
         try hold.run()
-        return removed
+        return (removed, first)
     }
 }
