@@ -45,14 +45,14 @@ public final class Statement {
 
     /// Runs the statement. A row is good during the call that lends it, which must leave the statement alone.
     public func forEachRow(_ body: (borrowing Row) -> Void) throws(SQLiteError) {
-        try forEachRow(while: { row in
+        try readRows(while: { row in
             body(row)
             return true
         })
     }
 
     /// As ``forEachRow(_:)``, until `body` returns `false`: further rows are not read then.
-    public func forEachRow(while body: (borrowing Row) -> Bool) throws(SQLiteError) {
+    public func readRows(while body: (borrowing Row) -> Bool) throws(SQLiteError) {
         while true {
             switch sqlite3_step(handle) {
             case SQLITE_ROW:

@@ -87,7 +87,7 @@ struct SQLiteLog {
         var first: SendTime?
         var rest = load
         try oldest.bind(Self.removedAtOnce, at: 1)
-        try oldest.forEachRow(while: { row in
+        try oldest.readRows(while: { row in
             let time = SendTime(nanosecondsSinceEpoch: row.integer(0))
             guard retention.goes(rest, oldest: time, now: now) else {
                 first = time
