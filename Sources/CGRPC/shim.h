@@ -12,6 +12,7 @@
 #include <grpc/support/alloc.h>
 #include <grpc/support/log.h>
 #include <grpc/support/string_util.h>
+#include <grpc/support/sync.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -182,6 +183,81 @@ static inline void cgrpc_log_error(const char *file, int line, const char *messa
 // A descriptor that becomes readable once it is signalled; -1 if there is none left.
 static inline int cgrpc_signal_create(void) { return eventfd(0, EFD_CLOEXEC); }
 static inline void cgrpc_signal_send(int descriptor) { eventfd_write(descriptor, 1); }
+
+// The core's hook for the sockets of a channel. Its headers only name the type, which C++'s ChannelArguments takes too:
+// the two structures are the core's own, as of its version 1.51. Another core has to be looked at for them.
+typedef struct grpc_socket_mutator_vtable {
+    bool (*mutate)(int descriptor, grpc_socket_mutator *mutator);
+    int (*compare)(grpc_socket_mutator *one, grpc_socket_mutator *other);
+    void (*destroy)(grpc_socket_mutator *mutator);
+    bool (*mutate_by_usage)(const void *usage, grpc_socket_mutator *mutator);
+} grpc_socket_mutator_vtable;
+
+struct grpc_socket_mutator {
+    const grpc_socket_mutator_vtable *vtable;
+    gpr_refcount references;
+};
+
+// Tells a Swift object of each socket that a channel is about to connect.
+typedef struct cgrpc_socket_watch {
+    grpc_socket_mutator mutator;
+    void *target;  // retained until the core needs it no longer
+    void (*made)(void *target, int descriptor);
+    void (*release)(void *target);
+} cgrpc_socket_watch;
+
+static inline bool cgrpc_socket_watch_made(int descriptor, grpc_socket_mutator *mutator) {
+    cgrpc_socket_watch *watch = (cgrpc_socket_watch *)mutator;
+    watch->made(watch->target, descriptor);
+    return true;
+}
+
+static inline int cgrpc_socket_watch_compare(grpc_socket_mutator *one, grpc_socket_mutator *other) {
+    return one < other ? -1 : one > other;
+}
+
+static inline void cgrpc_socket_watch_destroy(grpc_socket_mutator *mutator) {
+    cgrpc_socket_watch *watch = (cgrpc_socket_watch *)mutator;
+    watch->release(watch->target);
+    gpr_free(watch);
+}
+
+static const grpc_socket_mutator_vtable cgrpc_socket_watch_vtable = {
+    cgrpc_socket_watch_made, cgrpc_socket_watch_compare, cgrpc_socket_watch_destroy, NULL};
+
+static inline void *cgrpc_socket_watch_reference(void *watch) {
+    gpr_ref(&((cgrpc_socket_watch *)watch)->mutator.references);
+    return watch;
+}
+
+static inline void cgrpc_socket_watch_unreference(void *watch) {
+    if (gpr_unref(&((cgrpc_socket_watch *)watch)->mutator.references)) {
+        cgrpc_socket_watch_destroy((grpc_socket_mutator *)watch);
+    }
+}
+
+static inline int cgrpc_socket_watch_compare_argument(void *one, void *other) {
+    return cgrpc_socket_watch_compare((grpc_socket_mutator *)one, (grpc_socket_mutator *)other);
+}
+
+static const grpc_arg_pointer_vtable cgrpc_socket_watch_argument_vtable = {
+    cgrpc_socket_watch_reference, cgrpc_socket_watch_unreference, cgrpc_socket_watch_compare_argument};
+
+// With one reference, which is the caller's.
+static inline cgrpc_socket_watch *cgrpc_socket_watch_create(void *target, void (*made)(void *, int),
+                                                            void (*release)(void *)) {
+    cgrpc_socket_watch *watch = (cgrpc_socket_watch *)gpr_malloc(sizeof *watch);
+    watch->mutator.vtable = &cgrpc_socket_watch_vtable;
+    gpr_ref_init(&watch->mutator.references, 1);
+    watch->target = target;
+    watch->made = made;
+    watch->release = release;
+    return watch;
+}
+
+static inline const grpc_arg_pointer_vtable *cgrpc_socket_watch_arguments(void) {
+    return &cgrpc_socket_watch_argument_vtable;
+}
 
 // Names the calling thread, for debuggers and top.
 static inline void cgrpc_set_thread_name(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }

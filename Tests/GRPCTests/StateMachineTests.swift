@@ -92,11 +92,11 @@ import Testing
 
 @Suite struct GatheringTests {
     /// Nothing is open there: only what is decided counts.
-    private let connection = Connection(descriptor: -1, peer: "nowhere")
+    private let cork = Cork(descriptor: -1)
 
     /// Whether each of some sends in one turn begins to hold back.
     private func sends(_ count: Int, inTurn turn: UInt64) -> [Bool] {
-        (0..<count).map { _ in connection.gather(in: turn * Connection.turnStep) }
+        (0..<count).map { _ in cork.gather(in: turn * Cork.turnStep) }
     }
 
     @Test func aSendByItselfIsNeverHeldBack() {

@@ -9,6 +9,7 @@ public final class Channel: @unchecked Sendable {
     let handle: OpaquePointer
     let group: CompletionQueueGroup
     let interceptors: [ClientInterceptor]
+    let socket = ChannelSocket()
 
     /// - Parameters:
     ///   - target: `HOST:PORT`, or a URI that the core's resolvers know: `dns:///name:port`, `unix:path`, `ipv4:…`.
@@ -26,7 +27,9 @@ public final class Channel: @unchecked Sendable {
         self.interceptors = interceptors
         self.group = group
         // Never NULL: a senseless target makes a channel whose calls fail.
-        handle = options.arguments.withCoreArguments { arguments in
+        var arguments = options.arguments
+        arguments.set(socket)
+        handle = arguments.withCoreArguments { arguments in
             credentials.withHandle { grpc_channel_create(target, $0, arguments) }
         }
     }

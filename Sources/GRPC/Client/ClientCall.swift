@@ -73,9 +73,15 @@ final class ClientCall: Call, @unchecked Sendable {
         batch.sendInitialMetadata(metadata, flags: flags)
     }
 
+    /// Before something is sent.
+    private func gather() {
+        if let cork = channel.socket.cork { queue.gather(cork) }
+    }
+
     /// The whole of a call with one request and one response, as one batch.
     func exchange(_ request: ByteBuffer) async throws(RPCError) -> ByteBuffer {
         _ = try await perform(.end) { batch in
+            gather()
             holdSent(message: request)
             addInitialMetadata(to: &batch)
             cgrpc_batch_send_message(&batch, storage, 0)
@@ -131,6 +137,7 @@ final class ClientCall: Call, @unchecked Sendable {
     /// - Parameter compressed: Whether the message is compressed if the call's are.
     func send(_ message: ByteBuffer, compressed: Bool) async throws(RPCError) {
         let succeeded = try await perform(.send) { batch in
+            gather()
             holdSent(message: message)
             cgrpc_batch_send_message(&batch, storage, Self.flags(compressed: compressed))
         }

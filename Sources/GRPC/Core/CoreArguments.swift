@@ -7,6 +7,7 @@ struct CoreArguments {
     private var integers: [(key: String, value: Int32)] = []
     private var strings: [(key: String, value: String)] = []
     private var resourceQuota: ResourceQuota?
+    private var socket: ChannelSocket?
 
     mutating func set(_ key: String, _ value: Int) {
         integers.append((key, Int32(clamping: value)))
@@ -22,6 +23,10 @@ struct CoreArguments {
 
     mutating func set(_ quota: ResourceQuota) {
         resourceQuota = quota
+    }
+
+    mutating func set(_ socket: ChannelSocket) {
+        self.socket = socket
     }
 
     /// In whole milliseconds; leaves the core's own value for `nil`.
@@ -59,6 +64,16 @@ struct CoreArguments {
             entry.key = copy(GRPC_ARG_RESOURCE_QUOTA)
             entry.value.pointer.p = UnsafeMutableRawPointer(resourceQuota.handle)
             entry.value.pointer.vtable = grpc_resource_quota_arg_vtable()
+            entries.append(entry)
+        }
+        let watch = socket?.makeWatch()
+        defer { if let watch { cgrpc_socket_watch_unreference(watch) } }
+        if let watch {
+            var entry = grpc_arg()
+            entry.type = GRPC_ARG_POINTER
+            entry.key = copy(GRPC_ARG_SOCKET_MUTATOR)
+            entry.value.pointer.p = UnsafeMutableRawPointer(watch)
+            entry.value.pointer.vtable = cgrpc_socket_watch_arguments()
             entries.append(entry)
         }
         // The core takes a reference of its own to the quota while it copies the arguments.

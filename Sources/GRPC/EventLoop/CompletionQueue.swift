@@ -46,7 +46,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     /// The number of the turn, which no other queue of the group uses.
     private var turn: UInt64
     /// Connections that hold back what is sent in this turn.
-    private var gathering: [Connection] = []
+    private var gathering: [Cork] = []
 
     /// What other threads have brought.
     private let inbound = Mutex(Inbound())
@@ -151,15 +151,15 @@ extension CompletionQueue {
         runningJobs.removeAll(keepingCapacity: true)
     }
 
-    /// A call is about to send something on `connection`: what belongs together leaves in one piece, when the turn ends. Does
+    /// A call is about to send something on a connection: what belongs together leaves in one piece, when the turn ends. Does
     /// nothing on other threads.
-    func gather(_ connection: Connection) {
-        if isCurrent, connection.gather(in: turn) { gathering.append(connection) }
+    func gather(_ cork: Cork) {
+        if isCurrent, cork.gather(in: turn) { gathering.append(cork) }
     }
 
     private func endTurn() {
-        turn += Connection.turnStep
-        for connection in gathering { connection.release() }
+        turn += Cork.turnStep
+        for cork in gathering { cork.release() }
         gathering.removeAll(keepingCapacity: true)
         guard holdsGate else { return }
         holdsGate = false
