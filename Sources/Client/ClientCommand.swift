@@ -81,6 +81,8 @@ struct ClientCommand: AsyncParsableCommand {
         var options = ChannelOptions()
         // What the stream may hold back while the inbox is full; the server's history keeps the rest.
         options.streamWindow = 256 << 10
+        // The server compresses nothing.
+        options.acceptedCompression = [.none]
         // Beside the subscription's own, which adds to it.
         options.maxBackoff = Backoff.longest
         options.userAgent = "messenger-client/\(Version.current)"

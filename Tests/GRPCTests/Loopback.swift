@@ -8,13 +8,13 @@ struct Loopback {
     let port: Int
 
     /// Runs `body` with both, then shuts everything down in order.
-    static func run(
+    static func run<Outcome>(
         _ methods: [ServerMethod],
         interceptors: [ServerInterceptor] = [],
         options: ServerOptions = ServerOptions(),
         channelOptions: ChannelOptions = ChannelOptions(),
-        _ body: (Loopback) async throws -> Void
-    ) async throws {
+        _ body: (Loopback) async throws -> Outcome
+    ) async throws -> Outcome {
         try await run(
             { _ in methods },
             interceptors: interceptors,
@@ -25,27 +25,26 @@ struct Loopback {
     }
 
     /// As above, with methods that need the group.
-    static func run(
+    static func run<Outcome>(
         _ methods: (CompletionQueueGroup) -> [ServerMethod],
         interceptors: [ServerInterceptor] = [],
         options: ServerOptions = ServerOptions(),
         channelOptions: ChannelOptions = ChannelOptions(),
-        _ body: (Loopback) async throws -> Void
-    ) async throws {
+        _ body: (Loopback) async throws -> Outcome
+    ) async throws -> Outcome {
         let group = try CompletionQueueGroup(count: 2)
         let server = try Server(methods: methods(group), interceptors: interceptors, options: options, group: group)
         let port = try await server.start(listeningOn: ["127.0.0.1:0"])[0]
-        let result: Result<Void, any Error>
+        let result: Result<Outcome, any Error>
         do {
             let channel = Channel(target: "127.0.0.1:\(port)", options: channelOptions, group: group)
-            try await body(Loopback(group: group, server: server, channel: channel, port: port))
-            result = .success(())
+            result = .success(try await body(Loopback(group: group, server: server, channel: channel, port: port)))
         } catch {
             result = .failure(error)
         }
         await server.shutDown(gracePeriod: .zero)
         await group.shutDown()
-        try result.get()
+        return try result.get()
     }
 }
 

@@ -10,6 +10,7 @@ public final class Channel: @unchecked Sendable {
     let group: CompletionQueueGroup
     let interceptors: [ClientInterceptor]
     let socket = ChannelSocket()
+    let compresses: Bool
 
     /// - Parameters:
     ///   - target: `HOST:PORT`, or a URI that the core's resolvers know: `dns:///name:port`, `unix:path`, `ipv4:…`.
@@ -26,6 +27,7 @@ public final class Channel: @unchecked Sendable {
     ) {
         self.interceptors = interceptors
         self.group = group
+        compresses = options.compresses
         // Never NULL: a senseless target makes a channel whose calls fail.
         var arguments = options.arguments
         arguments.set(socket)

@@ -22,7 +22,8 @@ final class ClientCall: Call, @unchecked Sendable {
         var options = options
         observers = channel.interceptors.compactMap { $0.callBegins(path, &options) }
         do {
-            metadata = try .make(options.metadata.requesting(options.compression))
+            let compression = channel.compresses ? options.compression : nil
+            metadata = try .make(options.metadata.requesting(compression))
         } catch {
             for observer in observers.reversed() {
                 observer.callEnded(Status(code: error.code, message: error.message), error)
