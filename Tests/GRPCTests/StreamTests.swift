@@ -1,4 +1,5 @@
 import GRPC
+import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(1)))
@@ -28,6 +29,28 @@ struct StreamTests {
             var received: [String] = []
             for try await message in stream { received.append(message.text) }
             #expect(received == (0..<count).map { "\($0)" })
+        }
+    }
+
+    /// What has come already is received without an event for each: then a reader does not suspend.
+    @Test func whatIsThereIsReadInOneGo() async throws {
+        try await Loopback.run([Self.counting]) { loopback in
+            let queue = loopback.group.queues[0]
+            try await Task(executorPreference: queue) {
+                let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer("10"))
+                var first = stream.makeAsyncIterator()
+                #expect(try await first.next()?.text == "0")
+                try await Task.sleep(for: .milliseconds(300))
+                let received = Mutex(0)
+                let reader = Task.immediate(executorPreference: queue) {
+                    var rest = stream.makeAsyncIterator()
+                    while try await rest.next() != nil { received.withLock { $0 += 1 } }
+                }
+                // The core keeps the last one for when it gives out the status.
+                #expect(received.withLock { $0 } >= 8)
+                try await reader.value
+                #expect(received.withLock { $0 } == 9)
+            }.value
         }
     }
 

@@ -84,7 +84,7 @@ extension Channel {
         options: CallOptions = CallOptions()
     ) throws(RPCError) -> ResponseStream<Response> {
         let message = try request.encodedForSending()
-        let call = try ClientCall(channel: self, path: method.path, options: options)
+        let call = try ClientCall(channel: self, path: method.path, options: options, isStream: true)
         try call.startStream(message)
         return ResponseStream(call: call)
     }
@@ -112,7 +112,7 @@ extension Channel {
         _ method: MethodDescriptor<Request, Response>,
         options: CallOptions = CallOptions()
     ) throws(RPCError) -> BidirectionalCall<Request, Response> {
-        let call = try ClientCall(channel: self, path: method.path, options: options)
+        let call = try ClientCall(channel: self, path: method.path, options: options, isStream: true)
         try call.startStreams()
         return BidirectionalCall(call: call)
     }

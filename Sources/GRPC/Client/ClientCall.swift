@@ -9,6 +9,7 @@ final class ClientCall: Call, @unchecked Sendable {
     private let metadata: CoreMetadata?
     private let flags: UInt32
     private let observers: [CallObserver]
+    private let streamQueue: CallbackQueue?
     private let ending = Mutex(Ending.open)
 
     private enum Ending {
@@ -17,7 +18,9 @@ final class ClientCall: Call, @unchecked Sendable {
         case ended
     }
 
-    init(channel: Channel, path: String, options: CallOptions) throws(RPCError) {
+    /// - Parameter isStream: Whether the server streams its responses: one that is there already is then received without
+    ///   waiting for an event.
+    init(channel: Channel, path: String, options: CallOptions, isStream: Bool = false) throws(RPCError) {
         self.channel = channel
         var options = options
         observers = channel.interceptors.compactMap { $0.callBegins(path, &options) }
@@ -31,7 +34,10 @@ final class ClientCall: Call, @unchecked Sendable {
             throw error
         }
         flags = options.waitForReady ? Self.waitForReady : 0
-        super.init(queue: channel.group.next())
+        let queue = channel.group.next()
+        streamQueue = isStream ? queue.streamQueue() : nil
+        super.init(queue: queue)
+        streamQueue?.callBegan()
         let path = grpc_slice(copying: path.utf8)
         // The core takes a reference of its own.
         defer { grpc_slice_unref(path) }
@@ -40,7 +46,7 @@ final class ClientCall: Call, @unchecked Sendable {
                 channel.handle,
                 nil,
                 0,
-                queue.handle,
+                streamQueue?.handle ?? queue.handle,
                 path,
                 nil,
                 Deadline.after(options.timeout),
@@ -48,6 +54,10 @@ final class ClientCall: Call, @unchecked Sendable {
             )
         }
         guard storage.pointee.call != nil else { throw .shutDown }
+    }
+
+    deinit {
+        streamQueue?.callEnded()
     }
 
     override func completed(_ operation: Operation, succeeded: Bool) {
