@@ -200,6 +200,44 @@ def test_redis_comes_back_without_its_tail(launch, shared, redis):
         assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
 
 
+FOREIGN = [
+    # The millionth message of a millisecond, for which there is no time.
+    ("1000000", ("a", "Ivan", "t", "too many")),
+    ("5", ("cat", "Tom")),
+    ("5", ("a", "Ivan", "t", "one", "more", "field")),
+]
+
+
+@pytest.mark.parametrize("number, fields", FOREIGN, ids=["late", "foreign", "long"])
+def test_an_entry_that_is_no_message_is_passed_over(shared, redis, number, fields):
+    """Somebody else's, or one for which there is no time: followers, readers behind memory and new servers go on, and a
+    server that meets some warns once."""
+    one, two = shared(), shared(MESSENGER_HISTORY_MESSAGES=1)
+
+    def add_foreign(time: int) -> None:
+        redis.ask("XADD", "room", f"{time // 10**6}-{number}", *fields)
+
+    times = send(one.address, "1")
+    with connected(one.address) as channel, reading(channel, after=times[0] - 1) as reader:
+        for text in "2", "3":
+            add_foreign(times[-1])
+            times += send(one.address, text)
+        assert [time_of(message) for message in reader.take(3)] == times
+        # More of them than a reader behind memory takes at once, and one at the end.
+        for _ in range(200):
+            redis.ask("XADD", "room", "*", "cat", "Tom")
+        times += send(two.address, "4", "5")
+        add_foreign(times[-1])
+        three = shared()
+        for server in two, three:
+            with connected(server.address) as other, reading(other, after=times[0] - 1) as late:
+                assert [time_of(message) for message in late.take(len(times))] == times
+                times += send(one.address, "next")
+                assert time_of(late.take(1)[0]) == times[-1]
+        assert [time_of(message) for message in reader.take(4)] == times[3:]
+    assert one.log().count("no message") == 1, one.log()
+
+
 def test_a_server_does_not_start_without_redis(launch):
     """One line that names the address, without the password."""
     setting = f"redis://user:secret@127.0.0.1:{free_port()}/room"

@@ -27,13 +27,21 @@ protocol HistoryHome: AnyObject, Sendable {
     /// Messages that wait at the same time are kept together, at the cost of one.
     func append(author: String, text: String, completion: @escaping AppendCompletion)
 
-    /// The first messages after a time, at most `count`: all that there are up to the last one.
+    /// The first messages after a time, at most `count`.
     ///
     /// - Throws: ``HomeError/noLongerHeld(heldAfter:)`` if some later than `time` are not held any more.
-    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> [Message]
+    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> HistoryPage
 
     /// Keeps no more messages. Returns when those that were waiting are kept and in the tail, and all is put away.
     func close() async
+}
+
+/// Messages that a home was asked for.
+struct HistoryPage: Sendable {
+    /// In their order.
+    var messages: [Message]
+    /// They are all that there are up to this time. Not later than it was asked after if nothing is there that should be.
+    var upTo: SendTime
 }
 
 /// Is told what came of a message. It must not block.

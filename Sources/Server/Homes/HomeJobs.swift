@@ -18,7 +18,7 @@ struct AppendJob: Sendable {
 struct ReadJob: Sendable {
     let time: SendTime
     let count: Int
-    let continuation: CheckedContinuation<Result<[Message], HomeError>, Never>
+    let continuation: CheckedContinuation<Result<HistoryPage, HomeError>, Never>
 
     /// How many of them may wait.
     static let limit = 100_000
@@ -36,7 +36,7 @@ extension BatchWorker<AppendJob> {
 
 extension BatchWorker<ReadJob> {
     /// Asks the worker for messages, and waits for them.
-    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> [Message] {
+    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> HistoryPage {
         let result = await withCheckedContinuation { continuation in
             if let refusal = submit(ReadJob(time: time, count: count, continuation: continuation)) {
                 continuation.resume(returning: .failure(HomeError(refusal)))

@@ -62,24 +62,24 @@ extension Room {
         }
     }
 
-    /// The next messages of a reader that has fallen behind the tail; `nil` when it is in the tail again.
+    /// The next messages of a reader that has fallen behind the tail, if any; `nil` when it is in the tail again.
     func catchUp(_ cursor: Cursor, atMost count: Int) async throws(RoomError) -> [Content]? {
         guard let home else { return nil }
         let last = cursor.last
         // At the moment when it is there, it goes on there: memory costs less than the home.
         guard state.withLock({ last < $0.history.heldAfter }) else { return nil }
-        let messages: [Message]
+        let page: HistoryPage
         do {
-            messages = try await home.read(after: last, atMost: count)
+            page = try await home.read(after: last, atMost: count)
         } catch {
             throw RoomError(error)
         }
         // The tail has let go of messages after `last`: a home without them has lost them.
-        guard let latest = messages.last?.sendTime else {
+        guard page.upTo > last else {
             throw .noLongerHeld(heldAfter: state.withLock { $0.history.heldAfter })
         }
-        cursor.last = latest
-        return messages.map { encode($0).content }
+        cursor.last = page.upTo
+        return page.messages.map { encode($0).content }
     }
 
     /// ``next(_:)`` in a room with a home.

@@ -16,6 +16,16 @@ import Testing
         #expect(StreamID(milliseconds: 1, number: 1_000_000).sendTime == nil)
     }
 
+    /// Whatever somebody adds by hand: no trap, and an order.
+    @Test(arguments: [
+        ("1-999999", 1_999_999), ("1-1000000", 1_999_999), ("1-18446744073709551615", 1_999_999),
+        ("9223372036853-999999", 9_223_372_036_853_999_999), ("9223372036854-0", 9_223_372_036_853_999_999),
+        ("18446744073709551615-18446744073709551615", 9_223_372_036_853_999_999),
+    ])
+    func theLastTimeThatIsNotLater(_ id: String, _ nanoseconds: Int64) throws {
+        #expect(try #require(StreamID(id)).time.nanosecondsSinceEpoch == nanoseconds)
+    }
+
     @Test(arguments: ["", "1", "1-", "-1", "a-b", "1-2-3"])
     func isNone(_ text: String) {
         #expect(StreamID(text) == nil)
@@ -24,6 +34,7 @@ import Testing
 
 @Suite struct StreamWatchTests {
     private static func time(_ number: Int64) -> SendTime { SendTime(nanosecondsSinceEpoch: number * 1_000_000) }
+    private static func id(_ number: Int64) -> StreamID { StreamID(time(number)) }
 
     /// A stream whose entries have these milliseconds as IDs, as it is seen after the one at `after`.
     private func snapshot(
@@ -31,15 +42,19 @@ import Testing
         after: Int64,
         added: Int64? = nil,
         begun: Int64? = 0,
-        isWhole: Bool = true
+        isWhole: Bool = true,
+        foreign: Int64? = nil
     ) -> StreamSnapshot {
-        StreamSnapshot(
-            messages: entries.filter { $0 > after }.map { Message(author: "", text: "", sendTime: Self.time($0)) },
+        let new = entries.filter { $0 > after }
+        return StreamSnapshot(
+            messages: new.filter { $0 != foreign }.map { Message(author: "", text: "", sendTime: Self.time($0)) },
+            entries: new.count,
+            lastEntry: new.last.map(Self.id),
             isWhole: isWhole,
             added: added ?? Int64(entries.count),
             length: Int64(entries.count),
-            first: entries.first.map { StreamID(milliseconds: $0, number: 0) },
-            last: StreamID(milliseconds: entries.last ?? 0, number: 0),
+            first: entries.first.map(Self.id),
+            last: Self.id(entries.last ?? 0),
             begun: begun.map(Self.time)
         )
     }
@@ -51,6 +66,13 @@ import Testing
         #expect(watch.advance(snapshot([1, 2, 3, 4, 5], after: 3)) == .sound)
         #expect(watch.last == StreamID(milliseconds: 5, number: 0))
         #expect(watch.advance(snapshot([1, 2, 3, 4, 5], after: 5)) == .sound)
+    }
+
+    @Test func whatIsNoMessageIsSound() {
+        var watch = watch
+        #expect(watch.advance(snapshot([1, 2, 3, 4, 5], after: 3, foreign: 5)) == .sound)
+        #expect(watch.last == StreamID(milliseconds: 5, number: 0))
+        #expect(watch.advance(snapshot([1, 2, 3, 4, 5, 6], after: 5)) == .sound)
     }
 
     @Test func aPartIsSound() {

@@ -27,11 +27,12 @@ struct RedisFollower: Sendable {
 
     func run(from start: StreamWatch) {
         var watch = start
+        var hasWarned = false
         let outages = Outages(logger: logger)
         while !isClosed() {
             do throws(RedisError) {
                 let stream = try RedisStream(address)
-                try follow(stream, &watch, outages)
+                try follow(stream, &watch, &hasWarned, outages)
             } catch {
                 outages.began("Redis is away", error)
                 usleep(100_000)
@@ -39,10 +40,19 @@ struct RedisFollower: Sendable {
         }
     }
 
-    private func follow(_ stream: RedisStream, _ watch: inout StreamWatch, _ outages: Outages) throws(RedisError) {
+    private func follow(
+        _ stream: RedisStream,
+        _ watch: inout StreamWatch,
+        _ hasWarned: inout Bool,
+        _ outages: Outages
+    ) throws(RedisError) {
         while !isClosed() {
             let snapshot = try stream.snapshot(after: watch.last, atMost: Self.burst)
             outages.ended()
+            if let foreign = snapshot.foreign, !hasWarned {
+                hasWarned = true
+                logger.warning("the stream holds what is no message, and is passed over", metadata: ["id": "\(foreign)"])
+            }
             let last = watch.last
             switch watch.advance(snapshot) {
             case .sound:
@@ -61,7 +71,7 @@ struct RedisFollower: Sendable {
 
     /// Goes on from the end of what there is. Who has had no more than this server is told that messages are lost.
     private func goOn(_ stream: RedisStream, _ watch: inout StreamWatch, after last: StreamID?) throws(RedisError) {
-        if let time = last?.sendTime {
+        if let time = last?.time {
             try stream.begin(after: SendTime(nanosecondsSinceEpoch: time.nanosecondsSinceEpoch + 1))
         }
         try stream.begin()
@@ -69,6 +79,6 @@ struct RedisFollower: Sendable {
         guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "Redis is emptied again") }
         watch = StreamWatch(snapshot)
         holds(heldAfter)
-        tail.restart(max(heldAfter, snapshot.last.sendTime ?? heldAfter))
+        tail.restart(max(heldAfter, snapshot.last.time))
     }
 }

@@ -34,7 +34,7 @@ final class RedisHome: HistoryHome {
             let snapshot = try stream.snapshot(after: .zero, atMost: 1)
             guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "it is being emptied") }
             start = StreamWatch(snapshot)
-            latest = max(heldAfter, snapshot.last.sendTime ?? heldAfter)
+            latest = max(heldAfter, snapshot.last.time)
             state = Mutex(State(heldAfter: heldAfter, acknowledged: latest))
             let adder = Mutex(RedisAdder(address, retention: retention, outages: Outages(logger: logger)))
             writer = try BatchWorker(
@@ -91,7 +91,7 @@ final class RedisHome: HistoryHome {
         }
     }
 
-    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> [Message] {
+    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> HistoryPage {
         try await reader.read(after: time, atMost: count)
     }
 

@@ -13,12 +13,13 @@ struct RedisReader {
         for job in jobs { job.continuation.resume(returning: answer(job)) }
     }
 
-    private mutating func answer(_ job: ReadJob) -> Result<[Message], HomeError> {
+    private mutating func answer(_ job: ReadJob) -> Result<HistoryPage, HomeError> {
         do throws(RedisError) {
             let snapshot = try link.stream().snapshot(after: StreamID(job.time), atMost: job.count)
             guard let heldAfter = snapshot.heldAfter else { return .failure(.unavailable(.cannotBeReached)) }
             guard job.time >= heldAfter else { return .failure(.noLongerHeld(heldAfter: heldAfter)) }
-            return .success(snapshot.messages)
+            let end = snapshot.isWhole ? snapshot.last : snapshot.lastEntry
+            return .success(HistoryPage(messages: snapshot.messages, upTo: max(job.time, end?.time ?? job.time)))
         } catch {
             link.drop()
             return .failure(.unavailable(.cannotBeReached))

@@ -78,8 +78,7 @@ struct RedisStream {
         _ count: Int
     ) throws(RedisError) -> StreamSnapshot {
         guard let entries = entries.list else { throw RedisError(description: "XRANGE: \(entries)") }
-        var messages: [Message] = []
-        for entry in entries { messages.append(try message(entry)) }
+        let messages = entries.map(message)
         var fields: [String: RedisReply] = [:]
         switch state {
         case .list(let list):
@@ -90,25 +89,30 @@ struct RedisStream {
         default: throw RedisError(description: "XINFO: \(state)")
         }
         return StreamSnapshot(
-            messages: messages,
+            messages: messages.compactMap(\.self),
+            entries: entries.count,
+            lastEntry: entries.last.flatMap(id),
+            foreign: messages.firstIndex(of: nil).flatMap { entries[$0].list?.first?.text },
             isWhole: entries.count < count,
             added: fields["entries-added"]?.integer ?? 0,
             length: fields["length"]?.integer ?? 0,
-            first: fields["first-entry"]?.list?.first?.text.flatMap { StreamID($0) },
+            first: fields["first-entry"].flatMap(id),
             last: fields["last-generated-id"]?.text.flatMap { StreamID($0) } ?? .zero,
             begun: begun.text.flatMap { Int64($0) }.map { SendTime(nanosecondsSinceEpoch: $0) }
         )
     }
 
-    /// `[ID, ["a", author, "t", text]]`.
-    private static func message(_ entry: RedisReply) throws(RedisError) -> Message {
+    private static func id(_ entry: RedisReply) -> StreamID? { entry.list?.first?.text.flatMap { StreamID($0) } }
+
+    /// `[ID, ["a", author, "t", text]]`; `nil` for what somebody else has added, and what has no time.
+    private static func message(_ entry: RedisReply) -> Message? {
         guard
+            let time = id(entry)?.sendTime,
             let parts = entry.list, parts.count == 2,
-            let time = parts[0].text.flatMap({ StreamID($0) })?.sendTime,
             let fields = parts[1].list, fields.count == 4,
             fields[0].text == "a", let author = fields[1].text,
             fields[2].text == "t", let text = fields[3].text
-        else { throw RedisError(description: "the stream holds what is no message: \(entry)") }
+        else { return nil }
         return Message(author: author, text: text, sendTime: time)
     }
 

@@ -5,14 +5,16 @@ import Messenger
 /// Redis gives out IDs that increase strictly: milliseconds of its clock, and a number within the millisecond. The time
 /// has the same milliseconds, and the number as nanoseconds below them, so both have the same order.
 struct StreamID: Sendable, Hashable, Comparable, CustomStringConvertible {
-    var milliseconds: Int64
-    var number: Int64
+    var milliseconds: UInt64
+    var number: UInt64
 
     static let zero = StreamID(milliseconds: 0, number: 0)
 
-    private static let perMillisecond: Int64 = 1_000_000
+    private static let perMillisecond: UInt64 = 1_000_000
+    /// The last millisecond of which all times are times.
+    private static let lastMillisecond = UInt64(Int64.max) / perMillisecond - 1
 
-    init(milliseconds: Int64, number: Int64) {
+    init(milliseconds: UInt64, number: UInt64) {
         self.milliseconds = milliseconds
         self.number = number
     }
@@ -21,24 +23,27 @@ struct StreamID: Sendable, Hashable, Comparable, CustomStringConvertible {
     init?(_ text: String) {
         // By bytes, which costs a tenth of what characters do: each message's ID is read, on each server.
         guard let dash = text.utf8.firstIndex(of: UInt8(ascii: "-")),
-            let milliseconds = Int64(text[..<dash]),
-            let number = Int64(text[text.utf8.index(after: dash)...])
+            let milliseconds = UInt64(text[..<dash]),
+            let number = UInt64(text[text.utf8.index(after: dash)...])
         else { return nil }
         self.init(milliseconds: milliseconds, number: number)
     }
 
     /// The last ID whose time is not later than `time`.
     init(_ time: SendTime) {
-        let nanoseconds = max(0, time.nanosecondsSinceEpoch)
+        let nanoseconds = UInt64(max(0, time.nanosecondsSinceEpoch))
         self.init(milliseconds: nanoseconds / Self.perMillisecond, number: nanoseconds % Self.perMillisecond)
     }
 
     /// `nil` for the millionth message of a millisecond and later ones, for which there is no time.
-    var sendTime: SendTime? {
-        guard (0..<Self.perMillisecond).contains(number), milliseconds < Int64.max / Self.perMillisecond else {
-            return nil
-        }
-        return SendTime(nanosecondsSinceEpoch: milliseconds * Self.perMillisecond + number)
+    var sendTime: SendTime? { StreamID(time) == self ? time : nil }
+
+    /// The time that it stands for, or the last one before it.
+    var time: SendTime {
+        let isTooLate = milliseconds > Self.lastMillisecond
+        let number = isTooLate ? Self.perMillisecond - 1 : min(number, Self.perMillisecond - 1)
+        let nanoseconds = min(milliseconds, Self.lastMillisecond) * Self.perMillisecond + number
+        return SendTime(nanosecondsSinceEpoch: Int64(nanoseconds))
     }
 
     var description: String { "\(milliseconds)-\(number)" }

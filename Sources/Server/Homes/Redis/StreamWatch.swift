@@ -4,6 +4,12 @@ import Messenger
 struct StreamSnapshot: Sendable {
     /// The messages after the one that was asked from, up to a number of them.
     var messages: [Message]
+    /// How many entries these are: more than messages, where some are somebody else's.
+    var entries: Int
+    /// The last of these entries.
+    var lastEntry: StreamID?
+    /// The first of these entries that is no message.
+    var foreign: String?
     /// Whether these are known to be all there are.
     var isWhole: Bool
     /// How many entries were ever added to the stream.
@@ -18,8 +24,8 @@ struct StreamSnapshot: Sendable {
     /// Every message after this time is in the stream.
     var heldAfter: SendTime? {
         guard let begun else { return nil }
-        guard added > length, let first = first?.sendTime else { return begun }
-        return max(begun, SendTime(nanosecondsSinceEpoch: first.nanosecondsSinceEpoch - 1))
+        guard added > length, let first else { return begun }
+        return max(begun, SendTime(nanosecondsSinceEpoch: first.time.nanosecondsSinceEpoch - 1))
     }
 }
 
@@ -51,13 +57,13 @@ struct StreamWatch: Sendable {
 
     /// Takes what there is after ``last``.
     mutating func advance(_ snapshot: StreamSnapshot) -> Verdict {
-        let expected = added + Int64(snapshot.messages.count)
+        let expected = added + Int64(snapshot.entries)
         // What is not whole may happen to be all the same.
         let isCounted = snapshot.isWhole ? snapshot.added == expected : snapshot.added >= expected
         guard isCounted, snapshot.last >= last, snapshot.begun != nil else { return .lost }
         guard snapshot.begun == begun else { return .begunAnew }
         added = expected
-        if let latest = snapshot.messages.last { last = StreamID(latest.sendTime) }
+        if let entry = snapshot.lastEntry { last = entry }
         return .sound
     }
 }

@@ -77,7 +77,7 @@ final class SQLiteHome: HistoryHome {
         worker.append(author: author, text: text, completion: completion)
     }
 
-    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> [Message] {
+    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> HistoryPage {
         try await reader.read(after: time, atMost: count)
     }
 
@@ -114,10 +114,11 @@ final class SQLiteHome: HistoryHome {
 
     /// On the reader's thread.
     private static func serve(_ read: ReadJob, from source: SQLiteReader) {
-        let result: Result<[Message], HomeError>
+        let result: Result<HistoryPage, HomeError>
         do {
             let (heldAfter, messages) = try source.read(after: read.time, atMost: read.count)
-            result = read.time >= heldAfter ? .success(messages) : .failure(.noLongerHeld(heldAfter: heldAfter))
+            let page = HistoryPage(messages: messages, upTo: messages.last?.sendTime ?? read.time)
+            result = read.time >= heldAfter ? .success(page) : .failure(.noLongerHeld(heldAfter: heldAfter))
         } catch {
             result = .failure(.unavailable(.cannotBeRead))
         }
