@@ -1,6 +1,7 @@
 """Several servers share one room in Redis: one order for all, and every failure is either bridged or told."""
 
 import shutil
+import time
 from pathlib import Path
 
 import grpc
@@ -181,6 +182,55 @@ def test_redis_is_emptied(shared, redis):
         with reading(first) as reader:
             times = send(two.address, "6")
             assert time_of(reader.take(1)[0]) == times[0]
+
+
+HOUR = 3_600 * 10**9
+
+
+def test_redis_is_emptied_and_its_clock_is_behind(shared, redis):
+    """As after a failover to an empty Redis whose clock is an hour behind: messages go on, with times that are later
+    than all before, and every reader gets them."""
+    one, two = shared(), shared()
+    times = send(one.address, "before")
+    # An hour's worth of clock, taken back by the emptying.
+    redis.ask("XADD", "room", f"{(times[0] + HOUR) // 10**6}-0", "a", "Ivan", "t", "from the future")
+    with connected(one.address) as first, connected(two.address) as second:
+        with reading(first, after=times[0]) as here, reading(second, after=times[0]) as there:
+            times.append(time_of(here.take(1)[0]))
+            there.take(1)
+            redis.ask("FLUSHALL")
+            assert here.status() == there.status() == grpc.StatusCode.OUT_OF_RANGE
+        with reading(first) as here, reading(second) as there:
+            times += send(one.address, "1") + send(two.address, "2")
+            assert [time_of(m) for m in here.take(2)] == [time_of(m) for m in there.take(2)] == times[2:]
+    assert_increasing(times)
+
+
+def test_redis_is_emptied_twice(shared, redis):
+    """Also while nothing has been sent since: who comes back with a time of before is told, then too."""
+    server = shared()
+    times = send(server.address, "1", "2")
+    for _ in range(3):
+        with connected(server.address) as channel, reading(channel) as reader:
+            redis.ask("FLUSHALL")
+            wait_until(lambda: redis.ask("EXISTS", "room:begun") == ":1", "the server has noticed")
+            assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
+            call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(times[0])), timeout=20)
+            failure(grpc.StatusCode.OUT_OF_RANGE, lambda call=call: next(call))
+
+
+def test_redis_is_emptied_before_the_first_message(shared, redis):
+    """A room in which nothing was sent yet begins anew, and its beginning is no earlier than before."""
+    server = shared()
+    with connected(server.address) as channel, reading(channel) as reader:
+        redis.ask("FLUSHALL")
+        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
+        began = time.time_ns()
+        call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(began - HOUR)), timeout=20)
+        failure(grpc.StatusCode.OUT_OF_RANGE, lambda: next(call))
+        with reading(channel) as again:
+            times = send(server.address, "first")
+            assert time_of(again.take(1)[0]) == times[0]
 
 
 def test_redis_comes_back_without_its_tail(launch, shared, redis):

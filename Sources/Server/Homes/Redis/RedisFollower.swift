@@ -16,6 +16,8 @@ struct RedisFollower: Sendable {
     let address: RedisAddress
     let tail: HistoryTail
     let logger: Logger
+    /// The latest time that a sender at this server was told.
+    let acknowledged: @Sendable () -> SendTime
     /// Takes from when on messages are held, as often as it may have changed.
     let holds: @Sendable (SendTime) -> Void
     let isClosed: @Sendable () -> Bool
@@ -60,21 +62,21 @@ struct RedisFollower: Sendable {
                 if !snapshot.messages.isEmpty { tail.publish(snapshot.messages) }
             case .lost:
                 logger.error("Redis has lost messages", metadata: ["after": "\(last)", "there": "\(snapshot.last)"])
-                try goOn(stream, &watch, after: last)
+                // Whatever was seen or told to anybody here may have gone.
+                let latest = max(last.time, watch.begun ?? last.time, acknowledged())
+                try goOn(stream, &watch, after: SendTime(nanosecondsSinceEpoch: latest.nanosecondsSinceEpoch + 1))
             case .begunAnew:
                 logger.error("another server has found that Redis lost messages", metadata: ["after": "\(last)"])
+                // It says from when on. Each saying more than the one before, servers would never be done.
                 try goOn(stream, &watch, after: nil)
             }
             if snapshot.isWhole { try stream.wait(after: watch.last, for: Self.wait) }
         }
     }
 
-    /// Goes on from the end of what there is. Who has had no more than this server is told that messages are lost.
-    private func goOn(_ stream: RedisStream, _ watch: inout StreamWatch, after last: StreamID?) throws(RedisError) {
-        if let time = last?.time {
-            try stream.begin(after: SendTime(nanosecondsSinceEpoch: time.nanosecondsSinceEpoch + 1))
-        }
-        try stream.begin()
+    /// Goes on from the end of what there is. Who has had no message from after `lost` is told that messages are lost.
+    private func goOn(_ stream: RedisStream, _ watch: inout StreamWatch, after lost: SendTime?) throws(RedisError) {
+        try stream.begin(after: lost)
         let snapshot = try stream.snapshot(after: .zero, atMost: 1)
         guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "Redis is emptied again") }
         watch = StreamWatch(snapshot)

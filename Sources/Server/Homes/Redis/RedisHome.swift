@@ -64,6 +64,7 @@ final class RedisHome: HistoryHome {
             address: address,
             tail: tail,
             logger: logger,
+            acknowledged: { [self] in acknowledged },
             holds: { [self] time in state.withLock { $0.heldAfter = time } },
             isClosed: { [self] in state.withLock { $0.isClosed } }
         )

@@ -17,7 +17,7 @@ struct RedisStream {
         if let credentials = address.credentials { try connection.call(["AUTH"] + credentials) }
     }
 
-    private var begunKey: String { "\(address.key):begun" }
+    var begunKey: String { "\(address.key):begun" }
 
     // MARK: - Adding
 
@@ -114,34 +114,5 @@ struct RedisStream {
             fields[2].text == "t", let text = fields[3].text
         else { return nil }
         return Message(author: author, text: text, sendTime: time)
-    }
-
-    // MARK: - The beginning
-
-    /// Says that the room begins now, if nobody has said when it does.
-    func begin() throws(RedisError) {
-        guard let time = try connection.call(["TIME"]).list, time.count == 2,
-            let seconds = time[0].text.flatMap({ Int64($0) }), let micros = time[1].text.flatMap({ Int64($0) })
-        else { throw RedisError(description: "TIME gave no time") }
-        let now = SendTime(nanosecondsSinceEpoch: (seconds * 1_000_000 + micros) * 1000)
-        try connection.call(["SET", begunKey, Self.digits(now), "NX"])
-    }
-
-    /// Says that nothing up to a time is held, unless a later time is said already; and makes later IDs of it, if the
-    /// stream has gone back behind it.
-    func begin(after time: SendTime) throws(RedisError) {
-        let raise = """
-            local begun = redis.call('GET', KEYS[1])
-            if not begun or begun < ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end
-            if redis.call('EXISTS', KEYS[2]) == 1 then redis.pcall('XSETID', KEYS[2], ARGV[2]) end
-            """
-        let id = "\(StreamID(time))"
-        try connection.call(["EVAL", raise, "2", begunKey, address.key, Self.digits(time), id])
-    }
-
-    /// Of equal length, so that Lua, whose numbers are too coarse, can compare them as strings.
-    private static func digits(_ time: SendTime) -> String {
-        let digits = "\(max(0, time.nanosecondsSinceEpoch))"
-        return String(repeating: "0", count: 19 - digits.count) + digits
     }
 }

@@ -46,7 +46,7 @@ struct StreamWatch: Sendable {
     /// The last entry seen.
     private(set) var last: StreamID
     private var added: Int64
-    private var begun: SendTime?
+    private(set) var begun: SendTime?
 
     /// Follows from the end of what there is.
     init(_ snapshot: StreamSnapshot) {
