@@ -121,7 +121,7 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "GRPC", "Messenger", "SQLite", "Server",
+                "GRPC", "Messenger", "Redis", "SQLite", "Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -15,23 +15,19 @@ import Musl
 struct RedisFollower: Sendable {
     let address: RedisAddress
     let tail: HistoryTail
+    let progress: RedisProgress
     let logger: Logger
-    /// The latest time that a sender at this server was told.
-    let acknowledged: @Sendable () -> SendTime
-    /// Takes from when on messages are held, as often as it may have changed.
-    let holds: @Sendable (SendTime) -> Void
-    let isClosed: @Sendable () -> Bool
 
     /// Messages that are taken at once.
     private static let burst = 1000
     /// How long a wait lasts, after which the stream is looked at even if nothing came.
     private static let wait = Duration.milliseconds(500)
 
-    func run(from start: StreamWatch) {
-        var watch = start
+    func run() {
+        var watch = progress.watch
         var hasWarned = false
         let outages = Outages(logger: logger)
-        while !isClosed() {
+        while !progress.isClosed {
             do throws(RedisError) {
                 let stream = try RedisStream(address)
                 try follow(stream, &watch, &hasWarned, outages)
@@ -48,7 +44,7 @@ struct RedisFollower: Sendable {
         _ hasWarned: inout Bool,
         _ outages: Outages
     ) throws(RedisError) {
-        while !isClosed() {
+        while !progress.isClosed {
             let snapshot = try stream.snapshot(after: watch.last, atMost: Self.burst)
             outages.ended()
             if let foreign = snapshot.foreign, !hasWarned {
@@ -58,12 +54,12 @@ struct RedisFollower: Sendable {
             let last = watch.last
             switch watch.advance(snapshot) {
             case .sound:
-                if let heldAfter = snapshot.heldAfter { holds(heldAfter) }
+                if let heldAfter = snapshot.heldAfter { progress.saw(watch, heldAfter: heldAfter) }
                 if !snapshot.messages.isEmpty { tail.publish(snapshot.messages) }
             case .lost:
                 logger.error("Redis has lost messages", metadata: ["after": "\(last)", "there": "\(snapshot.last)"])
                 // Whatever was seen or told to anybody here may have gone.
-                let latest = max(last.time, watch.begun ?? last.time, acknowledged())
+                let latest = max(last.time, watch.begun ?? last.time, progress.acknowledged)
                 try goOn(stream, &watch, after: SendTime(nanosecondsSinceEpoch: latest.nanosecondsSinceEpoch + 1))
             case .begunAnew:
                 logger.error("another server has found that Redis lost messages", metadata: ["after": "\(last)"])
@@ -80,7 +76,7 @@ struct RedisFollower: Sendable {
         let snapshot = try stream.snapshot(after: .zero, atMost: 1)
         guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "Redis is emptied again") }
         watch = StreamWatch(snapshot)
-        holds(heldAfter)
+        progress.saw(watch, heldAfter: heldAfter)
         tail.restart(max(heldAfter, snapshot.last.time))
     }
 }

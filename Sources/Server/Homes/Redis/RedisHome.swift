@@ -10,18 +10,15 @@ import Synchronization
 /// messages come to its tail like all others: from the stream. Three threads have a connection each: one adds what
 /// waits, pipelined; one follows; one reads for those who have fallen behind memory.
 final class RedisHome: HistoryHome {
-    private struct State {
-        var heldAfter: SendTime
-        var acknowledged: SendTime
-        var isClosed = false
-        var followerHasEnded = true
-        var waitingForFollower: [CheckedContinuation<Void, Never>] = []
+    private struct Follower {
+        var hasEnded = true
+        var waitingForEnd: [CheckedContinuation<Void, Never>] = []
     }
 
     private let address: RedisAddress
     private let logger: Logger
-    private let state: Mutex<State>
-    private let start: StreamWatch
+    private let progress: RedisProgress
+    private let follower = Mutex(Follower())
     private let writer: BatchWorker<AppendJob>
     private let reader: BatchWorker<ReadJob>
     let latest: SendTime
@@ -33,16 +30,16 @@ final class RedisHome: HistoryHome {
             try stream.begin()
             let snapshot = try stream.snapshot(after: .zero, atMost: 1)
             guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "it is being emptied") }
-            start = StreamWatch(snapshot)
-            latest = max(heldAfter, snapshot.last.time)
-            state = Mutex(State(heldAfter: heldAfter, acknowledged: latest))
+            let progress = RedisProgress(StreamWatch(snapshot), heldAfter: heldAfter)
+            self.progress = progress
+            latest = progress.acknowledged
             let adder = Mutex(RedisAdder(address, retention: retention, outages: Outages(logger: logger)))
             writer = try BatchWorker(
                 named: "history-writer",
                 limit: AppendJob.limit,
                 tick: retention.age == nil ? nil : .seconds(1)
             ) { jobs in adder.withLock { $0.add(jobs) } }
-            let source = Mutex(RedisReader(address))
+            let source = Mutex(RedisReader(address, progress))
             reader = try BatchWorker(named: "history-reader", limit: ReadJob.limit) { reads in
                 source.withLock { $0.serve(reads) }
             }
@@ -53,28 +50,21 @@ final class RedisHome: HistoryHome {
         self.logger = logger
     }
 
-    var heldAfter: SendTime { state.withLock { $0.heldAfter } }
-    var acknowledged: SendTime { state.withLock { $0.acknowledged } }
+    var heldAfter: SendTime { progress.heldAfter }
+    var acknowledged: SendTime { progress.acknowledged }
     /// Times are given out by Redis's clock. Small: a reader whose own clock is ahead, and who begins with that, gets nothing
     /// until Redis's has caught up.
     var clockTolerance: Duration { .seconds(2) }
 
     func follow(into tail: HistoryTail) throws(StartError) {
-        let follower = RedisFollower(
-            address: address,
-            tail: tail,
-            logger: logger,
-            acknowledged: { [self] in acknowledged },
-            holds: { [self] time in state.withLock { $0.heldAfter = time } },
-            isClosed: { [self] in state.withLock { $0.isClosed } }
-        )
-        state.withLock { $0.followerHasEnded = false }
+        let work = RedisFollower(address: address, tail: tail, progress: progress, logger: logger)
+        follower.withLock { $0.hasEnded = false }
         do {
             try Thread.start(named: "history-follow") { [self] in
-                follower.run(from: start)
-                let waiting = state.withLock { state in
-                    state.followerHasEnded = true
-                    return state.waitingForFollower
+                work.run()
+                let waiting = follower.withLock { follower in
+                    follower.hasEnded = true
+                    return follower.waitingForEnd
                 }
                 for continuation in waiting { continuation.resume() }
             }
@@ -85,9 +75,7 @@ final class RedisHome: HistoryHome {
 
     func append(author: String, text: String, completion: @escaping AppendCompletion) {
         writer.append(author: author, text: text) { [self] result in
-            if case .success(let time) = result {
-                state.withLock { $0.acknowledged = max($0.acknowledged, time) }
-            }
+            if case .success(let time) = result { progress.acknowledge(time) }
             completion(result)
         }
     }
@@ -98,11 +86,11 @@ final class RedisHome: HistoryHome {
 
     func close() async {
         await writer.close()
+        progress.close()
         await withCheckedContinuation { continuation in
-            let hasEnded = state.withLock { state in
-                state.isClosed = true
-                if !state.followerHasEnded { state.waitingForFollower.append(continuation) }
-                return state.followerHasEnded
+            let hasEnded = follower.withLock { follower in
+                if !follower.hasEnded { follower.waitingForEnd.append(continuation) }
+                return follower.hasEnded
             }
             if hasEnded { continuation.resume() }
         }

@@ -4,22 +4,30 @@ import Redis
 /// Reads messages from a room's stream, for those who have fallen behind memory. Connects when it has to.
 struct RedisReader {
     private var link: RedisLink
+    private let progress: RedisProgress
 
-    init(_ address: RedisAddress) {
+    init(_ address: RedisAddress, _ progress: RedisProgress) {
         link = RedisLink(address)
+        self.progress = progress
     }
 
     mutating func serve(_ jobs: [ReadJob]) {
         for job in jobs { job.continuation.resume(returning: answer(job)) }
     }
 
+    /// No message that the follower has not seen: it is the one who notices when some before it are lost.
     private mutating func answer(_ job: ReadJob) -> Result<HistoryPage, HomeError> {
         do throws(RedisError) {
-            let snapshot = try link.stream().snapshot(after: StreamID(job.time), atMost: job.count)
+            let watch = progress.watch
+            let id = StreamID(job.time)
+            let snapshot = try link.stream().snapshot(after: id, atMost: job.count, knowing: watch.newest)
             guard let heldAfter = snapshot.heldAfter else { return .failure(.unavailable(.cannotBeReached)) }
             guard job.time >= heldAfter else { return .failure(.noLongerHeld(heldAfter: heldAfter)) }
-            let end = snapshot.isWhole ? snapshot.last : snapshot.lastEntry
-            return .success(HistoryPage(messages: snapshot.messages, upTo: max(job.time, end?.time ?? job.time)))
+            guard watch.isKept(in: snapshot) else { return .failure(.unavailable(.cannotBeRead)) }
+            let read = snapshot.isWhole ? snapshot.last : snapshot.lastEntry ?? id
+            let end = min(read, watch.last).time
+            let messages = snapshot.messages.prefix { $0.sendTime <= end }
+            return .success(HistoryPage(messages: Array(messages), upTo: max(job.time, end)))
         } catch {
             link.drop()
             return .failure(.unavailable(.cannotBeReached))

@@ -54,21 +54,29 @@ struct RedisStream {
     }
 
     /// The first messages after one, and the state of the stream, as of one moment.
-    func snapshot(after last: StreamID, atMost count: Int) throws(RedisError) -> StreamSnapshot {
-        let commands = [
+    /// - Parameter known: An entry that should be there.
+    func snapshot(
+        after last: StreamID,
+        atMost count: Int,
+        knowing known: StreamID? = nil
+    ) throws(RedisError) -> StreamSnapshot {
+        var commands = [
             ["MULTI"],
             ["XRANGE", address.key, "(\(last)", "+", "COUNT", "\(count)"],
             ["XINFO", "STREAM", address.key],
             ["GET", begunKey],
-            ["EXEC"],
         ]
+        if let known { commands.append(["XRANGE", address.key, "\(known)", "\(known)"]) }
+        commands.append(["EXEC"])
         for command in commands { connection.send(command) }
         var answer = RedisReply.null
         for _ in commands { answer = try connection.reply() }
-        guard case .list(let parts) = answer, parts.count == 3 else {
+        guard case .list(let parts) = answer, parts.count == commands.count - 2 else {
             throw RedisError(description: "EXEC: \(answer)")
         }
-        return try Self.snapshot(entries: parts[0], state: parts[1], begun: parts[2], count)
+        var snapshot = try Self.snapshot(entries: parts[0], state: parts[1], begun: parts[2], count)
+        if let known, parts[3] == .list([]) { snapshot.lacks = known }
+        return snapshot
     }
 
     private static func snapshot(
@@ -97,6 +105,8 @@ struct RedisStream {
             added: fields["entries-added"]?.integer ?? 0,
             length: fields["length"]?.integer ?? 0,
             first: fields["first-entry"].flatMap(id),
+            newest: fields["last-entry"].flatMap(id),
+            lastRemoved: fields["max-deleted-entry-id"]?.text.flatMap { StreamID($0) } ?? .zero,
             last: fields["last-generated-id"]?.text.flatMap { StreamID($0) } ?? .zero,
             begun: begun.text.flatMap { Int64($0) }.map { SendTime(nanosecondsSinceEpoch: $0) }
         )

@@ -17,14 +17,22 @@ struct StreamSnapshot: Sendable {
     /// How many of them there are.
     var length: Int64
     var first: StreamID?
+    /// The last entry that is there.
+    var newest: StreamID?
+    /// The last entry of those that somebody has removed by hand.
+    var lastRemoved = StreamID.zero
+    /// The last ID that was ever given out.
     var last: StreamID
     /// The room's beginning: nothing up to this time is held. Goes with everything when Redis is emptied.
     var begun: SendTime?
+    /// An entry that was asked for, if it is not there.
+    var lacks: StreamID?
 
     /// Every message after this time is in the stream.
     var heldAfter: SendTime? {
         guard let begun else { return nil }
-        guard added > length, let first else { return begun }
+        guard added > length else { return begun }
+        guard let first else { return max(begun, last.time) }
         return max(begun, SendTime(nanosecondsSinceEpoch: first.time.nanosecondsSinceEpoch - 1))
     }
 }
@@ -43,14 +51,17 @@ struct StreamWatch: Sendable {
         case begunAnew
     }
 
-    /// The last entry seen.
+    /// The last ID seen: all up to it is seen.
     private(set) var last: StreamID
+    /// The last entry seen.
+    private(set) var newest: StreamID?
     private var added: Int64
     private(set) var begun: SendTime?
 
     /// Follows from the end of what there is.
     init(_ snapshot: StreamSnapshot) {
         last = snapshot.last
+        newest = snapshot.newest
         added = snapshot.added
         begun = snapshot.begun
     }
@@ -63,7 +74,19 @@ struct StreamWatch: Sendable {
         guard isCounted, snapshot.last >= last, snapshot.begun != nil else { return .lost }
         guard snapshot.begun == begun else { return .begunAnew }
         added = expected
-        if let entry = snapshot.lastEntry { last = entry }
+        if let entry = snapshot.lastEntry {
+            last = entry
+            newest = entry
+        }
         return .sound
+    }
+
+    /// Whether all that was seen is there still, or is not held any more, in a snapshot that was asked for ``newest``.
+    ///
+    /// What is lost is always the end of what was there. So if the newest entry is there, none before it is lost.
+    func isKept(in snapshot: StreamSnapshot) -> Bool {
+        guard snapshot.begun == begun else { return false }
+        guard let lacks = snapshot.lacks else { return true }
+        return lacks <= snapshot.lastRemoved
     }
 }

@@ -1,0 +1,43 @@
+import Messenger
+import Synchronization
+
+/// How far a server has come in its room in Redis: what the threads of its home tell each other. Thread-safe.
+final class RedisProgress: Sendable {
+    private struct State {
+        var watch: StreamWatch
+        var heldAfter: SendTime
+        var acknowledged: SendTime
+        var isClosed = false
+    }
+
+    private let state: Mutex<State>
+
+    /// Begins with all that there is.
+    init(_ watch: StreamWatch, heldAfter: SendTime) {
+        let latest = max(heldAfter, watch.last.time)
+        state = Mutex(State(watch: watch, heldAfter: heldAfter, acknowledged: latest))
+    }
+
+    /// What has been seen of the stream. It is in the tail, or on its way there.
+    var watch: StreamWatch { state.withLock { $0.watch } }
+    /// Every message after this time is held.
+    var heldAfter: SendTime { state.withLock { $0.heldAfter } }
+    /// The latest time that a sender at this server was told.
+    var acknowledged: SendTime { state.withLock { $0.acknowledged } }
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+
+    func saw(_ watch: StreamWatch, heldAfter: SendTime) {
+        state.withLock { state in
+            state.watch = watch
+            state.heldAfter = heldAfter
+        }
+    }
+
+    func acknowledge(_ time: SendTime) {
+        state.withLock { $0.acknowledged = max($0.acknowledged, time) }
+    }
+
+    func close() {
+        state.withLock { $0.isClosed = true }
+    }
+}

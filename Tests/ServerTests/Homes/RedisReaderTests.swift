@@ -1,0 +1,95 @@
+import Messenger
+import Redis
+import Testing
+
+@testable import Server
+
+/// What a reader behind memory is given of a room in Redis.
+@Suite(.enabled(if: LocalRedis.isAvailable, LocalRedis.absence), .timeLimit(.minutes(1)))
+struct RedisReaderTests {
+    private let redis: LocalRedis
+    private let stream: RedisStream
+    private let progress: RedisProgress
+
+    /// A room whose follower has seen ten messages, the n-th of the millisecond n.
+    init() throws {
+        redis = try LocalRedis()
+        stream = try RedisStream(redis.address)
+        try redis.ask("SET", "room:begun", "0000000000000000000")
+        for number in 1...10 { try Self.add(number, redis) }
+        progress = try Self.progress(stream)
+    }
+
+    private static func progress(_ stream: RedisStream) throws -> RedisProgress {
+        let snapshot = try stream.snapshot(after: .zero, atMost: 1)
+        return RedisProgress(StreamWatch(snapshot), heldAfter: try #require(snapshot.heldAfter))
+    }
+
+    private static func add(_ number: Int, _ redis: LocalRedis) throws {
+        try redis.ask("XADD", "room", "\(number)-0", "a", "Ivan", "t", "\(number)")
+    }
+
+    private func time(_ number: Int64) -> SendTime { SendTime(nanosecondsSinceEpoch: number * 1_000_000) }
+
+    private func read(
+        after number: Int64,
+        _ progress: RedisProgress,
+        atMost count: Int = 64
+    ) async -> Result<HistoryPage, HomeError> {
+        await withCheckedContinuation { continuation in
+            var reader = RedisReader(redis.address, progress)
+            reader.serve([ReadJob(time: time(number), count: count, continuation: continuation)])
+        }
+    }
+
+    @Test func apart() async throws {
+        let page = try await read(after: 3, progress, atMost: 2).get()
+        #expect(page.messages.map(\.text) == ["4", "5"])
+        #expect(page.upTo == time(5))
+    }
+
+    /// The rest comes when it has been followed.
+    @Test func noMoreThanWasFollowed() async throws {
+        try Self.add(11, redis)
+        let page = try await read(after: 8, progress).get()
+        #expect(page.messages.map(\.text) == ["9", "10"])
+        #expect(page.upTo == time(10))
+    }
+
+    /// Redis is back with five of ten messages and a new one, and the follower has not noticed yet.
+    @Test func aLossIsNotReadAcross() async throws {
+        try redis.ask("DEL", "room")
+        for number in [1, 2, 3, 4, 5, 11] { try Self.add(number, redis) }
+        #expect(await read(after: 3, progress).failure == .unavailable(.cannotBeRead))
+
+        // Now it has.
+        try stream.begin(after: time(10))
+        #expect(await read(after: 3, progress).failure == .noLongerHeld(heldAfter: time(10)))
+        #expect(await read(after: 3, try Self.progress(stream)).failure == .noLongerHeld(heldAfter: time(10)))
+    }
+
+    /// The last entry too: that is no loss.
+    @Test(arguments: [4, 10])
+    func oneRemovedByHandIsPassedOver(_ number: Int) async throws {
+        try redis.ask("XDEL", "room", "\(number)-0")
+        let page = try await read(after: 3, progress).get()
+        #expect(page.messages.map(\.text) == (4...10).filter { $0 != number }.map { "\($0)" })
+        #expect(page.upTo == time(10))
+    }
+
+    @Test func whatWasTrimmedIsTold() async throws {
+        try redis.ask("XTRIM", "room", "MAXLEN", "4")
+        let heldAfter = SendTime(nanosecondsSinceEpoch: 6_999_999)
+        #expect(await read(after: 3, progress).failure == .noLongerHeld(heldAfter: heldAfter))
+        #expect(try await read(after: 7, progress).get().messages.map(\.text) == ["8", "9", "10"])
+    }
+
+    @Test func whatWasTrimmedWhollyIsTold() async throws {
+        try redis.ask("XTRIM", "room", "MAXLEN", "0")
+        #expect(await read(after: 3, progress).failure == .noLongerHeld(heldAfter: time(10)))
+    }
+}
+
+extension Result {
+    fileprivate var failure: Failure? { if case .failure(let failure) = self { failure } else { nil } }
+}
