@@ -27,11 +27,13 @@ struct RedisFollower: Sendable {
         var watch = progress.watch
         var hasWarned = false
         let outages = Outages(logger: logger)
-        while !progress.isClosed {
+        while !progress.isOver {
             do throws(RedisError) {
                 let stream = try RedisStream(address)
                 try follow(stream, &watch, &hasWarned, outages)
             } catch {
+                // What was acknowledged last is then with those who resume elsewhere.
+                guard !progress.isClosed else { return }
                 outages.began("Redis is away", error)
                 usleep(100_000)
             }
@@ -44,7 +46,7 @@ struct RedisFollower: Sendable {
         _ hasWarned: inout Bool,
         _ outages: Outages
     ) throws(RedisError) {
-        while !progress.isClosed {
+        while !progress.isOver {
             let snapshot = try stream.snapshot(after: watch.last, atMost: Self.burst)
             outages.ended()
             if let foreign = snapshot.foreign, !hasWarned {

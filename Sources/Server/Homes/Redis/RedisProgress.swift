@@ -24,7 +24,10 @@ final class RedisProgress: Sendable {
     var heldAfter: SendTime { state.withLock { $0.heldAfter } }
     /// The latest time that a sender at this server was told.
     var acknowledged: SendTime { state.withLock { $0.acknowledged } }
+    /// Whether nobody here adds anything more.
     var isClosed: Bool { state.withLock { $0.isClosed } }
+    /// Whether there is nothing more to follow: also what was acknowledged last has been seen.
+    var isOver: Bool { state.withLock { $0.isClosed && $0.watch.last.time >= $0.acknowledged } }
 
     func saw(_ watch: StreamWatch, heldAfter: SendTime) {
         state.withLock { state in
