@@ -9,23 +9,29 @@ import Musl
 /// A connection to Redis that blocks. Used by one thread at a time: it is not `Sendable`, so the compiler sees to it.
 public final class RedisConnection {
     private let context: UnsafeMutablePointer<redisContext>
+    private let interrupt: RedisInterrupt?
 
     /// Connects; no answer may take longer than `timeout`, from then on too.
     ///
+    /// While it connects, an interrupt is not noticed.
+    ///
     /// From then on the process ignores SIGPIPE: hiredis writes to connections that may have ended.
-    public init(host: String, port: UInt16, timeout: Duration) throws(RedisError) {
+    public init(host: String, port: UInt16, timeout: Duration, interrupt: RedisInterrupt? = nil) throws(RedisError) {
         signal(SIGPIPE, SIG_IGN)
         let limit = timeval(timeout)
         guard let context = redisConnectWithTimeout(host, Int32(port), limit) else {
             throw RedisError(description: "no memory for a connection")
         }
         self.context = context
+        self.interrupt = interrupt
         guard context.pointee.err == 0 else { throw failure }
         redisSetTimeout(context, limit)
         redisEnableKeepAlive(context)
+        guard interrupt?.add(context.pointee.fd) ?? true else { throw RedisError(description: "interrupted") }
     }
 
     deinit {
+        interrupt?.remove(context.pointee.fd)
         redisFree(context)
     }
 

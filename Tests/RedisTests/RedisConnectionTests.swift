@@ -74,6 +74,26 @@ struct RedisConnectionTests {
         #expect(throws: RedisError.self) { try connection.call(["PING"]) }
     }
 
+    @Test func whoWaitsInAConnectionIsInterrupted() async throws {
+        let peer = try ScriptedPeer(["", ""])
+        let interrupt = RedisInterrupt()
+        let waiting = Task.detached {
+            let connection = try RedisConnection(
+                host: "127.0.0.1",
+                port: peer.port,
+                timeout: .seconds(50),
+                interrupt: interrupt
+            )
+            try connection.call(["PING"])
+        }
+        await peer.hasRead()
+        interrupt.trigger()
+        await #expect(throws: RedisError.self) { try await waiting.value }
+        #expect(throws: RedisError.self) {
+            try RedisConnection(host: "127.0.0.1", port: peer.port, timeout: .seconds(1), interrupt: interrupt)
+        }
+    }
+
     @Test func aPlaceWithoutRedisIsRefused() throws {
         #expect(throws: RedisError.self) { try RedisConnection(host: "127.0.0.1", port: 1, timeout: .seconds(1)) }
         #expect(throws: RedisError.self) {

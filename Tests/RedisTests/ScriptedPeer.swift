@@ -9,6 +9,7 @@ import Testing
 /// Stands in for Redis: takes one connection, and answers whatever comes with the next line of its script.
 struct ScriptedPeer {
     let port: UInt16
+    private let firstRead = DispatchSemaphore(value: 0)
 
     /// - Parameters:
     ///   - script: What it writes each time that it has read something; then it hangs up.
@@ -28,16 +29,27 @@ struct ScriptedPeer {
         }
         try #require(bound)
         port = UInt16(bigEndian: address.sin_port)
-        DispatchQueue(label: "peer").async {
+        DispatchQueue(label: "peer").async { [firstRead] in
             let connection = accept(listener, nil, nil)
             close(listener)
             var commands = [UInt8](repeating: 0, count: 1 << 16)
             for answer in script {
                 let count = read(connection, &commands, commands.count)
+                firstRead.signal()
                 guard count > 0, expected.map({ $0.utf8.elementsEqual(commands.prefix(count)) }) ?? true else { break }
                 _ = Array(answer.utf8).withUnsafeBytes { write(connection, $0.baseAddress, $0.count) }
             }
             close(connection)
+        }
+    }
+
+    /// Waits until something has come.
+    func hasRead() async {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                firstRead.wait()
+                continuation.resume()
+            }
         }
     }
 }

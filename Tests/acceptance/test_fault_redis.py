@@ -163,6 +163,23 @@ def test_redis_freezes(launch, traffic, redis):
     assert_clean(room.finish())
 
 
+def test_a_server_stops_while_redis_hangs(shared, redis):
+    """Frozen, not ended: who waits for it is told, and the server ends in its grace, with one line more than usual."""
+    server = shared()
+    with connected(server.address) as channel, reading(channel) as reader:
+        send(server.address, "first")
+        reader.take(1)
+        redis.freeze()
+        waiting = stub(channel).SendMessage.future(pb.SendMessageRequest(author="Ivan", text="waits"), timeout=20)
+        wait_until(lambda: redis.unread() > 0, "the message is with Redis")
+        assert server.stop() < 4
+        assert waiting.code() is reader.status() is grpc.StatusCode.UNAVAILABLE
+        assert waiting.details() == "the history cannot be reached now"
+    redis.thaw()
+    after = server.log().partition("stopping")[2].splitlines()[1:]
+    assert len(after) == 2 and "Redis does not answer" in after[0] and "stopped" in after[1], server.log()
+
+
 def test_redis_is_emptied(shared, redis):
     """FLUSHALL: every open stream ends with OUT_OF_RANGE, at both servers; who comes back with an old time is told too."""
     one, two = shared(), shared()

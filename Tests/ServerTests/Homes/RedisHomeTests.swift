@@ -36,4 +36,18 @@ struct RedisHomeTests {
             #expect(try room.next(cursor)?.message.sendTime == time)
         }
     }
+
+    /// And whose message waits for it is told.
+    @Test func closingDoesNotWaitForARedisThatHangs() async throws {
+        let home = try home()
+        let room = try room(home)
+        _ = try await room.append(author: "Ivan", text: "first", home: home)
+        redis.freeze()
+        let (results, answer) = AsyncStream.makeStream(of: Result<SendTime, HomeError>.self)
+        home.append(author: "Ivan", text: "second") { answer.yield($0) }
+        let duration = await ContinuousClock().measure { await home.close() }
+        #expect(duration < .seconds(4))
+        #expect(await results.first { _ in true } == .failure(.unavailable(.cannotBeReached)))
+        redis.thaw()
+    }
 }

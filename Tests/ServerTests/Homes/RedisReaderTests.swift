@@ -1,5 +1,6 @@
 import Messenger
 import Redis
+import Synchronization
 import Testing
 
 @testable import Server
@@ -42,7 +43,7 @@ struct RedisReaderTests {
         }
     }
 
-    @Test func apart() async throws {
+    @Test func aPart() async throws {
         let page = try await read(after: 3, progress, atMost: 2).get()
         #expect(page.messages.map(\.text) == ["4", "5"])
         #expect(page.upTo == time(5))
@@ -60,7 +61,7 @@ struct RedisReaderTests {
     @Test func aLossIsNotReadAcross() async throws {
         try redis.ask("DEL", "room")
         for number in [1, 2, 3, 4, 5, 11] { try Self.add(number, redis) }
-        #expect(await read(after: 3, progress).failure == .unavailable(.cannotBeRead))
+        #expect(await read(after: 3, progress).failure == .unavailable(.cannotBeReached))
 
         // Now it has.
         try stream.begin(after: time(10))
@@ -75,6 +76,26 @@ struct RedisReaderTests {
         let page = try await read(after: 3, progress).get()
         #expect(page.messages.map(\.text) == (4...10).filter { $0 != number }.map { "\($0)" })
         #expect(page.upTo == time(10))
+    }
+
+    /// Those who wait behind one that Redis leaves without an answer do not wait as long each: 5 s in all.
+    @Test func allWhoWaitForARedisThatHangsAreToldAtOnce() async throws {
+        redis.freeze()
+        let job = time(3)
+        let jobs = Mutex<[ReadJob]>([])
+        let answers = (0..<3).map { _ in
+            Task { @Sendable in
+                await withCheckedContinuation { continuation in
+                    jobs.withLock { $0.append(ReadJob(time: job, count: 1, continuation: continuation)) }
+                }
+            }
+        }
+        while jobs.withLock({ $0.count }) < 3 { await Task.yield() }
+        var reader = RedisReader(redis.address, progress)
+        let duration = ContinuousClock().measure { reader.serve(jobs.withLock(\.self)) }
+        for answer in answers { #expect(await answer.value.failure == .unavailable(.cannotBeReached)) }
+        redis.thaw()
+        #expect(duration < .seconds(9))
     }
 
     @Test func whatWasTrimmedIsTold() async throws {

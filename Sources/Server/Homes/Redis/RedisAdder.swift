@@ -7,6 +7,7 @@ struct RedisAdder {
     /// `retention.messages`, as commands have it.
     private let most: String
     private let outages: Outages
+    private let interrupt: RedisInterrupt
     private var link: RedisLink
 
     private var lastTrim = ContinuousClock.now
@@ -15,11 +16,12 @@ struct RedisAdder {
     /// Commands on their way to Redis at once.
     private static let pipeline = 1000
 
-    init(_ address: RedisAddress, retention: Retention, outages: Outages) {
+    init(_ address: RedisAddress, retention: Retention, outages: Outages, interrupt: RedisInterrupt) {
         self.retention = retention
         most = "\(retention.messages)"
         self.outages = outages
-        link = RedisLink(address)
+        self.interrupt = interrupt
+        link = RedisLink(address, interrupt)
     }
 
     /// Adds what waits, and now and then lets go of messages that are too old.
@@ -49,7 +51,8 @@ struct RedisAdder {
         } catch {
             // What was sent and not answered may have been added: the sender is not told that it was refused.
             link.drop()
-            outages.began("the history cannot be written", error)
+            // Who has interrupted it says so.
+            if !interrupt.isTriggered { outages.began("the history cannot be written", error) }
             for job in rest { job.completion(.failure(.unavailable(.cannotBeReached))) }
         }
     }

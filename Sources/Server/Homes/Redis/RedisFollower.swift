@@ -29,11 +29,11 @@ struct RedisFollower: Sendable {
         let outages = Outages(logger: logger)
         while !progress.isOver {
             do throws(RedisError) {
-                let stream = try RedisStream(address)
+                let stream = try RedisStream(address, interrupt: progress.interrupt)
                 try follow(stream, &watch, &hasWarned, outages)
             } catch {
                 // What was acknowledged last is then with those who resume elsewhere.
-                guard !progress.isClosed else { return }
+                guard !progress.isClosed, !progress.interrupt.isTriggered else { return }
                 outages.began("Redis is away", error)
                 usleep(100_000)
             }

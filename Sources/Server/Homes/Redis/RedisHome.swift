@@ -23,6 +23,10 @@ final class RedisHome: HistoryHome {
     private let reader: BatchWorker<ReadJob>
     let latest: SendTime
 
+    /// How long Redis may take for what waits for it at the end. With the calls' grace it has to be less than what those who
+    /// stop a container allow, mostly ten seconds.
+    private static let closingPatience = Duration.seconds(2)
+
     /// Connects. Blocks.
     init(_ address: RedisAddress, retention: Retention, logger: Logger) throws(StartError) {
         do {
@@ -33,7 +37,10 @@ final class RedisHome: HistoryHome {
             let progress = RedisProgress(StreamWatch(snapshot), heldAfter: heldAfter)
             self.progress = progress
             latest = progress.acknowledged
-            let adder = Mutex(RedisAdder(address, retention: retention, outages: Outages(logger: logger)))
+            let outages = Outages(logger: logger)
+            let adder = Mutex(
+                RedisAdder(address, retention: retention, outages: outages, interrupt: progress.interrupt)
+            )
             writer = try BatchWorker(
                 named: "history-writer",
                 limit: AppendJob.limit,
@@ -85,6 +92,14 @@ final class RedisHome: HistoryHome {
     }
 
     func close() async {
+        if await finishes(within: Self.closingPatience, { [self] in await closeInOrder() }) { return }
+        logger.warning("Redis does not answer: what waits for it is given up")
+        progress.interrupt.trigger()
+        // Who is connecting at that moment notices it later, and is left alone.
+        _ = await finishes(within: .milliseconds(500)) { [self] in await closeInOrder() }
+    }
+
+    private func closeInOrder() async {
         await writer.close()
         progress.close()
         await withCheckedContinuation { continuation in

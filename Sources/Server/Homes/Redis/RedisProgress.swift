@@ -1,4 +1,5 @@
 import Messenger
+import Redis
 import Synchronization
 
 /// How far a server has come in its room in Redis: what the threads of its home tell each other. Thread-safe.
@@ -10,6 +11,8 @@ final class RedisProgress: Sendable {
         var isClosed = false
     }
 
+    /// Ends all connections of the home.
+    let interrupt = RedisInterrupt()
     private let state: Mutex<State>
 
     /// Begins with all that there is.

@@ -7,30 +7,37 @@ struct RedisReader {
     private let progress: RedisProgress
 
     init(_ address: RedisAddress, _ progress: RedisProgress) {
-        link = RedisLink(address)
+        link = RedisLink(address, progress.interrupt)
         self.progress = progress
     }
 
     mutating func serve(_ jobs: [ReadJob]) {
-        for job in jobs { job.continuation.resume(returning: answer(job)) }
+        var isAway = false
+        for job in jobs {
+            let result: Result<HistoryPage, HomeError>
+            do throws(RedisError) {
+                // Those who have waited behind one that got no answer have waited long enough.
+                result = isAway ? .failure(.unavailable(.cannotBeReached)) : try answer(job)
+            } catch {
+                link.drop()
+                isAway = true
+                result = .failure(.unavailable(.cannotBeReached))
+            }
+            job.continuation.resume(returning: result)
+        }
     }
 
     /// No message that the follower has not seen: it is the one who notices when some before it are lost.
-    private mutating func answer(_ job: ReadJob) -> Result<HistoryPage, HomeError> {
-        do throws(RedisError) {
-            let watch = progress.watch
-            let id = StreamID(job.time)
-            let snapshot = try link.stream().snapshot(after: id, atMost: job.count, knowing: watch.newest)
-            guard let heldAfter = snapshot.heldAfter else { return .failure(.unavailable(.cannotBeReached)) }
-            guard job.time >= heldAfter else { return .failure(.noLongerHeld(heldAfter: heldAfter)) }
-            guard watch.isKept(in: snapshot) else { return .failure(.unavailable(.cannotBeRead)) }
-            let read = snapshot.isWhole ? snapshot.last : snapshot.lastEntry ?? id
-            let end = min(read, watch.last).time
-            let messages = snapshot.messages.prefix { $0.sendTime <= end }
-            return .success(HistoryPage(messages: Array(messages), upTo: max(job.time, end)))
-        } catch {
-            link.drop()
-            return .failure(.unavailable(.cannotBeReached))
-        }
+    private mutating func answer(_ job: ReadJob) throws(RedisError) -> Result<HistoryPage, HomeError> {
+        let watch = progress.watch
+        let id = StreamID(job.time)
+        let snapshot = try link.stream().snapshot(after: id, atMost: job.count, knowing: watch.newest)
+        guard let heldAfter = snapshot.heldAfter else { return .failure(.unavailable(.cannotBeReached)) }
+        guard job.time >= heldAfter else { return .failure(.noLongerHeld(heldAfter: heldAfter)) }
+        guard watch.isKept(in: snapshot) else { return .failure(.unavailable(.cannotBeReached)) }
+        let read = snapshot.isWhole ? snapshot.last : snapshot.lastEntry ?? id
+        let end = min(read, watch.last).time
+        let messages = snapshot.messages.prefix { $0.sendTime <= end }
+        return .success(HistoryPage(messages: Array(messages), upTo: max(job.time, end)))
     }
 }

@@ -11,9 +11,14 @@ struct RedisStream {
     /// No answer of Redis may take longer.
     static let patience = Duration.seconds(5)
 
-    init(_ address: RedisAddress) throws(RedisError) {
+    init(_ address: RedisAddress, interrupt: RedisInterrupt? = nil) throws(RedisError) {
         self.address = address
-        connection = try RedisConnection(host: address.host, port: address.port, timeout: Self.patience)
+        connection = try RedisConnection(
+            host: address.host,
+            port: address.port,
+            timeout: Self.patience,
+            interrupt: interrupt
+        )
         if let credentials = address.credentials { try connection.call(["AUTH"] + credentials) }
     }
 
