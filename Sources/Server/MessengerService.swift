@@ -11,6 +11,8 @@ struct MessengerService: Sendable {
 
     /// Messages that a stream that has fallen behind takes from the home in one go.
     private static let burst = 64
+    /// How long a stream that has fallen behind waits before it asks a home again that was away: longer each time.
+    private static let patience = (first: Duration.milliseconds(50), last: Duration.seconds(1))
 
     var methods: [ServerMethod] {
         // As many as most clients open on one connection: all at once they stay on one queue, that gathers their messages.
@@ -74,13 +76,26 @@ struct MessengerService: Sendable {
                 do {
                     try await writer.follow(readers) { try room.next(cursor) }
                 } catch RoomError.isInHome {
-                    while let messages = try await room.catchUp(cursor, atMost: Self.burst) {
-                        try await writer.write(contentsOf: messages)
-                    }
+                    try await catchUp(cursor, writer)
                 }
             }
         } catch let error as RoomError {
             throw RPCError(error)
+        }
+    }
+
+    /// Reads on from the home until the reader is in the tail again, over every absence of the home.
+    private func catchUp(_ cursor: Room<ByteBuffer>.Cursor, _ writer: ResponseWriter<ByteBuffer>) async throws {
+        var delay = Self.patience.first
+        while true {
+            do {
+                guard let messages = try await room.catchUp(cursor, atMost: Self.burst) else { return }
+                delay = Self.patience.first
+                try await writer.write(contentsOf: messages)
+            } catch RoomError.unavailable(.cannotBeReached) {
+                try await Task.sleep(for: delay)
+                delay = min(delay * 2, Self.patience.last)
+            }
         }
     }
 

@@ -180,6 +180,19 @@ def test_a_server_stops_while_redis_hangs(shared, redis):
     assert len(after) == 2 and "Redis does not answer" in after[0] and "stopped" in after[1], server.log()
 
 
+@pytest.mark.parametrize("end, back", [("kill", "start"), ("freeze", "thaw")])
+def test_a_reader_behind_memory_waits_for_redis(shared, redis, end, back):
+    """Its stream stays open while Redis is away, and goes on when it is back."""
+    server = shared(MESSENGER_HISTORY_MESSAGES=1)
+    times = send(server.address, "1", "2", "3")
+    with connected(server.address) as channel:
+        getattr(redis, end)()
+        with reading(channel, after=times[0] - 1) as reader:
+            wait_until(lambda: "Redis is away" in server.log(), "the server has noticed")
+            getattr(redis, back)()
+            assert [time_of(message) for message in reader.take(3)] == times
+
+
 def test_redis_is_emptied(shared, redis):
     """FLUSHALL: every open stream ends with OUT_OF_RANGE, at both servers; who comes back with an old time is told too."""
     one, two = shared(), shared()
