@@ -9,8 +9,8 @@ struct MessengerService: Sendable {
     /// Notified by the room when there is something to read.
     let readers: Broadcast
 
-    /// Messages that a stream that has fallen behind takes from the home in one go.
-    private static let burst = 64
+    /// What a stream that has fallen behind takes from the home in one go, and holds while its reader is stalled.
+    private static let page = HistoryPage.Size(messages: 64, bytes: 256 << 10)
     /// How long a stream that has fallen behind waits before it asks a home again that was away: longer each time.
     private static let patience = (first: Duration.milliseconds(50), last: Duration.seconds(1))
 
@@ -89,7 +89,7 @@ struct MessengerService: Sendable {
         var delay = Self.patience.first
         while true {
             do {
-                guard let messages = try await room.catchUp(cursor, atMost: Self.burst) else { return }
+                guard let messages = try await room.catchUp(cursor, atMost: Self.page) else { return }
                 delay = Self.patience.first
                 try await writer.write(contentsOf: messages)
             } catch RoomError.unavailable(.cannotBeReached) {

@@ -27,10 +27,10 @@ protocol HistoryHome: AnyObject, Sendable {
     /// Messages that wait at the same time are kept together, at the cost of one.
     func append(author: String, text: String, completion: @escaping AppendCompletion)
 
-    /// The first messages after a time, at most `count`.
+    /// The first messages after a time.
     ///
     /// - Throws: ``HomeError/noLongerHeld(heldAfter:)`` if some later than `time` are not held any more.
-    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> HistoryPage
+    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(HomeError) -> HistoryPage
 
     /// Keeps no more messages. Returns when those that were waiting are kept and in the tail, and all is put away.
     func close() async
@@ -38,6 +38,21 @@ protocol HistoryHome: AnyObject, Sendable {
 
 /// Messages that a home was asked for.
 struct HistoryPage: Sendable {
+    /// What a page holds at the most; one message in any case.
+    struct Size: Sendable {
+        var messages: Int
+        /// Of authors and texts.
+        var bytes: Int
+
+        /// Takes a message off, if the page is not full.
+        mutating func takes(_ message: Message) -> Bool {
+            guard messages > 0, bytes > 0 else { return false }
+            messages -= 1
+            bytes -= message.author.utf8.count + message.text.utf8.count
+            return true
+        }
+    }
+
     /// In their order.
     var messages: [Message]
     /// They are all that there are up to this time. Not later than it was asked after if nothing is there that should be.

@@ -17,7 +17,7 @@ struct AppendJob: Sendable {
 /// A reader that has fallen behind memory, and the messages that it asks for.
 struct ReadJob: Sendable {
     let time: SendTime
-    let count: Int
+    let most: HistoryPage.Size
     let continuation: CheckedContinuation<Result<HistoryPage, HomeError>, Never>
 
     /// How many of them may wait.
@@ -36,9 +36,9 @@ extension BatchWorker<AppendJob> {
 
 extension BatchWorker<ReadJob> {
     /// Asks the worker for messages, and waits for them.
-    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> HistoryPage {
+    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(HomeError) -> HistoryPage {
         let result = await withCheckedContinuation { continuation in
-            if let refusal = submit(ReadJob(time: time, count: count, continuation: continuation)) {
+            if let refusal = submit(ReadJob(time: time, most: most, continuation: continuation)) {
                 continuation.resume(returning: .failure(HomeError(refusal)))
             }
         }

@@ -63,14 +63,14 @@ extension Room {
     }
 
     /// The next messages of a reader that has fallen behind the tail, if any; `nil` when it is in the tail again.
-    func catchUp(_ cursor: Cursor, atMost count: Int) async throws(RoomError) -> [Content]? {
+    func catchUp(_ cursor: Cursor, atMost most: HistoryPage.Size) async throws(RoomError) -> [Content]? {
         guard let home else { return nil }
         let last = cursor.last
         // At the moment when it is there, it goes on there: memory costs less than the home.
         guard state.withLock({ last < $0.history.heldAfter }) else { return nil }
         let page: HistoryPage
         do {
-            page = try await home.read(after: last, atMost: count)
+            page = try await home.read(after: last, atMost: most)
         } catch {
             throw RoomError(error)
         }

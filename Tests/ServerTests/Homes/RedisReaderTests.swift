@@ -35,18 +35,30 @@ struct RedisReaderTests {
     private func read(
         after number: Int64,
         _ progress: RedisProgress,
-        atMost count: Int = 64
+        atMost most: HistoryPage.Size = .init(messages: 64, bytes: .max)
     ) async -> Result<HistoryPage, HomeError> {
         await withCheckedContinuation { continuation in
             var reader = RedisReader(redis.address, progress)
-            reader.serve([ReadJob(time: time(number), count: count, continuation: continuation)])
+            reader.serve([ReadJob(time: time(number), most: most, continuation: continuation)])
         }
     }
 
     @Test func aPart() async throws {
-        let page = try await read(after: 3, progress, atMost: 2).get()
+        let page = try await read(after: 3, progress, atMost: .init(messages: 2, bytes: .max)).get()
         #expect(page.messages.map(\.text) == ["4", "5"])
         #expect(page.upTo == time(5))
+    }
+
+    @Test func aPageIsBoundedByItsBytes() async throws {
+        for number in 11...14 {
+            try redis.ask("XADD", "room", "\(number)-0", "a", "", "t", String(repeating: "x", count: 1000))
+        }
+        let progress = try Self.progress(stream)
+        let first = try await read(after: 9, progress, atMost: .init(messages: 64, bytes: 1500)).get()
+        #expect(first.messages.map(\.sendTime) == [10, 11, 12].map(time))
+        #expect(first.upTo == time(12))
+        let second = try await read(after: 12, progress, atMost: .init(messages: 64, bytes: 1)).get()
+        #expect(second.messages.map(\.sendTime) == [time(13)])
     }
 
     /// The rest comes when it has been followed.
@@ -86,7 +98,7 @@ struct RedisReaderTests {
         let answers = (0..<3).map { _ in
             Task { @Sendable in
                 await withCheckedContinuation { continuation in
-                    jobs.withLock { $0.append(ReadJob(time: job, count: 1, continuation: continuation)) }
+                    jobs.withLock { $0.append(ReadJob(time: job, most: .init(messages: 1, bytes: 1), continuation: continuation)) }
                 }
             }
         }

@@ -44,7 +44,7 @@ struct SQLiteHomeTests {
                 }
                 messages.append(next.message)
             } catch RoomError.isInHome {
-                while let some = try await room.catchUp(cursor, atMost: 7) { messages += some }
+                while let some = try await room.catchUp(cursor, atMost: .init(messages: 7, bytes: .max)) { messages += some }
             }
         }
         return messages
@@ -84,6 +84,20 @@ struct SQLiteHomeTests {
         async let later = send(["later"], to: room, home)
         #expect(try await take(1, from: room, follower).map(\.text) == ["later"])
         _ = try await later
+        await home.close()
+    }
+
+    /// What a stalled reader holds meanwhile is bounded.
+    @Test func aPageIsBoundedByItsBytes() async throws {
+        let home = try home()
+        let start = home.latest
+        let times = try await send((1...9).map { String(repeating: "x", count: $0 * 1000) }, to: try room(home), home)
+        let page = try await home.read(after: start, atMost: .init(messages: 64, bytes: 5000))
+        #expect(page.messages.map(\.text.count) == [1000, 2000, 3000])
+        #expect(page.upTo == times[2])
+        // One that is longer alone comes all the same.
+        let long = try await home.read(after: times[7], atMost: .init(messages: 64, bytes: 5000))
+        #expect(long.messages.map(\.text.count) == [9000])
         await home.close()
     }
 

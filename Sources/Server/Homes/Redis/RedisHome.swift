@@ -87,8 +87,8 @@ final class RedisHome: HistoryHome {
         }
     }
 
-    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> HistoryPage {
-        try await reader.read(after: time, atMost: count)
+    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(HomeError) -> HistoryPage {
+        try await reader.read(after: time, atMost: most)
     }
 
     func close() async {

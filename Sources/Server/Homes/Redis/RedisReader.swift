@@ -5,6 +5,8 @@ import Redis
 struct RedisReader {
     private var link: RedisLink
     private let progress: RedisProgress
+    /// What a message of the last page took: Redis is asked for a number of messages, and not for many more than are kept.
+    private var bytesPerMessage = 1
 
     init(_ address: RedisAddress, _ progress: RedisProgress) {
         link = RedisLink(address, progress.interrupt)
@@ -31,13 +33,18 @@ struct RedisReader {
     private mutating func answer(_ job: ReadJob) throws(RedisError) -> Result<HistoryPage, HomeError> {
         let watch = progress.watch
         let id = StreamID(job.time)
-        let snapshot = try link.stream().snapshot(after: id, atMost: job.count, knowing: watch.newest)
+        let count = max(1, min(job.most.messages, job.most.bytes / bytesPerMessage))
+        let snapshot = try link.stream().snapshot(after: id, atMost: count, knowing: watch.newest)
         guard let heldAfter = snapshot.heldAfter else { return .failure(.unavailable(.cannotBeReached)) }
         guard job.time >= heldAfter else { return .failure(.noLongerHeld(heldAfter: heldAfter)) }
         guard watch.isKept(in: snapshot) else { return .failure(.unavailable(.cannotBeReached)) }
         let read = snapshot.isWhole ? snapshot.last : snapshot.lastEntry ?? id
         let end = min(read, watch.last).time
-        let messages = snapshot.messages.prefix { $0.sendTime <= end }
-        return .success(HistoryPage(messages: Array(messages), upTo: max(job.time, end)))
+        var room = job.most
+        let messages = snapshot.messages.prefix { $0.sendTime <= end && room.takes($0) }
+        bytesPerMessage = max(1, (job.most.bytes - room.bytes) / max(1, messages.count))
+        let isPart = messages.count < snapshot.messages.count
+        let upTo = isPart ? min(messages.last?.sendTime ?? end, end) : end
+        return .success(HistoryPage(messages: Array(messages), upTo: max(job.time, upTo)))
     }
 }

@@ -77,8 +77,8 @@ final class SQLiteHome: HistoryHome {
         worker.append(author: author, text: text, completion: completion)
     }
 
-    func read(after time: SendTime, atMost count: Int) async throws(HomeError) -> HistoryPage {
-        try await reader.read(after: time, atMost: count)
+    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(HomeError) -> HistoryPage {
+        try await reader.read(after: time, atMost: most)
     }
 
     func close() async {
@@ -116,7 +116,7 @@ final class SQLiteHome: HistoryHome {
     private static func serve(_ read: ReadJob, from source: SQLiteReader) {
         let result: Result<HistoryPage, HomeError>
         do {
-            let (heldAfter, messages) = try source.read(after: read.time, atMost: read.count)
+            let (heldAfter, messages) = try source.read(after: read.time, atMost: read.most)
             let page = HistoryPage(messages: messages, upTo: messages.last?.sendTime ?? read.time)
             result = read.time >= heldAfter ? .success(page) : .failure(.noLongerHeld(heldAfter: heldAfter))
         } catch {

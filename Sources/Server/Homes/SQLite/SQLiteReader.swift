@@ -18,23 +18,22 @@ struct SQLiteReader {
     }
 
     /// The first messages after a time, and from when on there are any, both as of one moment.
-    func read(after time: SendTime, atMost count: Int) throws(SQLiteError) -> (heldAfter: SendTime, [Message]) {
+    func read(after time: SendTime, atMost most: HistoryPage.Size) throws(SQLiteError) -> (heldAfter: SendTime, [Message]) {
         do {
             try begin.run()
             var heldAfter = SendTime(nanosecondsSinceEpoch: .max)
             try held.forEachRow { heldAfter = SendTime(nanosecondsSinceEpoch: $0.integer(0)) }
             var found: [Message] = []
+            var room = most
             try messages.bind(time.nanosecondsSinceEpoch, at: 1)
-            try messages.bind(Int64(count), at: 2)
-            try messages.forEachRow { row in
-                found.append(
-                    Message(
-                        author: row.text(1),
-                        text: row.text(2),
-                        sendTime: SendTime(nanosecondsSinceEpoch: row.integer(0))
-                    )
-                )
-            }
+            try messages.bind(Int64(most.messages), at: 2)
+            try messages.readRows(while: { row in
+                let sendTime = SendTime(nanosecondsSinceEpoch: row.integer(0))
+                let message = Message(author: row.text(1), text: row.text(2), sendTime: sendTime)
+                guard room.takes(message) else { return false }
+                found.append(message)
+                return true
+            })
             try end.run()
             return (heldAfter, found)
         } catch {
