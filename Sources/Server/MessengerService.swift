@@ -133,13 +133,17 @@ extension RPCError {
         case .inTheFuture:
             self.init(code: .invalidArgument, message: "the position to read after lies in the future")
         case .full(let reason):
-            self.init(code: .resourceExhausted, message: reason.rawValue)
+            self.init(code: .resourceExhausted, reason)
         case .unavailable(let reason):
-            self.init(code: .unavailable, message: reason.rawValue)
+            self.init(code: .unavailable, reason)
         case .isInHome:
             self.init(code: .internal, message: "the history was not read")
         case .closed:
             self.init(code: .unavailable, message: "the server is shutting down")
         }
+    }
+
+    private init(code: Status.Code, _ trouble: HomeTrouble) {
+        self.init(code: code, message: trouble.rawValue, metadata: [MessengerMethods.troubleKey: .string(trouble.kind)])
     }
 }

@@ -13,6 +13,7 @@ from support.history import assert_clean
 pytestmark = pytest.mark.fault
 
 KILLS = 50
+FULL = "The history's disk is full; the message was not accepted."
 
 
 @pytest.fixture
@@ -67,12 +68,15 @@ def test_a_full_disk(launch, disk):
     nothing acknowledged is missing, also after kill -9."""
     setting = {"MESSENGER_HISTORY": f"sqlite:{disk.path / 'history.db'}"}
     server = launch.server(**setting).wait_ready()
+    client = launch.client(server.address).wait_ready()
     with connected(server.address) as channel, reading(channel) as reader:
         times = [time_of(send(channel, "first"))]
         disk.fill()
         more, error = send_until_refused(channel)
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED, error
         assert "full" in error.details()
+        answer = client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "x" * 4_000})
+        assert (answer.status, answer.json()["error"]) == (507, FULL)
         disk.make_room()
         times += more + [time_of(send(channel, "again"))]
         assert [time_of(message) for message in reader.take(len(times))] == times

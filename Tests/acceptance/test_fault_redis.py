@@ -163,6 +163,20 @@ def test_redis_freezes(launch, traffic, redis):
     assert_clean(room.finish())
 
 
+def test_a_client_tells_what_is_the_matter(launch, shared, redis):
+    """Redis away, and Redis out of memory: statuses and sentences that are true, not that the server is away or busy."""
+    client = launch.client(shared().address).wait_ready()
+
+    def answer() -> tuple[int, str]:
+        response = client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "x" * 1000})
+        return response.status, response.json()["error"]
+
+    redis.ask("CONFIG", "SET", "maxmemory", "1")
+    assert answer() == (507, "The history's memory is full; the message was not accepted.")
+    redis.kill()
+    assert answer() == (503, "The history cannot be reached now.")
+
+
 def test_a_server_stops_while_redis_hangs(shared, redis):
     """Frozen, not ended: who waits for it is told, and the server ends in its grace, with one line more than usual."""
     server = shared()

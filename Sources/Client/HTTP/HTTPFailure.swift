@@ -55,6 +55,7 @@ extension HTTPFailure {
             case .deadlineExceeded: .gatewayTimeout
             case .invalidArgument: .badRequest
             case .resourceExhausted: .tooManyRequests
+            case .storageFull: .init(code: 507, reasonPhrase: "Insufficient Storage")
             default: .badGateway
             }
         self.init(status: status, message: error.message)

@@ -35,7 +35,14 @@ struct GRPCRoom: RemoteRoom {
 extension SendError {
     /// - Parameter isConnected: Whether the server can be reached: a timeout means something else where it cannot.
     init(_ error: RPCError, isConnected: Bool) {
+        let trouble = error.metadata.first(MessengerMethods.troubleKey)
         switch error.code {
+        case .resourceExhausted where trouble == "full":
+            self.init(code: .storageFull, message: error.sentence)
+        case .resourceExhausted where trouble != nil:
+            self.init(code: .resourceExhausted, message: error.sentence)
+        case .unavailable where trouble != nil:
+            self.init(code: .unavailable, message: error.sentence)
         case .deadlineExceeded where isConnected:
             self.init(code: .deadlineExceeded, message: "The server did not answer in time.")
         case .unavailable, .deadlineExceeded, .cancelled:
@@ -48,4 +55,9 @@ extension SendError {
             self.init(code: .failed, message: "The server failed to take the message.")
         }
     }
+}
+
+extension RPCError {
+    /// The server's own words, where they are for users.
+    fileprivate var sentence: String { message.prefix(1).uppercased() + message.dropFirst() + "." }
 }

@@ -3,7 +3,7 @@ struct SendError: Error, Sendable, Equatable {
     /// What kind of failure it was.
     struct Code: Sendable, Hashable {
         private enum Wrapped: Hashable {
-            case unavailable, deadlineExceeded, invalidArgument, resourceExhausted, failed
+            case unavailable, deadlineExceeded, invalidArgument, resourceExhausted, storageFull, failed
         }
 
         private let wrapped: Wrapped
@@ -16,6 +16,8 @@ struct SendError: Error, Sendable, Equatable {
         static let invalidArgument = Code(wrapped: .invalidArgument)
         /// The server has too much to do.
         static let resourceExhausted = Code(wrapped: .resourceExhausted)
+        /// The server has no room for the message.
+        static let storageFull = Code(wrapped: .storageFull)
         /// The server answered with another error.
         static let failed = Code(wrapped: .failed)
     }

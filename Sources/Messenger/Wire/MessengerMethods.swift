@@ -30,4 +30,8 @@ public enum MessengerMethods {
     /// The key in the trailing metadata of ``readMessages`` that goes with `OUT_OF_RANGE`: every message accepted after
     /// this time is held, so a reader that cannot have what it asked for can go on from here.
     public static let heldAfterKey = "messenger-held-after"
+
+    /// The key in the trailing metadata of ``sendMessage`` that goes with errors of the history: `full`, `busy` or `away`.
+    /// The error's sentence is then one for users.
+    public static let troubleKey = "messenger-trouble"
 }

@@ -21,4 +21,13 @@ enum HomeTrouble: String {
     case cannotBeWritten = "the history cannot be written now"
     case cannotBeRead = "the history cannot be read now"
     case cannotBeReached = "the history cannot be reached now"
+
+    /// What programs are told: whether it is full, busy or away.
+    var kind: String {
+        switch self {
+        case .diskIsFull, .memoryIsFull: "full"
+        case .tooMuchWaits: "busy"
+        case .cannotBeWritten, .cannotBeRead, .cannotBeReached: "away"
+        }
+    }
 }

@@ -110,6 +110,7 @@ import Testing
     @Test(arguments: [
         (SendError.Code.unavailable, HTTPResponse.Status.serviceUnavailable), (.deadlineExceeded, .gatewayTimeout),
         (.invalidArgument, .badRequest), (.resourceExhausted, .tooManyRequests), (.failed, .badGateway),
+        (.storageFull, HTTPResponse.Status(code: 507)),
     ])
     func aFailedSendHasTheStatusOfItsCode(code: SendError.Code, status: HTTPResponse.Status) async throws {
         let room = FakeRoom(answer: .failure(SendError(code: code, message: "The server said \"no\".")))

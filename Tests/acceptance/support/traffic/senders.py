@@ -103,7 +103,7 @@ class HTTPSender(Sender):
         self.slowest = max(self.slowest, time.monotonic() - began)
         if response.status == 200:
             return Outcome.ACCEPTED, nanoseconds(response.json()["sendTime"])
-        return (Outcome.REFUSED if response.status in (400, 413, 429) else Outcome.UNKNOWN), None
+        return (Outcome.REFUSED if response.status in (400, 413, 429, 507) else Outcome.UNKNOWN), None
 
     def hang_up(self) -> None:
         self._connection.close()
