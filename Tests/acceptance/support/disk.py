@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import pytest
+from support.needs import lacks
 
 
 class SmallDisk:
@@ -16,7 +16,7 @@ class SmallDisk:
         mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(self.path)]
         if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
             self.path.rmdir()
-            pytest.skip("mounting a small disk takes root")
+            lacks("mounting a small disk takes root")
 
     def fill(self) -> None:
         """Takes all the room that is left."""

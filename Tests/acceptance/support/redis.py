@@ -7,8 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import pytest
-
+from support.needs import lacks
 from support.waiting import wait_until
 
 
@@ -17,7 +16,7 @@ class Redis:
 
     def __init__(self, port: int, *options: str):
         if not shutil.which("redis-server"):
-            pytest.skip("there is no redis-server here")
+            lacks("there is no redis-server here")
         self.port = port
         self._options = options
         self.folder = Path(tempfile.mkdtemp(prefix="messenger-redis-"))
