@@ -11,7 +11,7 @@ from support.api import connected, failure, pb, reading, stub, time_of, timestam
 from support.history import Outcome, assert_clean
 from support.processes import free_port, one_line
 from support.redis import Redis
-from support.room import assert_increasing
+from support.room import assert_increasing, collect, nanoseconds
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
@@ -161,6 +161,91 @@ def test_redis_freezes(launch, traffic, redis):
     redis.thaw()
     room.until_normal()
     assert_clean(room.finish())
+
+
+@pytest.mark.parametrize("keep", [{"MESSAGES": 200}, {"AGE": "1s"}], ids=["number", "age"])
+def test_old_messages_go_while_all_send(launch, traffic, redis, keep):
+    """Whoever follows misses nothing of what Redis lets go of, also behind a memory of 50 messages; who comes back from
+    before it is told, and who comes back from after it is not."""
+    setting = {f"MESSENGER_HISTORY_KEEP_{name}": value for name, value in keep.items()}
+    setting |= {"MESSENGER_HISTORY": redis.location(), "MESSENGER_HISTORY_MESSAGES": 50}
+    one, two = (launch.server(**setting).wait_ready() for _ in range(2))
+    first = send(one.address, "first")[0]
+    room = traffic(one.address)
+    for server in one, two:
+        room.read(server.address)
+        room.send(server.address)
+    room.send_by(room.follow(launch.client(two.address).wait_ready()))
+    room.run(1500)
+    wait_until(lambda: int(redis.ask("XLEN", "room")[1:]) < room.accepted / 2, "old messages have gone")
+    room.run(500)
+    history = room.finish()
+    assert_clean(history)
+    assert all(reading.gaps_told == 0 for reading in history.readings)
+    last = send(two.address, "last")[0]
+    three = launch.server(**setting).wait_ready()
+    for server in one, two, three:
+        with connected(server.address) as channel:
+            call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(first)), timeout=20)
+            failure(grpc.StatusCode.OUT_OF_RANGE, lambda call=call: next(call))
+            with reading(channel, after=last - 1) as reader:
+                assert time_of(reader.take(1)[0]) == last
+
+
+def test_an_idle_room_with_an_age(shared, redis):
+    """All goes in the end, also the last message; who had it comes back without a gap, and who had not is told."""
+    setting = {"MESSENGER_HISTORY_KEEP_AGE": "1s", "MESSENGER_HISTORY_MESSAGES": 1}
+    server = shared(**setting)
+    times = send(server.address, *map(str, range(5)))
+    wait_until(lambda: redis.ask("XLEN", "room") == ":0", "all have gone")
+    for server in server, shared(**setting):
+        with connected(server.address) as channel:
+            call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(times[0])), timeout=20)
+            failure(grpc.StatusCode.OUT_OF_RANGE, lambda call=call: next(call))
+            with reading(channel, after=times[-1]) as reader:
+                more = send(server.address, "next")
+                assert [time_of(message) for message in reader.take(1)] == more
+                times += more
+    assert_increasing(times)
+
+
+def test_redis_fails_over(launch, redis, link):
+    """The primary becomes a replica, and refuses what is added to it, and the replica takes its place: the server finds
+    it by itself. What the replica had is all that there was, so no reader is told anything."""
+    replica = Redis(free_port(), "--replicaof", "127.0.0.1", str(redis.port), "--repl-diskless-sync-delay", "0")
+    try:
+        way = link(redis.port)
+        server = launch.server(MESSENGER_HISTORY=f"redis://127.0.0.1:{way.port}/room").wait_ready()
+        with connected(server.address) as channel, reading(channel) as reader:
+            times = send(server.address, "1", "2")
+            wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it all")
+            way.lead_to(replica.port)
+            replica.ask("REPLICAOF", "NO", "ONE")
+            redis.ask("REPLICAOF", "127.0.0.1", str(replica.port))
+            send_fails(server.address)
+            wait_until(lambda: accepted(server.address), "sends are accepted again")
+            times += send(server.address, "3")
+            messages = reader.take(4)
+        assert [message.text for message in messages] == ["1", "2", "there again", "3"]
+        assert [time_of(message) for message in messages if message.text != "there again"] == times
+        assert "lost" not in server.log()
+    finally:
+        replica.close()
+
+
+def test_a_client_goes_on_at_another_server(launch, shared, link):
+    """Its server is killed, and the balancer leads it to another one of the room: its buffer has every message once."""
+    one, two = shared(), shared()
+    way = link(one.port)
+    client = launch.client(way.address).wait_ready()
+    times = send(one.address, "1") + send(two.address, "2")
+    one.kill()
+    times += send(two.address, "3")
+    way.lead_to(two.port)
+    client.wait_ready()
+    times.append(nanoseconds(client.http.send("Ivan", "4")))
+    assert [nanoseconds(message["sendTime"]) for message in collect(client.http, 4)] == times
+    assert client.http.request("GET", "/readyz").json()["gaps"] == 0
 
 
 def test_a_client_tells_what_is_the_matter(launch, shared, redis):

@@ -40,6 +40,10 @@ class CuttableLink:
         """Ends every connection, but takes new ones."""
         self._run(self._break(reset))
 
+    def lead_to(self, target: int) -> None:
+        """From now on new connections go to another port, as a balancer would send them."""
+        self._target = target
+
     def silence(self) -> None:
         """Lets nothing through any more, in either direction, and tells nobody: an unplugged cable."""
         self._run(self._silence())
