@@ -1,7 +1,9 @@
 """A history in a file outlives its process, and a file that cannot be trusted is refused."""
 
+import os
 import sqlite3
 import time
+from pathlib import Path
 
 import grpc
 import pytest
@@ -152,6 +154,89 @@ def test_a_damaged_file_stops_the_start(launch, durable, path, damage):
     assert path in line and "damaged" in line
     with open(path, "rb") as file:
         assert file.read() == before
+
+
+def damage_log(offset: float, size: int):
+    """Overwrites so many bytes of a write-ahead log, after a part of it."""
+
+    def damage(path: str) -> None:
+        with open(f"{path}-wal", "r+b") as file:
+            file.seek(int(os.path.getsize(file.name) * offset))
+            file.write(b"\xff" * size)
+
+    return damage
+
+
+LOG_DAMAGES = {
+    "header": damage_log(0, 32),
+    "salt": damage_log(0, 20),
+    "one byte": damage_log(0.4, 1),
+    "pages": damage_log(0.2, 9000),
+}
+
+
+@pytest.mark.parametrize("damage", LOG_DAMAGES.values(), ids=LOG_DAMAGES)
+def test_a_damaged_log_stops_the_start(launch, durable, path, damage):
+    """After kill -9 the newest messages are in the write-ahead log alone. SQLite takes what comes after a damage in it for
+    what was never finished, and forgets it without a word: not so here."""
+    server = durable()
+    send(server.address, *("x" * 1000 for _ in range(100)))
+    server.kill()
+    damage(path)
+    before = files(path)
+    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=f"sqlite:{path}"), BAD_DATA)
+    assert path in line and "damaged" in line
+    assert files(path) == before
+
+
+def test_a_cut_file_beside_its_log(launch, durable, path):
+    """All that the log has is there; where it has not all, the start is stopped."""
+    server = durable()
+    times = send(server.address, *("x" * 1000 for _ in range(100)))
+    server.kill()
+    with open(path, "r+b") as file:
+        file.truncate(4096)
+    server = durable(port=server.port)
+    assert [time_of(message) for message in read(server.address, times[0] - 1, 100)] == times
+    server.stop()
+    server = durable(port=server.port)
+    send(server.address, "one page in the log, and the others in the file")
+    server.kill()
+    with open(path, "r+b") as file:
+        file.truncate(4096 * 4)
+    before = files(path)
+    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=f"sqlite:{path}"), BAD_DATA)
+    assert path in line and "damaged" in line
+    assert files(path) == before
+
+
+@pytest.mark.parametrize("rest", [b"", bytes(32), bytes(5000)], ids=["nothing", "zeros", "more zeros"])
+def test_a_log_that_was_not_begun(durable, path, rest):
+    """What a power cut leaves of a log in which nothing was kept yet is no damage."""
+    server = durable()
+    times = send(server.address, "1")
+    server.stop()
+    with open(f"{path}-wal", "wb") as file:
+        file.write(rest)
+    server = durable(port=server.port)
+    assert [time_of(message) for message in read(server.address, times[0] - 1, 1)] == times
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.999])
+def test_the_end_of_a_log_that_was_not_finished(durable, path, kept):
+    """Nor is it damage that the last that was written is not whole: nobody was told that it is kept."""
+    server = durable()
+    times = send(server.address, *("x" * 1000 for _ in range(20)))
+    server.kill()
+    os.truncate(f"{path}-wal", int(os.path.getsize(f"{path}-wal") * kept))
+    server = durable(port=server.port)
+    first = read(server.address, times[0] - 1, 1)
+    assert [time_of(message) for message in first] == times[:1]
+
+
+def files(path: str) -> list[bytes]:
+    """The database and its log as they are."""
+    return [Path(path + suffix).read_bytes() for suffix in ("", "-wal")]
 
 
 def test_a_later_file_stops_the_start(launch, durable, path):

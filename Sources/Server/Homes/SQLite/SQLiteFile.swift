@@ -45,6 +45,7 @@ struct SQLiteFile {
         guard Self.size(path) > 0 || Self.size(path + "-wal") == 0 else {
             throw damaged("the file is empty, but \(path)-wal, its newest part, is not")
         }
+        if let damage = WriteAheadLog.damage(in: path + "-wal", isSynced: sync == .full) { throw damaged(damage) }
         do {
             let database = try Database(path: path)
             try database.execute("PRAGMA busy_timeout = 5000")
