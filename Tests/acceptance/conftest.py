@@ -7,6 +7,7 @@
     MESSENGER_TEST_HISTORY        where their servers keep the history: memory, sqlite, redis://HOST:PORT
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -133,12 +134,12 @@ def link() -> Iterator[Callable[[int], CuttableLink]]:
 
 
 @pytest.fixture
-def traffic() -> Iterator[Callable[[str], Traffic]]:
+def traffic() -> Iterator[Callable[..., Traffic]]:
     """Makes senders and readers of a server, who are sent home at the end."""
     made: list[Traffic] = []
 
-    def make(server: str) -> Traffic:
-        made.append(Traffic(server))
+    def make(server: str, held: float = math.inf) -> Traffic:
+        made.append(Traffic(server, held))
         return made[-1]
 
     yield make

@@ -15,10 +15,11 @@ def test_the_server_is_killed_and_restarted(launch, traffic, figure):
     room = traffic(server.address)
     for _ in range(2):
         room.read()
-        room.send_by(room.follow(launch.client(server.address).wait_ready()))
-        room.send()
+        room.send_by(room.follow(launch.client(server.address).wait_ready(), flushers=2), pace=0.01)
+        room.send(pace=0.01)
     for _ in range(3):
-        room.run(300)
+        # Four senders at that pace take two seconds or more, of which a kill excuses the last one.
+        room.run(800)
         server.kill()
         room.server_killed()
         server = launch.server(port=server.port).wait_ready()
@@ -42,6 +43,7 @@ def test_the_server_is_stopped_in_a_storm(launch, traffic, figure):
         room.send(pace=0)
     room.run(1_000)
     took = server.stop(signal.SIGTERM)
+    room.server_stopped()
     figure("server stopped (SIGTERM) in a storm: ends with exit code 0", f"{took:.2f} s")
     # Every stream was told the end; the server did not have to cancel what was left after its 3 s of grace.
     assert took < 3

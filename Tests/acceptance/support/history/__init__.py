@@ -10,17 +10,40 @@ A `History` holds what senders were told and what every reader got. `violations`
 - **Nothing out of nothing.** A message was sent as it is seen; a refused one is never seen, and one whose sender was
   told nothing (an error, a timeout) at most once.
 
-What may be missing, and nothing else. A server keeps its history in memory, so one that is killed forgets it. The
-history of a test lists the times of these kills; they divide the messages into epochs. Of an epoch that ended so, a
-reader may miss the last messages, from some message on, and must have been told of it: each hole that this leaves in
-what it got takes one told gap. Of an epoch that follows, it must have the messages from the first one on.
+What may be missing, and nothing else (`loss`). A server keeps its history in memory, and of that the newest messages
+only. So a reader may miss
+
+- the last messages of a server that was killed, from some message on, if they were accepted less than a second before
+  the kill: older ones must have left it. That is the promise to readers whose streams are open, and all of a test are
+  while it kills.
+- messages that its server has let go of: if so many later ones were accepted as it holds.
+
+It must have been told of a gap that reaches over all of these and over nothing that it got. And a gap may be told for
+one of two reasons only: a new server that holds nothing from before its start, or messages that were let go of. The
+times at which servers were killed or stopped divide the messages into epochs, one for each server.
+
+Several may empty one buffer (`flushes`): together they have what one would have had, each flush a run of it.
 """
 
 from support.history.check import violations
-from support.history.model import History, Message, Outcome, Reading, Send
+from support.history.flushes import in_order
+from support.history.model import Flush, Gap, History, Message, Outcome, Reading, Send
 from support.history.violation import Kind, Violation
 
-__all__ = ["History", "Kind", "Message", "Outcome", "Reading", "Send", "Violation", "assert_clean", "violations"]
+__all__ = [
+    "Flush",
+    "Gap",
+    "History",
+    "Kind",
+    "Message",
+    "Outcome",
+    "Reading",
+    "Send",
+    "Violation",
+    "assert_clean",
+    "in_order",
+    "violations",
+]
 
 
 def assert_clean(history: History) -> None:

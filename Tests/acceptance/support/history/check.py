@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from support.history.flushes import late
 from support.history.missing import missing
 from support.history.model import History, Message, Outcome, Reading, Send
 from support.history.violation import Kind, Violation
@@ -19,6 +20,7 @@ def violations(history: History) -> list[Violation]:
         *(found for reading in history.readings for found in _within(reading, sends)),
         *_among_readers(history, sends),
         *missing(history, sends),
+        *(found for reading in history.readings for found in late(reading)),
     ]
 
 

@@ -2,25 +2,35 @@
 
 import math
 import random
+from bisect import bisect_right
 
-from support.history.model import History, Message, Outcome, Reading, Send
+from support.history.flushes import in_order
+from support.history.loss import DELIVERED_WITHIN
+from support.history.model import Flush, Gap, History, Message, Outcome, Reading, Send
 
 _OUTCOMES = [Outcome.ACCEPTED] * 8 + [Outcome.UNKNOWN, Outcome.REFUSED]
+
+#: The longest time between two messages: a server that is killed has promised about half of its messages.
+_PAUSE = 60_000_000
+
+#: How many messages a server holds.
+HELD = 25
 
 
 def imagine(chance: random.Random, servers: int = 3, messages: int = 60) -> History:
     """A room that keeps every promise: `servers` one after the other, all but the last killed, each with `messages`.
 
     The readers, by name: `first` from the beginning to the end; `late`, a stream of the second half; `gone`, let go of
-    somewhere; `client`, a program in whose start messages fall, and by way of which the sender `client` sends.
+    somewhere; `client`, a program in whose start messages fall, by way of which the sender `client` sends, and whose
+    buffer three empty; `behind`, who is away so long that the last server lets go of what comes next.
     """
     clock = 1_000_000
     room: list[list[Message]] = []
-    history = History([], [])
+    history = History([], [], held=HELD)
     for server in range(servers):
         room.append([])
         for index in range(messages):
-            clock += chance.randrange(1, 1_000)
+            clock += chance.randrange(1_000, _PAUSE)
             send = _send(chance, f"{server}-{index}.", clock)
             history.sends.append(send)
             if send.outcome is Outcome.ACCEPTED or (send.outcome is Outcome.UNKNOWN and chance.random() < 0.7):
@@ -35,7 +45,12 @@ def imagine(chance: random.Random, servers: int = 3, messages: int = 60) -> Hist
         _reading(chance, history, room, "late", middle, middle),
         _reading(chance, history, room, "gone", start, start, until=room[-1][chance.randrange(5, 20)].time),
         _reading(chance, history, room, "client", start, room[0][8].time, begins=room[0][4].time),
+        _reading(chance, history, room, "behind", start, start),
     ]
+    client, behind = history.readings[-2:]
+    client.flushes = list(_flushes(chance, client.messages))
+    client.messages = in_order(client.flushes)
+    _overtake(chance, behind, room[-1])
     return history
 
 
@@ -43,7 +58,7 @@ def _send(chance: random.Random, text: str, time: int) -> Send:
     author = chance.choice(["Ivan", "Petr", "client"])
     outcome = chance.choice(_OUTCOMES)
     told = time if outcome is Outcome.ACCEPTED else None
-    began, ended = time - chance.randrange(2_000), time + chance.randrange(2_000)
+    began, ended = time - chance.randrange(2 * _PAUSE), time + chance.randrange(2 * _PAUSE)
     # The messages that fall in the client's start are others'.
     own = "client" if author == "client" and not text.startswith("0-") else None
     return Send(author, text, outcome, told, began, ended, own)
@@ -59,13 +74,38 @@ def _reading(
     begins: int | None = None,
     until: int | None = None,
 ) -> Reading:
-    """A reader that has of each killed server a part from the beginning, and of the last one all."""
+    """A reader that has of each killed server all that had to have left it, and some more; of the last one all."""
     reading = Reading(name, not_before, complete_after, through=math.inf if until is None else None)
     for number, accepted in enumerate(room):
         have = [m for m in accepted if (begins or not_before) < m.time <= (math.inf if until is None else until)]
         if have and number < len(history.kills):
-            # Never all but a few: tests take messages out and expect that they are missed.
-            have = have[: chance.randrange(len(have) // 2, len(have) + 1)]
-            reading.gaps_told += 1
+            kill = history.kills[number]
+            promised = sum(message.time <= kill - DELIVERED_WITHIN for message in have)
+            have = have[: chance.randrange(max(promised, 1), len(have) + 1)]
+            # The next server has started by then.
+            reading.gaps.append(Gap(kill + chance.randrange(500)))
         reading.messages += have
     return reading
+
+
+def _flushes(chance: random.Random, messages: list[Message]) -> list[Flush]:
+    """As if three had emptied the buffer again and again; their answers cross, and some are empty."""
+    flushes = []
+    while messages:
+        count = chance.randrange(6)
+        taken, messages = messages[:count], messages[count:]
+        at = taken[-1].time if taken else 0
+        flushes.append(Flush(at - chance.randrange(_PAUSE), at + chance.randrange(_PAUSE), taken))
+    chance.shuffle(flushes)
+    return flushes
+
+
+def _overtake(chance: random.Random, reading: Reading, accepted: list[Message]) -> None:
+    """Lets it be away for as many of these messages as one server holds, and some more."""
+    left = chance.randrange(1, 10)
+    back = chance.randrange(left + HELD + 2, len(accepted))
+    gap = Gap(accepted[back - HELD].time, told=accepted[back].time)
+    reading.gaps.append(gap)
+    lost = accepted[left : back - HELD + 1]
+    reading.messages = [message for message in reading.messages if message not in lost]
+    assert lost and bisect_right(accepted, gap.told, key=lambda message: message.time) == back + 1

@@ -1,27 +1,29 @@
-"""Looks for messages that a reader should have got, and has not."""
+"""Looks for messages that a reader should have got and has not, and for losses that it was told of without reason."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from support.history.model import History, Message, Outcome, Reading, Send
+from support.history.loss import Losses, positions
+from support.history.model import Gap, History, Message, Outcome, Reading, Send
 from support.history.violation import Kind, Violation
 
 
 def missing(history: History, sends: dict[tuple[str, str], Send]) -> Iterator[Violation]:
-    """What is missing at any reader beyond what the kills excuse, and what they excuse where nobody told the reader."""
+    """What is missing at any reader though it may not be lost, or though nobody told the reader; and false alarms."""
     known = _known(history, sends)
+    losses = Losses(history, known)
     for reading in history.readings:
-        holes: set[int] = set()
         times = sorted(message.time for message in reading.messages)
         for message in _due(reading, times, known, sends):
-            hole = bisect_left(times, message.time)
-            if _is_excused(message, times[hole:], history):
-                holes.add(hole)
-            else:
+            gap = _gap(reading, times, message)
+            if not losses.excuse(message, gap or _untold(times, message)):
                 yield Violation(_kind(reading, sends[message.content]), reading.name, f"{message}")
-        if len(holes) > reading.gaps_told:
-            detail = f"{len(holes)} holes where messages are missing, {reading.gaps_told} gaps told"
-            yield Violation(Kind.SILENT_GAP, reading.name, detail)
+            elif not gap:
+                yield Violation(Kind.SILENT_GAP, reading.name, f"{message}")
+        for gap, position in positions(reading):
+            if not losses.account_for(gap, position):
+                yield Violation(Kind.UNFOUNDED_GAP, reading.name, f"{gap}, when it had all up to {position}")
 
 
 def _known(history: History, sends: dict[tuple[str, str], Send]) -> list[Message]:
@@ -47,10 +49,17 @@ def _due(
             yield message
 
 
-def _is_excused(message: Message, later: list[int], history: History) -> bool:
-    """Whether it was lost with a killed server: the reader has nothing later of that server."""
-    epoch = history.epoch(message.time)
-    return epoch < len(history.kills) and not (later and history.epoch(later[0]) == epoch)
+def _gap(reading: Reading, times: list[int], message: Message) -> Gap | None:
+    """The gap that told the reader of the loss of this message: before the next one that it got."""
+    end = _untold(times, message).held_after
+    covering = [gap for gap in reading.gaps if message.time <= gap.held_after <= end]
+    return min(covering, key=lambda gap: gap.held_after, default=None)
+
+
+def _untold(times: list[int], message: Message) -> Gap:
+    """The widest gap that could have told of it, and did not."""
+    next_ = bisect_left(times, message.time)
+    return Gap(times[next_] - 1 if next_ < len(times) else math.inf, told=-math.inf)
 
 
 def _kind(reading: Reading, send: Send) -> Kind:

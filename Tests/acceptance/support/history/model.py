@@ -50,6 +50,25 @@ class Send:
         return self.author, self.text
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What a reader is told when messages are lost: only those after a time are held."""
+
+    held_after: int
+    #: When it was told, at the latest.
+    told: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """What one emptying of a buffer gave, of which there may be several at the same time."""
+
+    #: By a clock that all who empty the buffer share.
+    began: float
+    ended: float
+    messages: list[Message]
+
+
 @dataclass(slots=True)
 class Reading:
     """What one reader got, over all its reconnections."""
@@ -63,8 +82,10 @@ class Reading:
     messages: list[Message] = field(default_factory=list)
     #: It was read until it had every message up to this time. None: it was let go of at some time.
     through: float | None = None
-    #: How often it was told that messages are lost.
-    gaps_told: int = 0
+    #: How often, and of what, it was told that messages are lost.
+    gaps: list[Gap] = field(default_factory=list)
+    #: Where the messages are what several took out of one buffer: how they did.
+    flushes: list[Flush] = field(default_factory=list)
 
     @property
     def covered(self) -> float:
@@ -79,10 +100,18 @@ class History:
     readings: list[Reading]
     #: Times between the last message of a server that was killed and the first of the next, increasing.
     kills: list[int] = field(default_factory=list)
+    #: The same of servers that were stopped, and so gave everybody everything before they ended.
+    stops: list[int] = field(default_factory=list)
+    #: How many messages a server holds; it lets go of the oldest.
+    held: float = math.inf
 
     def epoch(self, time: int) -> int:
         """The number of the server that accepted the message with this time."""
-        return bisect_right(self.kills, time)
+        return bisect_right(self.ends, time)
+
+    @property
+    def ends(self) -> list[int]:
+        return sorted(self.kills + self.stops)
 
     def summary(self) -> str:
         outcomes = Counter(send.outcome.value for send in self.sends)
@@ -90,4 +119,8 @@ class History:
         seen = ", ".join(f"{reading.name} {len(reading.messages)}" for reading in self.readings[:6])
         if len(self.readings) > 6:
             seen += f" and {len(self.readings) - 6} more"
-        return f"{len(self.sends)} messages sent ({told or 'none'}), {len(self.kills)} kills; got: {seen or 'nobody'}"
+        gaps = sum(len(reading.gaps) for reading in self.readings)
+        return (
+            f"{len(self.sends)} messages sent ({told or 'none'}), {len(self.kills)} kills, {gaps} gaps told; "
+            f"got: {seen or 'nobody'}"
+        )

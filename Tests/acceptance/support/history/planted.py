@@ -1,10 +1,14 @@
 """Faults to plant in a clean history; each returns what the checker must say of it."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from support.history.model import History, Message, Outcome, Reading, Send
+from support.history.flushes import in_order
+from support.history.imagined import HELD
+from support.history.loss import DELIVERED_WITHIN
+from support.history.model import Flush, Gap, History, Message, Outcome, Reading, Send
 from support.history.violation import Kind
 
 Fault = Callable[[History, random.Random], set[Kind]]
@@ -113,8 +117,109 @@ def silent_gap(history: History, chance: random.Random) -> set[Kind]:
     reading = _reading(history, "first")
     lost = Send("Ivan", "lost with its server", Outcome.ACCEPTED, time=history.kills[0] - 1)
     history.sends.append(lost)
-    reading.gaps_told = 0
+    reading.gaps = []
     return {Kind.SILENT_GAP}
+
+
+@_plant
+def lost_long_before_the_kill(history: History, chance: random.Random) -> set[Kind]:
+    """A reader has the beginning of a killed server's messages only, and was told of the gap."""
+    # Else it might have let go of them.
+    history.held = math.inf
+    history.readings.remove(_reading(history, "behind"))
+    reading = _reading(history, "first")
+    epoch = chance.randrange(len(history.kills))
+    due = history.kills[epoch] - DELIVERED_WITHIN
+    first = chance.choice([m for m in reading.messages if history.epoch(m.time) == epoch and m.time <= due])
+    _resend(history, first.content, outcome=Outcome.ACCEPTED, time=first.time, own=None)
+    reading.messages = [m for m in reading.messages if history.epoch(m.time) != epoch or m.time < first.time]
+    return {Kind.ACKNOWLEDGED_MISSING}
+
+
+@_plant
+def gap_for_nothing(history: History, chance: random.Random) -> set[Kind]:
+    """Told in the middle of what one server said, with nothing missing or with a message: neither was let go of."""
+    reading = _reading(history, "first")
+    index = _index(history, chance, reading, Outcome.ACCEPTED)
+    reading.gaps.append(Gap(reading.messages[index].time, told=reading.messages[index + 1].time))
+    if chance.random() < 0.5:
+        del reading.messages[index]
+    return {Kind.UNFOUNDED_GAP}
+
+
+@_plant
+def gap_told_twice(history: History, chance: random.Random) -> set[Kind]:
+    reading = chance.choice(history.readings)
+    reading.gaps.append(chance.choice(reading.gaps))
+    return {Kind.UNFOUNDED_GAP}
+
+
+@_plant
+def lost_with_a_stopped_server(history: History, chance: random.Random) -> set[Kind]:
+    """It gives everybody everything before it ends, so the gap that is told then is an empty one."""
+    history.stops.append(history.kills.pop(0))
+    history.sends.append(Send("Ivan", "lost at the stop", Outcome.ACCEPTED, time=history.stops[0] - 1))
+    return {Kind.ACKNOWLEDGED_MISSING}
+
+
+@_plant
+def overtaken_without_a_word(history: History, chance: random.Random) -> set[Kind]:
+    _reading(history, "behind").gaps.pop()
+    return _LOST | {Kind.GAP}
+
+
+@_plant
+def overtaken_too_soon(history: History, chance: random.Random) -> set[Kind]:
+    """As if the server held a few messages only, and let go of the others."""
+    history.held = 2 * HELD
+    return {Kind.UNFOUNDED_GAP}
+
+
+@_plant
+def told_less_than_was_lost(history: History, chance: random.Random) -> set[Kind]:
+    """The first message after the gap is missing too."""
+    behind = _reading(history, "behind")
+    after = next(message for message in behind.messages if message.time > behind.gaps[-1].held_after)
+    behind.messages.remove(after)
+    _resend(history, after.content, outcome=Outcome.ACCEPTED, time=after.time, own=None)
+    return {Kind.ACKNOWLEDGED_MISSING}
+
+
+def _flushes(history: History) -> list[Flush]:
+    """Those of the client's buffer that have something, in the order of their messages."""
+    some = [flush for flush in _reading(history, "client").flushes if flush.messages]
+    return sorted(some, key=lambda flush: flush.messages[0].time)
+
+
+@_plant
+def given_to_two_flushes(history: History, chance: random.Random) -> set[Kind]:
+    flushes = _flushes(history)
+    index = chance.randrange(1, len(flushes))
+    flushes[index].messages.insert(0, flushes[index - 1].messages[-1])
+    _reading(history, "client").messages = in_order(flushes)
+    return {Kind.DUPLICATE}
+
+
+@_plant
+def flushes_interleaved(history: History, chance: random.Random) -> set[Kind]:
+    """Two took out of the buffer at the same time, by turns."""
+    flushes = _flushes(history)
+    index = chance.choice([i for i, flush in enumerate(flushes[:-1]) if len(flush.messages) > 1])
+    one, other = flushes[index].messages, flushes[index + 1].messages
+    one[-1], other[0] = other[0], one[-1]
+    _reading(history, "client").messages = in_order(flushes)
+    return {Kind.REORDERED}
+
+
+@_plant
+def flushed_late(history: History, chance: random.Random) -> set[Kind]:
+    """What a flush should have taken is given to one that is begun later, after what came later."""
+    client = _reading(history, "client")
+    flushes = _flushes(history)
+    earlier = chance.choice(flushes[: len(flushes) // 2])
+    late = replace(earlier, began=flushes[-1].ended + 1, ended=flushes[-1].ended + 2)
+    client.flushes[client.flushes.index(earlier)] = late
+    return {Kind.LATE_FLUSH}
 
 
 @_plant

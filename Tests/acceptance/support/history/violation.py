@@ -19,6 +19,8 @@ class Kind(enum.Enum):
     ACKNOWLEDGED_MISSING = "acknowledged, but missing"
     OWN_MISSING = "a sender's own message missing"
     SILENT_GAP = "lost with a killed server, but the reader was not told"
+    UNFOUNDED_GAP = "told of a loss, where all that came next was held"
+    LATE_FLUSH = "given to a flush after one that had ended with later messages"
 
 
 @dataclass(frozen=True, slots=True)

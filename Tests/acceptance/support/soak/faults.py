@@ -36,7 +36,7 @@ class Faults:
             self.room.read(address)
             self.room.send(address, self.PACE, padding=100)
         self.room.read(self.link.address)
-        self.room.send_by(self.room.follow(self.steady), self.PACE)
+        self.room.send_by(self.room.follow(self.steady, flushers=2), self.PACE)
         self._mortals = self._enter()
 
     def _enter(self) -> tuple[HTTPSender, BufferReader]:

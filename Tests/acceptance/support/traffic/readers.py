@@ -1,28 +1,27 @@
 """Those who read, as good users do: after a break they go on where they were."""
 
 import http.client
+import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
 from support.api import pb, stub, time_of, timestamp
-from support.history import Message, Reading
+from support.history import Flush, Gap, Message, Reading, in_order
 from support.http import HTTPConnection
 from support.processes import Client
 from support.room import nanoseconds
 from support.traffic.participant import Participant
 from support.traffic.senders import CHANNEL_OPTIONS
+from support.waiting import wait_until
 
 
 class Reader(Participant):
     """Somebody with a reading."""
 
     reading: Reading
-
-    def got(self, messages: list[Message]) -> None:
-        self.reading.messages += messages
-        self.latest = messages[-1].time
 
 
 class StreamReader(Reader):
@@ -64,13 +63,14 @@ class StreamReader(Reader):
             self._opened.set()
         for message in call:
             self._position = time_of(message)
-            self.got([Message(self._position, message.author, message.text)])
+            self.reading.messages.append(Message(self._position, message.author, message.text))
+            self.latest = self._position
 
     def _ended(self, error: grpc.RpcError) -> None:
         self.ends += 1
         if error.code() is grpc.StatusCode.OUT_OF_RANGE:
-            self.reading.gaps_told += 1
             self._position = nanoseconds(dict(error.trailing_metadata())["messenger-held-after"])
+            self.reading.gaps.append(Gap(self._position, told=time.time_ns()))
 
     def interrupt(self) -> None:
         if self._call:
@@ -78,15 +78,24 @@ class StreamReader(Reader):
 
 
 class BufferReader(Reader):
-    """Empties a client's buffer again and again."""
+    """Empties a client's buffer again and again; there may be several at it at the same time."""
 
-    def __init__(self, name: str, client: Client, pause: float = 0.01):
+    _GAP = re.compile(r"^(\S+) error .*: messages lost: .*only messages after (\S+) are held", re.MULTILINE)
+
+    def __init__(self, name: str, client: Client, pause: float = 0.01, flushers: int = 1):
         super().__init__(name)
         self.client = client
         self.pause = pause
+        self.flushers = flushers
         self.reading = Reading(name, not_before=client.started, complete_after=time.time_ns())
 
     def work(self) -> None:
+        with ThreadPoolExecutor(self.flushers) as pool:
+            for flusher in [pool.submit(self._flush_on) for _ in range(self.flushers)]:
+                flusher.result()
+        self.reading.messages = in_order(self.reading.flushes)
+
+    def _flush_on(self) -> None:
         connection = HTTPConnection(self.client.http.address)
         while not self.stopping.wait(self.pause):
             try:
@@ -97,10 +106,22 @@ class BufferReader(Reader):
         connection.close()
 
     def _flush(self, connection: HTTPConnection) -> None:
+        began = time.monotonic()
         response = connection.request("POST", "/getAndFlushMessages")
+        ended = time.monotonic()
         # A client that has just been started says 503 as long as it has found no server.
         if response.status == 200 and (some := response.json()):
-            self.got([Message(nanoseconds(m["sendTime"]), m["author"], m["text"]) for m in some])
+            messages = [Message(nanoseconds(m["sendTime"]), m["author"], m["text"]) for m in some]
+            self.reading.flushes.append(Flush(began, ended, messages))
+            self.latest = max(self.latest, messages[-1].time)
 
     def ask_for_gaps(self) -> None:
-        self.reading.gaps_told = self.client.http.request("GET", "/readyz").json()["gaps"]
+        """The client counts them, and its log says what and when they were: it must be the same ones."""
+        count = self.client.http.request("GET", "/readyz").json()["gaps"]
+        # It counts a gap just before it writes it down.
+        wait_until(lambda: len(self._gaps_logged()) >= count, f"{count} gaps are in {self.name}'s log")
+        self.reading.gaps = self._gaps_logged()
+        assert len(self.reading.gaps) == count, f"{self.name} counts {count} gaps, and has logged {self.reading.gaps}"
+
+    def _gaps_logged(self) -> list[Gap]:
+        return [Gap(nanoseconds(held), nanoseconds(told)) for told, held in self._GAP.findall(self.client.log())]

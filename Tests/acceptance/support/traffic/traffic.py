@@ -15,22 +15,24 @@ from support.waiting import wait_until
 class Traffic:
     """Each participant may have a way of its own to the server: the server's address, or a link's."""
 
-    def __init__(self, server: str):
-        """`server` is a way that nobody breaks."""
+    def __init__(self, server: str, held: float = math.inf):
+        """`server` is a way that nobody breaks; it holds as many messages as `held`, or more than are sent."""
         self.server = server
+        self.held = held
         self.senders: list[Sender] = []
         self.readers: list[Reader] = []
         #: Those who have not been stopped.
         self.live: list[Participant] = []
         self._kills: list[int] = []
+        self._stops: list[int] = []
 
     def read(self, address: str | None = None) -> StreamReader:
         """Adds a stream."""
         return self._enter(StreamReader(f"reader{len(self.readers)}", address or self.server), self.readers)
 
-    def follow(self, client: Client, pause: float = 0.01) -> BufferReader:
+    def follow(self, client: Client, pause: float = 0.01, flushers: int = 1) -> BufferReader:
         """Adds a reader of the client's buffer."""
-        return self._enter(BufferReader(f"client{len(self.readers)}", client, pause), self.readers)
+        return self._enter(BufferReader(f"client{len(self.readers)}", client, pause, flushers), self.readers)
 
     def send(self, address: str | None = None, pace: float = 0.002, padding: int = 0) -> GRPCSender:
         """Adds a sender by gRPC."""
@@ -52,6 +54,11 @@ class Traffic:
         """To be called between the end of a killed server and the start of the next, if its history died with it."""
         if HISTORY == "memory":
             self._kills.append(time.time_ns())
+
+    def server_stopped(self) -> None:
+        """The same of a server that was stopped."""
+        if HISTORY == "memory":
+            self._stops.append(time.time_ns())
 
     def leave(self, *participants: Participant) -> None:
         """Stops some; what they have so far is part of the history."""
@@ -89,7 +96,7 @@ class Traffic:
                 reader.ask_for_gaps()
             reader.reading.through = math.inf
             self.leave(reader)
-        return History(sends, [reader.reading for reader in self.readers], self._kills)
+        return History(sends, [reader.reading for reader in self.readers], self._kills, self._stops, self.held)
 
     def _send_last(self) -> Send:
         with connected(self.server) as channel:

@@ -1,0 +1,26 @@
+"""Several who empty one buffer: together they have what one would have had."""
+
+from collections.abc import Iterable, Iterator
+
+from support.history.model import Flush, Message, Reading
+from support.history.violation import Kind, Violation
+
+
+def in_order(flushes: Iterable[Flush]) -> list[Message]:
+    """What they took, one flush after the other as they were taken out; where that cannot be told, as they begin.
+
+    A flush takes all there is, so two are never interleaved: where they are, the result is not in order.
+    """
+    some = (flush for flush in flushes if flush.messages)
+    return [message for flush in sorted(some, key=lambda flush: flush.messages[0].time) for message in flush.messages]
+
+
+def late(reading: Reading) -> Iterator[Violation]:
+    """Flushes that were begun when another had ended, and have earlier messages than that one."""
+    latest_began: Flush | None = None
+    for flush in sorted((f for f in reading.flushes if f.messages), key=lambda flush: flush.messages[0].time):
+        if latest_began and flush.ended < latest_began.began:
+            detail = f"{latest_began.messages[0]} was flushed after {flush.messages[0]}"
+            yield Violation(Kind.LATE_FLUSH, reading.name, detail)
+        if not latest_began or flush.began > latest_began.began:
+            latest_began = flush
