@@ -26,7 +26,10 @@ import Testing
 
     /// What is not said to be for users is not shown to them.
     @Test func otherSentencesAreNotPassedOn() {
-        for code: Status.Code in [.resourceExhausted, .unavailable, .deadlineExceeded, .unknown, .internal, .cancelled] {
+        let codes: [Status.Code] = [
+            .resourceExhausted, .unavailable, .deadlineExceeded, .unknown, .internal, .cancelled,
+        ]
+        for code in codes {
             #expect(!error(code).message.contains("disk"))
         }
         #expect(error(.resourceExhausted).code == .resourceExhausted)

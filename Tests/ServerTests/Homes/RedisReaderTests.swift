@@ -98,7 +98,9 @@ struct RedisReaderTests {
         let answers = (0..<3).map { _ in
             Task { @Sendable in
                 await withCheckedContinuation { continuation in
-                    jobs.withLock { $0.append(ReadJob(time: job, most: .init(messages: 1, bytes: 1), continuation: continuation)) }
+                    jobs.withLock {
+                        $0.append(ReadJob(time: job, most: .init(messages: 1, bytes: 1), continuation: continuation))
+                    }
                 }
             }
         }

@@ -44,7 +44,9 @@ struct SQLiteHomeTests {
                 }
                 messages.append(next.message)
             } catch RoomError.isInHome {
-                while let some = try await room.catchUp(cursor, atMost: .init(messages: 7, bytes: .max)) { messages += some }
+                while let some = try await room.catchUp(cursor, atMost: .init(messages: 7, bytes: .max)) {
+                    messages += some
+                }
             }
         }
         return messages

@@ -51,7 +51,10 @@ struct RedisFollower: Sendable {
             outages.ended()
             if let foreign = snapshot.foreign, !hasWarned {
                 hasWarned = true
-                logger.warning("the stream holds what is no message, and is passed over", metadata: ["id": "\(foreign)"])
+                logger.warning(
+                    "the stream holds what is no message, and is passed over",
+                    metadata: ["id": "\(foreign)"]
+                )
             }
             let last = watch.last
             switch watch.advance(snapshot) {

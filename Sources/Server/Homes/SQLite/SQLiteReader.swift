@@ -18,7 +18,10 @@ struct SQLiteReader {
     }
 
     /// The first messages after a time, and from when on there are any, both as of one moment.
-    func read(after time: SendTime, atMost most: HistoryPage.Size) throws(SQLiteError) -> (heldAfter: SendTime, [Message]) {
+    func read(
+        after time: SendTime,
+        atMost most: HistoryPage.Size
+    ) throws(SQLiteError) -> (heldAfter: SendTime, [Message]) {
         do {
             try begin.run()
             var heldAfter = SendTime(nanosecondsSinceEpoch: .max)

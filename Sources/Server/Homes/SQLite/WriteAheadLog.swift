@@ -38,7 +38,9 @@ struct WriteAheadLog {
     private init?(_ descriptor: Int32, _ header: [UInt8]) {
         let magic = header.word(at: 0)
         let pageSize = Int(header.word(at: 8))
-        guard magic | 1 == 0x377F_0683, (512...65536).contains(pageSize), pageSize & (pageSize - 1) == 0 else { return nil }
+        guard magic | 1 == 0x377F_0683, (512...65536).contains(pageSize), pageSize & (pageSize - 1) == 0 else {
+            return nil
+        }
         self.descriptor = descriptor
         self.pageSize = pageSize
         isBigEndian = magic & 1 == 1
