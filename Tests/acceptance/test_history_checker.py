@@ -93,6 +93,9 @@ def test_a_server_that_the_reader_never_found():
         ([1, 2, 7, 8], Gap(5, told=8), False),
         ([1, 2, 4, 6, 7, 8], Gap(5, told=8), False),
         ([1, 2, 3, 4, 5, 6, 7, 8], Gap(5, told=8), False),
+        ([1, 2, 7, 8], Gap(5, told=8, went_on_after=6), True),
+        ([1, 2, 8], Gap(5, told=8, went_on_after=6), False),
+        ([1, 2, 7, 8], Gap(6, told=8, went_on_after=6), False),
     ],
 )
 def test_what_a_full_history_excuses(got, gap, clean):

@@ -17,6 +17,7 @@ only. So a reader may miss
   the kill: older ones must have left it. That is the promise to readers whose streams are open, and all of a test are
   while it kills.
 - messages that its server has let go of: if so many later ones were accepted as it holds.
+- where a full history lets go of what it holds before the reader can ask for it, what the reader skips to be ahead.
 
 It must have been told of a gap that reaches over all of these and over nothing that it got. And a gap may be told for
 one of two reasons only: a new server that holds nothing from before its start, or messages that were let go of. The

@@ -25,7 +25,11 @@ class Losses:
 
     def excuse(self, message: Message, gap: Gap) -> bool:
         """Whether it need not be there for a reader who was told of this gap, which covers it."""
-        return self.is_pushed_out(message.time, gap.told) or self._died(message.time, gap)
+        return (
+            message.time > gap.held_after
+            or self.is_pushed_out(message.time, gap.told)
+            or self._died(message.time, gap)
+        )
 
     def is_pushed_out(self, time: int, by: float) -> bool:
         """Whether the server let go of its message of this time before `by`, since it had accepted so many later ones."""
@@ -56,9 +60,9 @@ def positions(reading: Reading) -> list[tuple[Gap, int]]:
     times = sorted(message.time for message in reading.messages)
     result = []
     position = reading.not_before
-    for gap in sorted(reading.gaps, key=lambda gap: gap.held_after):
+    for gap in sorted(reading.gaps, key=lambda gap: gap.end):
         before = bisect_right(times, gap.held_after)
         position = max([position, *times[max(0, before - 1) : before]])
         result.append((gap, position))
-        position = max(position, gap.held_after)
+        position = max(position, gap.end)
     return result

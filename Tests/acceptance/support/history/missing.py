@@ -51,9 +51,9 @@ def _due(
 
 def _gap(reading: Reading, times: list[int], message: Message) -> Gap | None:
     """The gap that told the reader of the loss of this message: before the next one that it got."""
-    end = _untold(times, message).held_after
-    covering = [gap for gap in reading.gaps if message.time <= gap.held_after <= end]
-    return min(covering, key=lambda gap: gap.held_after, default=None)
+    end = _untold(times, message).end
+    covering = [gap for gap in reading.gaps if message.time <= gap.end <= end]
+    return min(covering, key=lambda gap: gap.end, default=None)
 
 
 def _untold(times: list[int], message: Message) -> Gap:

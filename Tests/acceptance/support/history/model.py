@@ -57,6 +57,12 @@ class Gap:
     held_after: int
     #: When it was told, at the latest.
     told: float = math.inf
+    #: Where the reader went on, if that is later: what was held was let go of before it was asked for, again and again.
+    went_on_after: int = 0
+
+    @property
+    def end(self) -> int:
+        return max(self.held_after, self.went_on_after)
 
 
 @dataclass(frozen=True, slots=True)

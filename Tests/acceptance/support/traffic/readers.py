@@ -1,5 +1,6 @@
 """Those who read, as good users do: after a break they go on where they were."""
 
+import dataclasses
 import http.client
 import re
 import threading
@@ -35,6 +36,9 @@ class StreamReader(Reader):
         self._call: grpc.Call | None = None
         #: How often a stream has ended.
         self.ends = 0
+        #: How often in a row a position was refused, and what was said the first time.
+        self._refusals = 0
+        self._gap: Gap | None = None
 
     def start(self) -> None:
         """Returns when the stream is open."""
@@ -57,20 +61,31 @@ class StreamReader(Reader):
             call.cancel()
         # A stream that is refused has no position: its end says why.
         position = dict(call.initial_metadata()).get("messenger-position")
-        if position and self._position is None:
-            self._position = nanoseconds(position)
-            self.reading = Reading(self.name, self._position, self._position)
-            self._opened.set()
+        if position:
+            self._accepted(nanoseconds(position))
         for message in call:
             self._position = time_of(message)
             self.reading.messages.append(Message(self._position, message.author, message.text))
             self.latest = self._position
 
+    def _accepted(self, position: int) -> None:
+        self._position = position
+        if not self._opened.is_set():
+            self.reading = Reading(self.name, position, position)
+            self._opened.set()
+        if self._gap:
+            self.reading.gaps.append(dataclasses.replace(self._gap, went_on_after=position))
+            self._gap = None
+            self._refusals = 0
+
     def _ended(self, error: grpc.RpcError) -> None:
         self.ends += 1
         if error.code() is grpc.StatusCode.OUT_OF_RANGE:
-            self._position = nanoseconds(dict(error.trailing_metadata())["messenger-held-after"])
-            self.reading.gaps.append(Gap(self._position, told=time.time_ns()))
+            held = nanoseconds(dict(error.trailing_metadata())["messenger-held-after"])
+            self._gap = self._gap or Gap(held, told=time.time_ns())
+            # It may not be held any more when it is asked for: then from a second later on, and then from now on.
+            self._position = [held, held + 10**9, None][min(self._refusals, 2)]
+            self._refusals += 1
 
     def interrupt(self) -> None:
         if self._call:
@@ -80,7 +95,11 @@ class StreamReader(Reader):
 class BufferReader(Reader):
     """Empties a client's buffer again and again; there may be several at it at the same time."""
 
-    _GAP = re.compile(r"^(\S+) error .*: messages lost: .*only messages after (\S+) are held", re.MULTILINE)
+    #: The gap ends where the next stream begins.
+    _GAP = re.compile(
+        r"^(\S+) error .*: messages lost: .*only messages after (\S+) are held(?:.*\n)+?.* stream open after=(\S+)$",
+        re.MULTILINE,
+    )
 
     def __init__(self, name: str, client: Client, pause: float = 0.01, flushers: int = 1):
         super().__init__(name)
@@ -124,4 +143,5 @@ class BufferReader(Reader):
         assert len(self.reading.gaps) == count, f"{self.name} counts {count} gaps, and has logged {self.reading.gaps}"
 
     def _gaps_logged(self) -> list[Gap]:
-        return [Gap(nanoseconds(held), nanoseconds(told)) for told, held in self._GAP.findall(self.client.log())]
+        gaps = self._GAP.findall(self.client.log())
+        return [Gap(nanoseconds(held), nanoseconds(told), nanoseconds(end)) for told, held, end in gaps]
