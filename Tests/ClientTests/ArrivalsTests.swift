@@ -39,6 +39,15 @@ struct ArrivalsTests {
         }
     }
 
+    @Test func whoeverWaitsCanBeSentAway() async {
+        let arrivals = Arrivals(patience: .seconds(3600))
+        await withDiscardingTaskGroup { group in
+            for number: Int64 in 1...3 { group.addTask { await arrivals.wait(for: time(number)) } }
+            while arrivals.count < 3 { await Task.yield() }
+            arrivals.giveUp()
+        }
+    }
+
     @Test func theWaitIsBounded() async {
         let arrivals = Arrivals(patience: .milliseconds(1))
         async let _: Void = arrivals.expire()

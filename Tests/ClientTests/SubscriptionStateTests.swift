@@ -42,15 +42,15 @@ import Testing
         #expect(!takenAgain)
     }
 
+    private func refusal(heldAfter nanoseconds: Int64) -> RPCError {
+        let metadata: Metadata = ["messenger-held-after": .string(time(nanoseconds).description)]
+        return RPCError(code: .outOfRange, message: "", metadata: metadata)
+    }
+
     @Test func aServerYoungerThanTheClientIsNoGap() {
         var state = SubscriptionState(start: time(100))
-        let error = RPCError(
-            code: .outOfRange,
-            message: "",
-            metadata: ["messenger-held-after": .string(time(200).description)]
-        )
-        let next = state.ended(error, jitter: 0)
-        #expect(!next.isBehindGap)
+        let next = state.ended(refusal(heldAfter: 200), jitter: 0)
+        #expect(next == .init(delay: .zero))
         #expect(state.position == time(200))
         #expect(state.status.gaps == 0)
     }
@@ -58,15 +58,51 @@ import Testing
     @Test func aGapIsCountedAndWhatIsHeldComesNext() {
         var state = opened()
         _ = state.take(message(150))
-        let error = RPCError(
-            code: .outOfRange,
-            message: "",
-            metadata: ["messenger-held-after": .string(time(200).description)]
-        )
-        let next = state.ended(error, jitter: 0)
-        #expect(next.isBehindGap)
+        let next = state.ended(refusal(heldAfter: 200), jitter: 0)
+        #expect(next == .init(delay: .zero, isBehindGap: true))
         #expect(state.status == SubscriptionStatus(stream: .reconnecting, gaps: 1))
         #expect(state.position == time(200))
+    }
+
+    /// The history is full: what was held at the refusal may not be any more when it is asked for.
+    @Test func aGapThatGrowsIsOneGapAndEndsInTheEnd() {
+        var state = opened()
+        _ = state.take(message(150))
+        let next = (0..<4).map { state.ended(refusal(heldAfter: 200 + $0), jitter: 0) }
+        #expect(next.map(\.isBehindGap) == [true, false, false, false])
+        #expect(next.map(\.delay) == [.zero, .zero, Backoff.first, Backoff.first * 2])
+        #expect(state.status.gaps == 1)
+        #expect(state.position == nil)
+        state.opened(at: time(300))
+        _ = state.ended(refusal(heldAfter: 400), jitter: 0)
+        #expect(state.status.gaps == 2)
+        #expect(state.position == time(400))
+    }
+
+    @Test func theSecondTimeItIsASecondLater() {
+        var state = opened()
+        _ = state.ended(refusal(heldAfter: 200), jitter: 0)
+        _ = state.ended(refusal(heldAfter: 210), jitter: 0)
+        #expect(state.position == time(1_000_000_210))
+    }
+
+    @Test func aPositionAtTheEndOfTimeIsNoEndOfTheProgram() {
+        var state = opened()
+        for _ in 0..<2 { _ = state.ended(refusal(heldAfter: .max), jitter: 0) }
+        #expect(state.position == time(.min + 999_999_999))
+    }
+
+    @Test func aStreamThatWaitsIsThereAllTheSame() {
+        var state = opened()
+        state.paused()
+        #expect(state.status.stream == .paused)
+        #expect(state.status.stream.isConnected)
+        state.resumed()
+        #expect(state.status.stream == .open)
+        state.paused()
+        _ = state.ended(RPCError(code: .unavailable, message: ""), jitter: 0)
+        #expect(state.status.stream == .reconnecting)
+        #expect(!state.status.stream.isConnected)
     }
 
     @Test(arguments: [Status.Code.outOfRange, .invalidArgument])

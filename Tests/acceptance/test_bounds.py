@@ -1,6 +1,9 @@
 """Memory has bounds, on both sides, and what falls out of them is said, never silently lost."""
 
+import time
+
 import grpc
+import pytest
 
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
 from support.room import collect
@@ -46,8 +49,59 @@ def test_a_full_buffer_pauses_the_stream_and_loses_nothing(launch):
     assert [int(message["text"]) for message in received] == list(range(200))
 
 
+def _state(client) -> dict:
+    return client.http.request("GET", "/readyz").json()
+
+
 def _buffered_bytes(client) -> int:
-    return client.http.request("GET", "/readyz").json()["bufferedBytes"]
+    return _state(client)["bufferedBytes"]
+
+
+@pytest.fixture
+def full(launch):
+    """A server, a client of it with a buffer that is full, and how many messages were sent."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address, MESSENGER_BUFFER_BYTES="64KiB", MESSENGER_SEND_TIMEOUT="1s").wait_ready()
+    send_all(server.address, (str(index).ljust(30_000) for index in range(10)))
+    wait_until(lambda: _state(client)["stream"] == "paused", "the buffer is full")
+    assert client.http.request("GET", "/readyz").status == 200
+    return server, client, 10
+
+
+def test_with_a_full_buffer_one_can_send(full):
+    """Nobody waits for a message of their own to arrive that cannot."""
+    _, client, count = full
+    began = time.monotonic()
+    for index in range(10):
+        client.http.send("Olga", str(count + index))
+    # Half a second each, if they did.
+    assert time.monotonic() - began < 2.5
+    received = collect(client.http, count + 10)
+    assert [int(message["text"]) for message in received] == list(range(count + 10))
+    wait_until(lambda: _state(client)["stream"] == "open", "the stream goes on")
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_full_buffer_does_not_hide_that_the_server_is_gone(launch, full, end):
+    """It is said at once, and so is that there is a server again; and what the client had is there."""
+    server, client, _ = full
+    getattr(server, end)()
+    wait_until(lambda: client.http.request("GET", "/readyz").status == 503, "the loss is noticed", within=10)
+    assert _state(client)["stream"] == "reconnecting"
+    response = client.http.request("POST", "/sendMessage", {"author": "Olga", "text": "?"})
+    assert response.status == 503, response.json()
+    launch.server(port=server.port)
+    wait_until(lambda: _state(client)["stream"] == "paused", "the client is back, and its buffer is full still")
+    client.http.send("Olga", "again")
+    received = []
+
+    def flush_to_the_end() -> bool:
+        received.extend(client.http.flush())
+        return bool(received) and received[-1]["author"] == "Olga"
+
+    wait_until(flush_to_the_end, "the last message is there")
+    numbers = [int(message["text"]) for message in received[:-1]]
+    assert numbers == list(range(len(numbers))) and len(numbers) >= 3, "what was in the buffer, and the one before it"
 
 
 def test_a_gap_is_told(launch, forgetful):

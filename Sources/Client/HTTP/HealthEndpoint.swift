@@ -10,11 +10,11 @@ struct HealthEndpoint<Room: RemoteRoom>: Sendable {
         .json(ByteBuffer(staticString: #"{"status":"ok"}"#), to: request.method)
     }
 
-    /// Says whether messages arrive as the room accepts them, and what waits to be fetched.
+    /// Says whether messages arrive as the room accepts them, or would if the buffer were not full, and what waits to be fetched.
     func respondWhetherReady(to request: Request) -> Response {
         let subscription = self.room.subscription
         let inbox = self.inbox.counters
-        let isReady = subscription.stream == .open
+        let isReady = subscription.stream.isConnected
         let body = """
             {"status":"\(isReady ? "ready" : "not ready")","stream":"\(subscription.stream.rawValue)",\
             "gaps":\(subscription.gaps),"received":\(inbox.received),\

@@ -32,6 +32,13 @@ final class Inbox: Sendable {
         self.state = Mutex(State(buffer: MessageBuffer(capacity: capacity.bytes)))
     }
 
+    /// Adds a message if the budget allows.
+    ///
+    /// - Returns: Whether the message is in the inbox.
+    func offer(_ message: Message) -> Bool {
+        self.appendOrVacancy(message) == nil
+    }
+
     /// Adds a message; while the budget is used up, waits until messages have been delivered.
     ///
     /// Meant for one task at a time: of several that wait, any may come first.

@@ -27,7 +27,7 @@ struct GRPCRoom: RemoteRoom {
             let options = CallOptions(timeout: sendTimeout, waitForReady: true)
             return try await channel.unary(MessengerMethods.sendMessage, request, options: options).sendTime
         } catch {
-            throw SendError(error, isConnected: subscription.stream == .open)
+            throw SendError(error, isConnected: subscription.stream.isConnected)
         }
     }
 }

@@ -6,10 +6,15 @@ struct SubscriptionStatus: Sendable, Equatable {
         case connecting
         /// Messages arrive as the room accepts them.
         case open
+        /// It is open, and waits: the buffer is full.
+        case paused
         /// It broke and is being opened again from where it stopped.
         case reconnecting
         /// It has ended for good, because the program is stopping.
         case closed
+
+        /// Whether the server is there.
+        var isConnected: Bool { self == .open || self == .paused }
     }
 
     /// The state of the stream.

@@ -39,6 +39,9 @@ final class Arrivals: Sendable {
         self.patience = patience
     }
 
+    /// How many wait.
+    var count: Int { state.withLock { $0.waiting.count } }
+
     /// The message with this time, and so all before it, have arrived.
     func reached(_ time: SendTime) {
         let arrived = state.withLock { state in
@@ -65,6 +68,11 @@ final class Arrivals: Sendable {
         }
     }
 
+    /// Ends all waits: nothing arrives for now.
+    func giveUp() {
+        end { _ in true }
+    }
+
     /// Ends waits that have lasted long enough, until the task is cancelled; then all, and nobody waits any more.
     func expire() async {
         for await _ in beginnings {
@@ -74,7 +82,7 @@ final class Arrivals: Sendable {
             }
         }
         state.withLock { $0.isClosed = true }
-        end { _ in true }
+        giveUp()
     }
 
     private func end(_ isOver: (Waiter) -> Bool) {

@@ -22,7 +22,14 @@ final class Subscription: Service {
         self.logger = logger
     }
 
-    var status: SubscriptionStatus { state.withLock { $0.status } }
+    var status: SubscriptionStatus {
+        var status = state.withLock { $0.status }
+        // While nothing is read from it, a stream does not tell that its server has gone.
+        if status.stream == .paused, channel.connectivityState(connecting: true) != .ready {
+            status.stream = .reconnecting
+        }
+        return status
+    }
 
     /// Waits until the message with this time is in the inbox, or was, but no longer than half a second.
     func waitForArrival(of time: SendTime) async {
@@ -44,7 +51,7 @@ final class Subscription: Service {
         var lastFailure: RPCError?
         while !Task.isCancelled {
             let failure = await follow()
-            if status.stream == .open { lastFailure = nil }
+            if status.stream.isConnected { lastFailure = nil }
             guard !Task.isCancelled else { return }
             let (next, isFirst) = state.withLock { state in
                 (state.ended(failure, jitter: .random(in: 0...1)), state.status.stream == .connecting)
@@ -52,7 +59,7 @@ final class Subscription: Service {
             let details = metadata(failure, retryIn: next.delay)
             if next.isBehindGap {
                 logger.error("messages lost: the server does not hold them any more", metadata: details)
-            } else if let failure, failure.description == lastFailure?.description {
+            } else if let failure, failure.code == .outOfRange || failure.description == lastFailure?.description {
                 // Said already: a server that is away for long is to fill no disk.
                 logger.debug("stream still not open", metadata: details)
             } else if isFirst {
@@ -78,9 +85,8 @@ final class Subscription: Service {
                 opened(at: SendTime(rfc3339: position))
             }
             for try await message in stream where state.withLock({ $0.take(message) }) {
-                if status.stream != .open { opened(at: nil) }
-                try await inbox.append(message)
-                arrivals.reached(message.sendTime)
+                if !status.stream.isConnected { opened(at: nil) }
+                try await putAway(message)
             }
             return nil
         } catch let error as RPCError {
@@ -88,6 +94,17 @@ final class Subscription: Service {
         } catch {
             return RPCError(code: .cancelled, message: "the program is stopping", cause: error)
         }
+    }
+
+    /// Puts a message into the inbox; while that is full, waits.
+    private func putAway(_ message: Message) async throws(CancellationError) {
+        if !inbox.offer(message) {
+            state.withLock { $0.paused() }
+            arrivals.giveUp()
+            try await inbox.append(message)
+            state.withLock { $0.resumed() }
+        }
+        arrivals.reached(message.sendTime)
     }
 
     private func opened(at start: SendTime?) {

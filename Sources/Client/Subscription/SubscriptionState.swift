@@ -19,6 +19,11 @@ struct SubscriptionState: Sendable {
     /// Messages after this time are still to come; `nil` for those that are accepted from now on.
     private(set) var position: SendTime?
     private var backoff = Backoff()
+    /// How often in a row the server has refused a position.
+    private var refusals = 0
+
+    /// A second, in nanoseconds.
+    private static let lead: Int64 = 1_000_000_000
 
     /// - Parameter start: When the program started.
     init(start: SendTime) {
@@ -29,7 +34,18 @@ struct SubscriptionState: Sendable {
     mutating func opened(at start: SendTime?) {
         status.stream = .open
         backoff.reset()
+        refusals = 0
         position = position ?? start
+    }
+
+    /// The open stream waits, as nothing more can be taken from it.
+    mutating func paused() {
+        status.stream = .paused
+    }
+
+    /// The open stream goes on.
+    mutating func resumed() {
+        status.stream = .open
     }
 
     /// A message has come. Returns whether it is new.
@@ -47,22 +63,32 @@ struct SubscriptionState: Sendable {
     mutating func ended(_ error: RPCError?, jitter: Double) -> Next {
         let wasEverOpen = status.stream != .connecting
         if wasEverOpen { status.stream = .reconnecting }
-        var next = Next(delay: backoff.next(jitter: jitter))
         switch error?.code {
         case .outOfRange?:
-            // The server does not hold all that comes next. It goes on with what is held, and if the server does not say
-            // what that is, with what is accepted from now on.
-            position = error?.metadata.first(MessengerMethods.heldAfterKey).flatMap { SendTime(rfc3339: $0) }
-            next.isBehindGap = wasEverOpen
+            let heldAfter = error?.metadata.first(MessengerMethods.heldAfterKey).flatMap { SendTime(rfc3339: $0) }
+            return refused(heldAfter: heldAfter, wasEverOpen, jitter)
         case .invalidArgument?:
             // The position lies in the server's future: its clock, or ours at the start, was set back.
-            position = nil
-            next.isBehindGap = wasEverOpen
+            return refused(heldAfter: nil, wasEverOpen, jitter)
         default:
-            break
+            return Next(delay: backoff.next(jitter: jitter))
         }
-        if next.isBehindGap { status.gaps += 1 }
-        return next
+    }
+
+    /// The server does not hold all that comes after the position: goes on with what it holds.
+    private mutating func refused(heldAfter: SendTime?, _ wasEverOpen: Bool, _ jitter: Double) -> Next {
+        defer { refusals += 1 }
+        // A full history lets go of a message with each that comes, and where many come, of some before they are asked for.
+        // So the second time it is a second later; and then, or if the server does not say what it holds, from now on.
+        switch refusals {
+        case 0: position = heldAfter
+        case 1: position = heldAfter.map { SendTime(nanosecondsSinceEpoch: $0.nanosecondsSinceEpoch &+ Self.lead) }
+        default: position = nil
+        }
+        let isBehindGap = wasEverOpen && refusals == 0
+        if isBehindGap { status.gaps += 1 }
+        // An answer is no reason to wait; the same one again and again is.
+        return Next(delay: refusals < 2 ? .zero : backoff.next(jitter: jitter), isBehindGap: isBehindGap)
     }
 
     /// No more streams will be opened.

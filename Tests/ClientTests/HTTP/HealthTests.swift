@@ -17,6 +17,15 @@ import Testing
         }
     }
 
+    @Test func isReadyWhileTheBufferIsFull() async throws {
+        try await withHTTP(room: FakeRoom(subscription: SubscriptionStatus(stream: .paused, gaps: 0))) { client in
+            try await client.execute(uri: "/readyz", method: .get) { response in
+                #expect(response.status == .ok)
+                #expect(response.text.hasPrefix(#"{"status":"ready","stream":"paused","gaps":0,"#))
+            }
+        }
+    }
+
     @Test func isReadyWhileTheStreamIsOpen() async throws {
         let inbox = Inbox(capacity: .mebibytes(1))
         try await inbox.append(.numbered(0))
