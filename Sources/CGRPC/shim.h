@@ -176,6 +176,47 @@ static inline grpc_call_error cgrpc_request_call(grpc_server *server, grpc_call_
                                     tag);
 }
 
+// Where the core takes connections that others have accepted, of whatever credentials. gRPC C++ does it like this (its
+// ExternalConnectionAcceptor), from libgrpc++ into libgrpc: so it is as stable as the border between the two. What is
+// public, grpc_server_add_channel_from_fd, takes connections without encryption only.
+//
+// An object of C++ with one virtual method, spelt out in C. It belongs to the server, and lives until that is shut down.
+typedef struct cgrpc_entrance {
+    const struct {
+        void (*destroy)(struct cgrpc_entrance *);
+        void (*destroy_and_free)(struct cgrpc_entrance *);
+        void (*take)(struct cgrpc_entrance *, int listener, int connection, grpc_byte_buffer *already_read);
+    } *methods;
+} cgrpc_entrance;
+
+static const char *const cgrpc_entrance_name = "external:connections";
+
+static void *cgrpc_pointer_copy(void *pointer) { return pointer; }
+static void cgrpc_pointer_destroy(void *pointer) { (void)pointer; }
+static int cgrpc_pointer_compare(void *a, void *b) { return a < b ? -1 : a > b; }
+
+// The argument of a server that can have entrances: `place` is where the core puts each that is made.
+static inline grpc_arg cgrpc_entrance_argument(cgrpc_entrance **place) {
+    static const grpc_arg_pointer_vtable vtable = {cgrpc_pointer_copy, cgrpc_pointer_destroy, cgrpc_pointer_compare};
+    grpc_arg argument = {.type = GRPC_ARG_POINTER, .key = (char *)cgrpc_entrance_name};
+    argument.value.pointer.p = place;
+    argument.value.pointer.vtable = &vtable;
+    return argument;
+}
+
+// An entrance for connections with these credentials, before the server starts; NULL if the credentials are no good.
+static inline cgrpc_entrance *cgrpc_server_add_entrance(grpc_server *server, cgrpc_entrance **place,
+                                                        grpc_server_credentials *credentials) {
+    *place = NULL;
+    grpc_server_add_http2_port(server, cgrpc_entrance_name, credentials);
+    return *place;
+}
+
+// Hands a connected socket over, which the core closes. The server must have been started, and not be shut down.
+static inline void cgrpc_entrance_take(cgrpc_entrance *entrance, int listener, int connection) {
+    entrance->methods->take(entrance, listener, connection, NULL);
+}
+
 static inline void cgrpc_log_error(const char *file, int line, const char *message) {
     gpr_log_message(file, line, GPR_LOG_SEVERITY_ERROR, message);
 }

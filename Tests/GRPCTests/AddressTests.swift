@@ -57,6 +57,33 @@ struct AddressTests {
         }
     }
 
+    @Test func socketThatIsLeftToNobody() async throws {
+        try await withPath { path in
+            try await withServer(at: ["unix:\(path)"]) { ports, _ in
+                #expect(ports == [0])
+                #expect(FileManager.default.fileExists(atPath: path))
+            }
+            #expect(!FileManager.default.fileExists(atPath: path))
+        }
+    }
+
+    /// Whoever comes later takes the place, and keeps it when the earlier one goes.
+    @Test func socketThatAnotherServerHasTaken() async throws {
+        try await withPath { path in
+            let group = try CompletionQueueGroup(count: 1)
+            let earlier = try Server(methods: [Self.peer], group: group)
+            _ = try await earlier.start(listeningOn: ["unix:\(path)"])
+            let later = try Server(methods: [Self.peer], group: group)
+            _ = try await later.start(listeningOn: ["unix:\(path)"])
+            await earlier.shutDown(gracePeriod: .zero)
+            let channel = Channel(target: "unix:\(path)", group: group)
+            let answer = try? await channel.unary(Echo.unary, ByteBuffer(""))
+            #expect(answer?.text == "unix:")
+            await later.shutDown(gracePeriod: .zero)
+            await group.shutDown()
+        }
+    }
+
     @Test func pathsThatNoSocketCanHave() async throws {
         try await withPath { path in
             try Data("precious".utf8).write(to: URL(fileURLWithPath: path))

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 import grpc
 import pytest
 
-from support.api import connected, pb, stub
+from support.api import connected, pb, reading, stub
 from support.history import assert_clean
+from support.tls import SERVER, credentials
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
@@ -22,9 +23,9 @@ def occupy(stack: ExitStack, port: int, count: int = 2 * LIMIT) -> None:
         stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
 
 
-def accepts(address: str) -> bool:
+def accepts(address: str, security: grpc.ChannelCredentials | None = None) -> bool:
     """Whether a new connection to the server gets an answer."""
-    with connected(address) as channel:
+    with connected(address, security) as channel:
         try:
             call = stub(channel).ReadMessages(pb.ReadMessagesRequest(), timeout=2)
             return "messenger-position" in dict(call.initial_metadata())
@@ -51,6 +52,22 @@ def test_the_server_has_no_file_descriptors_left(launch, traffic, figure):
     figure("server without file descriptors: accepts again when there are", f"{time.monotonic() - began:.2f} s")
     room.send()
     assert_clean(room.finish())
+
+
+@pytest.mark.parametrize("way", ["TLS", "unix"])
+def test_other_ways_to_a_server_without_file_descriptors(launch, tmp_path, way):
+    """With TLS, and on a socket with a path, as on a port without."""
+    path = tmp_path / "socket"
+    settings = SERVER if way == "TLS" else {"MESSENGER_SERVER_SOCKET": path}
+    server = launch.server(file_descriptors=LIMIT, **settings).wait_ready()
+    address, security = (server.address, credentials()) if way == "TLS" else (f"unix:{path}", None)
+    with ExitStack() as strangers, connected(address, security) as channel, reading(channel) as reader:
+        occupy(strangers, server.port)
+        wait_until(lambda: server.file_descriptors() >= LIMIT - 2, "none are left")
+        assert not accepts(address, security)
+        stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="hey"))
+        assert reader.take(1)[0].text == "hey"
+    wait_until(lambda: accepts(address, security), "new connections are taken", within=10)
 
 
 def test_the_client_has_no_file_descriptors_left(launch, traffic):

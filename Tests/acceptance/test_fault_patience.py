@@ -18,6 +18,7 @@ from support.launcher import Launcher
 from support.processes import Client
 from support.proxy import CuttableLink
 from support.slow import IN_THE_BODY, IN_THE_HEAD, SlowSenders
+from support.tls import SERVER
 from support.traffic import Traffic
 from support.waiting import wait_until
 
@@ -170,7 +171,19 @@ def half_open(stage: Stage) -> None:
     stage.figure("100 connections that stop in mid-sentence: ended", f"{time.monotonic() - began:.1f} s")
 
 
-SCENARIOS = [server_frozen, client_frozen, unplugged_busy, unplugged_idle, half_open, slow_loris]
+def without_handshake(stage: Stage) -> None:
+    """Connections to a server with TLS that never begin it, or stop in the middle."""
+    server = stage.launch.server(**SERVER).wait_ready()
+    before, began = server.connections(), time.monotonic()
+    for said in [b"", b"\x16\x03\x01\x02\x00\x01"] * 50:
+        stranger = stage.ending.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        stranger.sendall(said)
+    wait_until(lambda: server.connections() >= before + 100, "they are connected")
+    wait_until(lambda: server.connections() <= before, "they are ended", within=NOTICED)
+    stage.figure("100 connections that stop in TLS's handshake: ended", f"{time.monotonic() - began:.1f} s")
+
+
+SCENARIOS = [server_frozen, client_frozen, unplugged_busy, unplugged_idle, half_open, without_handshake, slow_loris]
 
 
 def perform(scenario: Callable[[Stage], None], figure: Callable[[str, str], None]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from support.api import connected, failure, pb, reading, send_raw, stub
 from support.http2 import Answering, Connection
 from support.room import collect
+from support.tls import SERVER, credentials
 from support.waiting import wait_until
 
 #: For what must not happen: a call or a request that is over a limit has no answer in this time.
@@ -27,12 +28,13 @@ def succeeds(call: Callable[[], object]) -> bool:
     return True
 
 
-def test_connections_to_the_server(launch):
+@pytest.mark.parametrize("security", [None, credentials()], ids=["plain", "TLS"])
+def test_connections_to_the_server(launch, security):
     """Of three clients of a server that takes two, the third waits until one of them has gone."""
-    server = launch.server(MESSENGER_MAX_CONNECTIONS=2).wait_ready()
-    with ExitStack() as others, connected(server.address) as third:
+    server = launch.server(MESSENGER_MAX_CONNECTIONS=2, **(SERVER if security else {})).wait_ready()
+    with ExitStack() as others, connected(server.address, security) as third:
         for _ in range(2):
-            others.enter_context(reading(others.enter_context(connected(server.address))))
+            others.enter_context(reading(others.enter_context(connected(server.address, security))))
         assert not succeeds(lambda: send_raw(third, b"", timeout=MOMENT))
         assert server.connections() == 2
         others.close()

@@ -2,23 +2,13 @@
 
 import subprocess
 
-import grpc
 import pytest
 
-from support.api import pb, stub
-from support.processes import ROOT, one_line
+from support.api import connected, pb, stub
+from support.processes import one_line
+from support.tls import CERTIFICATES, MUTUAL, SERVER, TRUST, credentials, identity
 from support.tools import run_grpcurl, tool
 from support.waiting import wait_until
-
-CERTIFICATES = ROOT / "Tests" / "Certificates"
-SERVER = {"MESSENGER_TLS_CERT": CERTIFICATES / "server.pem", "MESSENGER_TLS_KEY": CERTIFICATES / "server.key"}
-MUTUAL = SERVER | {"MESSENGER_TLS_CLIENT_CA": CERTIFICATES / "authority.pem"}
-TRUST = {"MESSENGER_TLS_CA": CERTIFICATES / "authority.pem"}
-
-
-def identity(name: str) -> dict[str, object]:
-    return {"MESSENGER_TLS_CERT": CERTIFICATES / f"{name}.pem", "MESSENGER_TLS_KEY": CERTIFICATES / f"{name}.key"}
-
 
 def as_grpcurl(name: str | None = None) -> list[str]:
     """The options with which grpcurl trusts the server, and shows a certificate if it has one."""
@@ -67,9 +57,7 @@ def test_grpcurl_without_a_good_certificate_is_refused(launch, name):
 @pytest.mark.parametrize("name", [None, "client"])
 def test_python_over_tls(launch, name):
     server = launch.server(**(MUTUAL if name else SERVER)).wait_ready()
-    own = [(CERTIFICATES / f"{name}.{kind}").read_bytes() for kind in ("key", "pem")] if name else []
-    credentials = grpc.ssl_channel_credentials((CERTIFICATES / "authority.pem").read_bytes(), *own)
-    with grpc.secure_channel(server.address, credentials) as channel:
+    with connected(server.address, credentials(name)) as channel:
         answer = stub(channel).SendMessage(pb.SendMessageRequest(author="Ann", text="hi"), timeout=30)
         assert answer.HasField("sendTime")
 

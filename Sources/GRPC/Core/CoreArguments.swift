@@ -8,6 +8,7 @@ struct CoreArguments {
     private var strings: [(key: String, value: String)] = []
     private var resourceQuota: ResourceQuota?
     private var socket: ChannelSocket?
+    private var entrances: Entrance.Maker?
 
     mutating func set(_ key: String, _ value: Int) {
         integers.append((key, Int32(clamping: value)))
@@ -27,6 +28,10 @@ struct CoreArguments {
 
     mutating func set(_ socket: ChannelSocket) {
         self.socket = socket
+    }
+
+    mutating func set(_ entrances: Entrance.Maker) {
+        self.entrances = entrances
     }
 
     /// In whole milliseconds; leaves the core's own value for `nil`.
@@ -76,6 +81,7 @@ struct CoreArguments {
             entry.value.pointer.vtable = cgrpc_socket_watch_arguments()
             entries.append(entry)
         }
+        if let entrances { entries.append(entrances.argument) }
         // The core takes a reference of its own to the quota while it copies the arguments.
         defer { extendLifetime(resourceQuota) }
         return entries.withUnsafeMutableBufferPointer { entries in

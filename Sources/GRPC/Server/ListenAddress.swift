@@ -20,4 +20,13 @@ public struct ListenAddress: Sendable, ExpressibleByStringInterpolation {
     public init(stringLiteral address: String) {
         self.init(address)
     }
+
+    /// Listens with sockets of our own, at least one.
+    func listen() throws(ServerStartError) -> [ListeningSocket] {
+        do {
+            return try ListeningSocket.listen(on: address)
+        } catch {
+            throw .cannotListen(error)
+        }
+    }
 }

@@ -31,6 +31,7 @@ public final class Server: @unchecked Sendable {
     private let options: ServerOptions
     let interceptors: [ServerInterceptor]
     let acceptor: Acceptor
+    private let entrances = Entrance.Maker()
     private let registrations: [Registration]
     private let callCount = Atomic<Int>(0)
     /// Those that have been reset but not cleared away are counted too, hence more than may be open.
@@ -57,7 +58,9 @@ public final class Server: @unchecked Sendable {
         group: CompletionQueueGroup
     ) throws(RPCError) {
         // Never NULL: it allocates and aborts on failure.
-        let handle: OpaquePointer = options.arguments.withCoreArguments { grpc_server_create($0, nil) }
+        var arguments = options.arguments
+        arguments.set(entrances)
+        let handle: OpaquePointer = arguments.withCoreArguments { grpc_server_create($0, nil) }
         var registrations: [Registration] = []
         for method in methods {
             let payload =
@@ -91,7 +94,7 @@ public final class Server: @unchecked Sendable {
 extension Server {
     /// Listens and answers calls from now on. At most once.
     ///
-    /// - Returns: The ports, in the order of the addresses; for a `unix:` address the number says nothing.
+    /// - Returns: The ports, in the order of the addresses; 0 for a `unix:` address.
     /// - Throws: If it cannot listen on one of the addresses; the server is then shut down. Of a second start it is not.
     public func start(listeningOn addresses: [ListenAddress]) async throws(ServerStartError) -> [Int] {
         let ports = lifecycle.withLock { lifecycle -> Result<[Int], ServerStartError> in
@@ -115,7 +118,6 @@ extension Server {
         return try ports.get()
     }
 
-    /// Sockets for those addresses that are not the core's to listen on.
     private func listen(
         on addresses: [ListenAddress]
     ) throws(ServerStartError) -> (ports: [Int], sockets: [ListeningSocket]) {
@@ -123,12 +125,12 @@ extension Server {
         var sockets: [ListeningSocket] = []
         do throws(ServerStartError) {
             for address in addresses {
-                if address.isPlainTCP {
-                    let ours = try address.listen()
-                    sockets += ours
-                    ports.append(Int(ours[0].port))
-                } else {
-                    ports.append(try address.listen(with: handle))
+                let entrance = try entrance(for: address)
+                let ours = try address.listen()
+                ports.append(Int(ours[0].port))
+                for var socket in ours {
+                    socket.entrance = entrance
+                    sockets.append(socket)
                 }
             }
         } catch {
@@ -136,6 +138,14 @@ extension Server {
             throw error
         }
         return (ports, sockets)
+    }
+
+    private func entrance(for address: ListenAddress) throws(ServerStartError) -> Entrance? {
+        if address.credentials.isInsecure { return nil }
+        guard let entrance = entrances.make(for: address.credentials, at: handle) else {
+            throw .badCredentials(address: address.address)
+        }
+        return entrance
     }
 
     private func accept(_ sockets: [ListeningSocket]) throws(ServerStartError) {

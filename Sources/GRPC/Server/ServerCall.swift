@@ -73,7 +73,7 @@ final class ServerCall: Call, @unchecked Sendable {
 
     /// Before something is sent.
     private func gather() {
-        if let connection { queue.gather(connection.cork) }
+        if let cork = connection?.cork { queue.gather(cork) }
     }
 
     private func arrived() {

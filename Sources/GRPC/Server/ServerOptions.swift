@@ -8,8 +8,7 @@ public struct ServerOptions: Sendable {
     /// message's size before it expands it, so algorithms are for clients that are trusted not to send a few kilobytes
     /// that become gigabytes. With none, as by default, responses are not compressed either.
     public var acceptedCompression: Set<CompressionAlgorithm> = [.none]
-    /// Connections open at the same time at all TCP addresses without encryption; further ones wait to be accepted. Those
-    /// with TLS are not counted.
+    /// Connections open at the same time at all addresses; further ones wait to be accepted.
     public var maxConnections = 10_000
     /// Calls open at the same time on one connection; a client waits with further ones.
     public var maxConcurrentStreamsPerConnection = 1000
@@ -17,6 +16,8 @@ public struct ServerOptions: Sendable {
     public var maxConcurrentCalls = 20_000
     /// The size of all metadata that a client may send with a call, in bytes.
     public var maxMetadataSize = 16 << 10
+    /// How long a client may take for the handshake of a connection with TLS.
+    public var handshakeTimeout = Duration.seconds(20)
     /// Finds silent clients; `nil` for none.
     public var keepalive: Keepalive? = .default
     /// A connection of this age is asked to end: the client makes a new one for its further calls, which spreads clients
@@ -34,8 +35,6 @@ public struct ServerOptions: Sendable {
 
     var arguments: CoreArguments {
         var arguments = CoreArguments()
-        // Otherwise a process left over on the port silently takes a share of the calls.
-        arguments.set(GRPC_ARG_ALLOW_REUSEPORT, false)
         arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, maxReceiveMessageSize)
         arguments.set(GRPC_ARG_MAX_CONCURRENT_STREAMS, maxConcurrentStreamsPerConnection)
         arguments.set(GRPC_ARG_MAX_METADATA_SIZE, maxMetadataSize)
@@ -46,6 +45,7 @@ public struct ServerOptions: Sendable {
             arguments.set(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, false)
             arguments.set(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, false)
         }
+        arguments.setMilliseconds(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, handshakeTimeout)
         arguments.setMilliseconds(GRPC_ARG_MAX_CONNECTION_AGE_MS, maxConnectionAge)
         arguments.setMilliseconds(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, maxConnectionAgeGrace)
         arguments.setMilliseconds(GRPC_ARG_MAX_CONNECTION_IDLE_MS, maxConnectionIdle)

@@ -7,7 +7,7 @@ internal import Glibc
 internal import Musl
 #endif
 
-/// Accepts the connections of a server's TCP addresses without encryption, and hands each to the core.
+/// Accepts the connections of a server, and hands each to the core.
 ///
 /// The core could do that itself, but would not tell which connection a call is on, nor bound how many there are, nor wait
 /// when the process has no file descriptor left.
@@ -76,7 +76,7 @@ final class Acceptor: @unchecked Sendable {
         }
     }
 
-    /// The connection of a call; `nil` if it is not one of these.
+    /// The connection of a call; `nil` for one with encryption, where the core does not tell.
     func connection(of call: OpaquePointer) -> Connection? {
         guard let peer = grpc_call_get_peer(call) else { return nil }
         defer { gpr_free(peer) }
@@ -91,7 +91,22 @@ final class Acceptor: @unchecked Sendable {
 
 extension Acceptor {
     private func run(_ sockets: [ListeningSocket], _ stopSignal: Int32) {
-        let credentials: OpaquePointer? = grpc_insecure_server_credentials_create()
+        ServerCredentials.insecure.withHandle { acceptUntilStopped(sockets, stopSignal, $0) }
+        for socket in sockets { socket.close() }
+        close(stopSignal)
+        let waiting = state.withLock { state in
+            defer { state = .stopped }
+            if case .stopping(let waiting) = state { return waiting }
+            return []
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    private func acceptUntilStopped(
+        _ sockets: [ListeningSocket],
+        _ stopSignal: Int32,
+        _ credentials: OpaquePointer?
+    ) {
         var polled = [pollfd(fd: stopSignal, events: Int16(POLLIN), revents: 0)]
         polled += sockets.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
         var isFull = false
@@ -103,15 +118,6 @@ extension Acceptor {
             isFull = !sockets.allSatisfy { acceptAll(of: $0, credentials) }
             if isFull, !wasFull { CoreLog.error("no room for another connection: those that come wait") }
         }
-        grpc_server_credentials_release(credentials)
-        for socket in sockets { socket.close() }
-        close(stopSignal)
-        let waiting = state.withLock { state in
-            defer { state = .stopped }
-            if case .stopping(let waiting) = state { return waiting }
-            return []
-        }
-        for continuation in waiting { continuation.resume() }
     }
 
     /// Whether there may be another connection. Looks for those that have been closed only where there would be too many
@@ -145,8 +151,12 @@ extension Acceptor {
             if let keepalive = options.keepalive {
                 setSocketOption(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, keepalive.timeoutInMilliseconds)
             }
-            connections.withLock { $0.insert(Connection(descriptor: descriptor, peer: peer.description)) }
-            grpc_server_add_channel_from_fd(server, descriptor, credentials)
+            connections.withLock { $0.insert(Connection(descriptor: descriptor, peer: peer)) }
+            if let entrance = socket.entrance {
+                entrance.take(descriptor, from: socket.descriptor)
+            } else {
+                grpc_server_add_channel_from_fd(server, descriptor, credentials)
+            }
         }
         return false
     }

@@ -6,7 +6,7 @@ internal import Glibc
 internal import Musl
 #endif
 
-/// A TCP connection that an ``Acceptor`` has handed to the core, which closes it.
+/// A connection that an ``Acceptor`` has handed to the core, which closes it.
 ///
 /// What is done to `descriptor` here is harmless when it has been closed, or even belongs to another connection by now.
 final class Connection: Sendable {
@@ -14,16 +14,17 @@ final class Connection: Sendable {
     /// Where it comes from, in the core's form.
     let peer: String
 
-    let cork: Cork
+    /// There is none for a socket with a path.
+    let cork: Cork?
 
     private let callCount = Atomic<Int>(0)
     /// Tells the file from another one that has the same descriptor later.
     private let inode: UInt64
 
-    init(descriptor: Int32, peer: String) {
+    init(descriptor: Int32, peer: SocketAddress) {
         self.descriptor = descriptor
-        self.peer = peer
-        cork = Cork(descriptor: descriptor)
+        self.peer = peer.description
+        cork = peer.family == AF_UNIX ? nil : Cork(descriptor: descriptor)
         inode = Self.inode(of: descriptor)
     }
 

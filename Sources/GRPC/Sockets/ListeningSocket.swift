@@ -4,18 +4,24 @@ internal import Glibc
 internal import Musl
 #endif
 
-/// A TCP socket that listens. Whoever has it last closes it.
+/// A socket that listens. Whoever has it last closes it.
 struct ListeningSocket: Sendable {
     let descriptor: Int32
-    /// The port, which the system has chosen if it was asked for any.
+    /// The port, which the system has chosen if it was asked for any; 0 for a socket with a path.
     let port: UInt16
+    /// Where its connections go; `nil` for those without encryption.
+    var entrance: Entrance?
+    /// The file of a socket with a path.
+    private let file: SocketFile?
 
     /// Listens on every address that a text names, with one port for all.
     ///
     /// `0.0.0.0` is every address of this machine, of either family where the system has both.
-    /// - Parameter text: `HOST:PORT` or `[IPv6]:PORT`.
+    /// - Parameter text: `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`.
+    /// - Returns: At least one.
     /// - Throws: If that is not possible.
     static func listen(on text: String) throws(SystemError) -> [ListeningSocket] {
+        if text.hasPrefix("unix:") { return [try listen(path: String(text.dropFirst("unix:".count)), named: text)] }
         var addresses = try SocketAddress.resolve(text)
         if text.hasPrefix("0.0.0.0:") {
             let either = try SocketAddress.resolve("[::]:" + text.dropFirst("0.0.0.0:".count))
@@ -38,11 +44,18 @@ struct ListeningSocket: Sendable {
         return sockets
     }
 
+    private static func listen(path: String, named text: String) throws(SystemError) -> ListeningSocket {
+        let address = try SocketAddress(path: path, named: text)
+        // What an earlier process left; anything else that is there is not ours to remove.
+        if SocketFile(path: path) != nil { unlink(path) }
+        return try ListeningSocket(address, path: path, named: text)
+    }
+
     /// Whether an address cannot be listened on because this machine does not have it: `localhost` often names one of
     /// IPv6 where that is switched off.
     private static func isAbsence(_ error: Int32) -> Bool { error == EADDRNOTAVAIL || error == EAFNOSUPPORT }
 
-    private init(_ address: SocketAddress, named text: String) throws(SystemError) {
+    private init(_ address: SocketAddress, path: String? = nil, named text: String) throws(SystemError) {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = socket(address.family, type, 0)
         guard descriptor >= 0 else { throw SystemError(doing: "listening on \(text)", errno: errno) }
@@ -56,6 +69,7 @@ struct ListeningSocket: Sendable {
             throw error
         }
         self.descriptor = descriptor
+        file = path.flatMap(SocketFile.init(path:))
     }
 
     /// The next connection that waits, without waiting for one: a descriptor, or -1 and `errno`.
@@ -69,6 +83,23 @@ struct ListeningSocket: Sendable {
 
     func close() {
         closeDescriptor(descriptor)
+        // Not that of a process which has taken the place meanwhile.
+        if let file, SocketFile(path: file.path) == file { unlink(file.path) }
+    }
+}
+
+/// A socket in the file system; `nil` if there is none at the path.
+private struct SocketFile: Equatable {
+    let path: String
+    private let device: UInt64
+    private let inode: UInt64
+
+    init?(path: String) {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return nil }
+        self.path = path
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
     }
 }
 

@@ -4,17 +4,18 @@ internal import Glibc
 internal import Musl
 #endif
 
-/// An address of the internet protocols with a port, in the system's form.
+/// An address of the internet protocols with a port, or that of a file, in the system's form.
 struct SocketAddress: Sendable {
     private var storage = sockaddr_storage()
     private var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
 
     var family: Int32 { Int32(storage.ss_family) }
 
-    /// The port, which both families have at the same place.
+    /// The port, which both families of the internet protocols have at the same place; 0 for a file.
     var port: UInt16 {
         get {
-            withPointer { address, _ in
+            guard family != AF_UNIX else { return 0 }
+            return withPointer { address, _ in
                 address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { UInt16(bigEndian: $0.pointee.sin_port) }
             }
         }
@@ -59,6 +60,23 @@ struct SocketAddress: Sendable {
         length = info.ai_addrlen
         withUnsafeMutableBytes(of: &storage) { storage in
             storage.copyMemory(from: UnsafeRawBufferPointer(start: info.ai_addr, count: Int(info.ai_addrlen)))
+        }
+    }
+
+    /// The address of a file.
+    init(path: String, named text: String) throws(SystemError) {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let action = "listening on \(text)"
+        guard !path.isEmpty else { throw SystemError(doing: action, errno: EINVAL) }
+        // One byte is for the end.
+        guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            throw SystemError(doing: action, errno: ENAMETOOLONG)
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        withUnsafeMutableBytes(of: &storage) { storage in
+            withUnsafeBytes(of: address) { storage.copyMemory(from: $0) }
         }
     }
 
@@ -109,6 +127,7 @@ private func acceptConnection(
 extension SocketAddress: CustomStringConvertible {
     /// In the core's form, `ipv4:127.0.0.1:4242` for example.
     var description: String {
+        if family == AF_UNIX { return "unix:" }
         var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
         let error = withPointer { getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST) }
         guard error == 0, let text = String(validating: host.prefix { $0 != 0 }, as: UTF8.self) else {

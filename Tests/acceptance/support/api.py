@@ -23,9 +23,11 @@ PATIENCE = 60
 
 
 @contextmanager
-def connected(address: str) -> Iterator[grpc.Channel]:
-    """A channel with a connection of its own."""
-    with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+def connected(address: str, credentials: grpc.ChannelCredentials | None = None) -> Iterator[grpc.Channel]:
+    """A channel with a connection of its own, without TLS if there are no credentials."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    secure = credentials and grpc.secure_channel(address, credentials, options)
+    with secure or grpc.insecure_channel(address, options) as channel:
         yield channel
 
 
