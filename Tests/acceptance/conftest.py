@@ -91,6 +91,15 @@ def server_address(messenger: Messenger) -> str:
 
 
 @pytest.fixture
+def port(server_address: str) -> int:
+    """The server's, for what no client says."""
+    host, _, port = server_address.rpartition(":")
+    if host not in ("localhost", "127.0.0.1"):
+        pytest.skip("the server is on another machine")
+    return int(port)
+
+
+@pytest.fixture
 def channel(server_address: str) -> Iterator[grpc.Channel]:
     """A connection to the server."""
     with connected(server_address) as channel:
