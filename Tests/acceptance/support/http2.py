@@ -49,6 +49,11 @@ def call_headers(method: str) -> bytes:
     )
 
 
+def cancellation(stream: int) -> bytes:
+    """The frame with which a client cancels its call."""
+    return frame(RST_STREAM, 0, stream, struct.pack(">I", CANCEL))
+
+
 _READ_HEADERS = call_headers("ReadMessages")
 _EMPTY_MESSAGE = bytes(5)
 
@@ -81,7 +86,7 @@ class Connection:
         if boundless:
             frames += self._window_update(stream)
         if reset:
-            frames += frame(RST_STREAM, 0, stream, struct.pack(">I", CANCEL))
+            frames += cancellation(stream)
         self.send(frames)
         return stream
 
