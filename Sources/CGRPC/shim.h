@@ -139,22 +139,21 @@ static inline grpc_call_error cgrpc_batch_start(cgrpc_batch *batch, grpc_call *c
 static inline const uint8_t *cgrpc_slice_bytes(const grpc_slice *slice) { return GRPC_SLICE_START_PTR(*slice); }
 static inline size_t cgrpc_slice_length(const grpc_slice *slice) { return GRPC_SLICE_LENGTH(*slice); }
 
-// Turns a received byte buffer into one slice, without a copy where it is one already, and destroys the buffer.
-// False if the bytes cannot be decompressed.
-static inline bool cgrpc_byte_buffer_take_slice(grpc_byte_buffer *buffer, grpc_slice *slice) {
-    bool taken = true;
-    if (buffer->data.raw.compression == GRPC_COMPRESS_NONE && buffer->data.raw.slice_buffer.count == 1) {
-        *slice = grpc_slice_ref(buffer->data.raw.slice_buffer.slices[0]);
+// Turns a received byte buffer into one slice, without a copy where it is one already, and destroys the buffer. A message
+// that was compressed has been expanded by then: the core has a filter for that.
+static inline grpc_slice cgrpc_byte_buffer_take_slice(grpc_byte_buffer *buffer) {
+    grpc_slice slice;
+    if (buffer->data.raw.slice_buffer.count == 1) {
+        slice = grpc_slice_ref(buffer->data.raw.slice_buffer.slices[0]);
     } else {
+        // Cannot fail: the buffer is a raw one.
         grpc_byte_buffer_reader reader;
-        taken = grpc_byte_buffer_reader_init(&reader, buffer) != 0;
-        if (taken) {
-            *slice = grpc_byte_buffer_reader_readall(&reader);
-            grpc_byte_buffer_reader_destroy(&reader);
-        }
+        grpc_byte_buffer_reader_init(&reader, buffer);
+        slice = grpc_byte_buffer_reader_readall(&reader);
+        grpc_byte_buffer_reader_destroy(&reader);
     }
     grpc_byte_buffer_destroy(buffer);
-    return taken;
+    return slice;
 }
 
 // Waits for a call of a registered method, bound to `call_queue` and announced on `queue`.

@@ -39,6 +39,15 @@ struct LifecycleTests {
         await group.shutDown()
     }
 
+    @Test func groupShutDownBeforeItsServer() async {
+        await #expect(processExitsWith: .failure) {
+            let group = try CompletionQueueGroup(count: 1)
+            let server = try Server(methods: [], group: group)
+            _ = try await server.start(listeningOn: ["127.0.0.1:0"])
+            await group.shutDown()
+        }
+    }
+
     @Test func serverThatIsNeverStarted() async throws {
         let group = try CompletionQueueGroup(count: 1)
         _ = try Server(methods: [Self.echo], group: group)

@@ -192,20 +192,16 @@ extension Call {
         let succeeded = try await perform(.receiveMessage) { batch in
             cgrpc_batch_recv_message(&batch, storage)
         }
-        return succeeded ? try takeReceivedMessage() : nil
+        return succeeded ? takeReceivedMessage() : nil
     }
 
     /// Whether the last message that was waited for did not come because the call failed.
     final var receivingFailed: Bool { grpc_call_failed_before_recv_message(storage.pointee.call) != 0 }
 
-    final func takeReceivedMessage() throws(RPCError) -> ByteBuffer? {
+    final func takeReceivedMessage() -> ByteBuffer? {
         guard let message = storage.pointee.received_message else { return nil }
         storage.pointee.received_message = nil
-        var slice = grpc_slice()
-        guard cgrpc_byte_buffer_take_slice(message, &slice) else {
-            throw RPCError(code: .internal, message: "the message could not be decompressed")
-        }
-        return ByteBuffer(taking: slice)
+        return ByteBuffer(taking: cgrpc_byte_buffer_take_slice(message))
     }
 
     private func describe(_ error: grpc_call_error) -> String {

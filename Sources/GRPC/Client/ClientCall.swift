@@ -102,7 +102,7 @@ final class ClientCall: Call, @unchecked Sendable {
             cgrpc_batch_recv_status_on_client(&batch, storage)
         }
         if let error = receivedError { throw error }
-        guard let message = try takeReceivedMessage() else { throw .noResponse }
+        guard let message = takeReceivedMessage() else { throw .noResponse }
         return message
     }
 

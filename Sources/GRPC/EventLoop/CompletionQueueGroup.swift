@@ -14,6 +14,7 @@ public final class CompletionQueueGroup: Sendable {
     public let queues: [CompletionQueue]
     let library = Library()
     private let nextIndex = Atomic<Int>(0)
+    private let serverCount = Atomic<Int>(0)
 
     /// Starts the threads.
     /// - Parameter count: How many queues; by default one per processor that the process may use, which measured best.
@@ -33,10 +34,21 @@ public final class CompletionQueueGroup: Sendable {
         return queues[Int(UInt(bitPattern: index) % UInt(queues.count))]
     }
 
+    /// A server has been started on it; ``serverEnded()`` must follow.
+    func serverBegan() {
+        serverCount.add(1, ordering: .relaxed)
+    }
+
+    func serverEnded() {
+        serverCount.subtract(1, ordering: .relaxed)
+    }
+
     /// Waits for the operations in flight and ends the threads. Calls begun afterwards fail with `UNAVAILABLE`.
     ///
-    /// Calls still open must have been cancelled, or this waits for them.
+    /// Calls still open must have been cancelled, or this waits for them. Servers must have been shut down: it would wait
+    /// for ever for the calls that they wait for, so it traps.
     public func shutDown() async {
+        precondition(serverCount.load(ordering: .relaxed) == 0, "a server is to be shut down before its queues")
         for queue in queues {
             await queue.shutDown()
         }

@@ -37,6 +37,8 @@ public final class Server: @unchecked Sendable {
     /// Those that have been reset but not cleared away are counted too, hence more than may be open.
     private let maxCallsPerConnection: Int
     private let lifecycle = Mutex(Lifecycle.idle)
+    /// Whether the group knows that this one runs.
+    private let isCounted = Atomic<Bool>(false)
 
     private enum Lifecycle {
         case idle
@@ -102,6 +104,8 @@ extension Server {
             do throws(ServerStartError) {
                 let (ports, sockets) = try listen(on: addresses)
                 grpc_server_start(handle)
+                group.serverBegan()
+                isCounted.store(true, ordering: .relaxed)
                 postSlots()
                 lifecycle = .running
                 try accept(sockets)
@@ -221,6 +225,7 @@ extension Server {
 
     /// The core has let go of all connections.
     func shutdownCompleted() {
+        if isCounted.exchange(false, ordering: .relaxed) { group.serverEnded() }
         let waiting = lifecycle.withLock { lifecycle in
             defer { lifecycle = .shutDown }
             if case .shuttingDown(let waiting) = lifecycle { return waiting }

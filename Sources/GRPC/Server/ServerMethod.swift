@@ -162,7 +162,7 @@ extension ServerMethod {
 
 extension WireMessage {
     fileprivate init(decodingFirstMessageOf call: ServerCall) throws {
-        let message = try call.takeReceivedMessage()
+        let message = call.takeReceivedMessage()
         // Reset before its message came.
         guard !call.receivingFailed else { throw RPCError.peerIsGone }
         guard let message else {
