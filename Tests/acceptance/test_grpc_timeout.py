@@ -146,3 +146,16 @@ def test_many_calls_without_time(calls):
     for _ in range(20):
         streams = [calls.begin("ReadMessages", grpc_message(b""), end=True, timeouts=["0n"]) for _ in range(100)]
         assert {calls.wait_status(stream) for stream in streams} == {DEADLINE_EXCEEDED}
+
+
+# A stream that is open, and calls whose message does not come, so that they never reach a handler.
+@pytest.mark.parametrize(
+    ("method", "said"), [("ReadMessages", grpc_message(b"")), ("ReadMessages", b""), ("SendMessage", b"")]
+)
+def test_a_call_ends_once(calls, method, said):
+    """A stream that has ended gets nothing more: HTTP/2 forbids it, and a client may end the connection for it."""
+    streams = [calls.begin(method, said, end=bool(said), timeouts=["10m"]) for _ in range(5)]
+    assert {calls.wait_status(stream) for stream in streams} == {DEADLINE_EXCEEDED}
+    # Whatever comes after the ends is there by the time that another call has ended.
+    assert calls.wait_status(calls.begin("ReadMessages", grpc_message(b""), True, [MOMENT])) == DEADLINE_EXCEEDED
+    assert [calls.statuses(stream) for stream in streams] == [[DEADLINE_EXCEEDED]] * len(streams)
