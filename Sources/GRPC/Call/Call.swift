@@ -61,7 +61,7 @@ class Call: EventTarget, @unchecked Sendable {
     }
 
     /// Ends the call at once: operations in flight complete, the peer sees `CANCELLED`. Thread-safe, at any time.
-    final func cancel() {
+    func cancel() {
         guard let call = storage.pointee.call else { return }
         grpc_call_cancel(call, nil)
     }

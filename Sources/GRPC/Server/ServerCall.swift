@@ -71,6 +71,11 @@ final class ServerCall: Call, @unchecked Sendable {
 
     override var peer: String { connection?.peer ?? super.peer }
 
+    /// Nothing to end where the peer has: the core would end the HTTP/2 stream a second time.
+    override func cancel() {
+        if !peerIsGone { super.cancel() }
+    }
+
     /// Before something is sent.
     private func gather() {
         if let cork = connection?.cork { queue.gather(cork) }
@@ -170,12 +175,17 @@ final class ServerCall: Call, @unchecked Sendable {
 
     private func ended() {
         guard storage.pointee.cancelled != 0 else { return }
+        peerLeft()
+        following?.0.stop(RPCError.peerIsGone)
+    }
+
+    /// The call was cancelled, by its client or its deadline.
+    func peerLeft() {
         let handler = state.withLock { state in
             state.peerIsGone = true
             return state.handler
         }
         handler?.cancel()
-        following?.0.stop(RPCError.peerIsGone)
     }
 
     var peerIsGone: Bool { state.withLock { $0.peerIsGone } }
@@ -249,10 +259,16 @@ extension ServerCall {
 
     /// Ends the call, with a last message if there is one. Nobody waits for it.
     func finish(with status: Status, message: ByteBuffer? = nil, metadata: Metadata = Metadata()) {
-        let (isUnwatched, trailing, compression) = state.withLock { state in
+        let (peerIsGone, isUnwatched, trailing, compression) = state.withLock { state in
             state.hasFinished = true
             let isUnwatched = !registration.method.isStreaming && state.handler == nil
-            return (isUnwatched, state.trailingMetadata, state.compression)
+            return (state.peerIsGone, isUnwatched, state.trailingMetadata, state.compression)
+        }
+        if peerIsGone {
+            // Nobody is left to be told, and the core would end the HTTP/2 stream a second time for a status, as for a call
+            // that is let go of before its end has been received.
+            if isUnwatched { watchForEnd() }
+            return
         }
         guard begin(.send) else {
             // The handler returned while a task that it left behind is sending.

@@ -163,8 +163,10 @@ extension ServerMethod {
 extension WireMessage {
     fileprivate init(decodingFirstMessageOf call: ServerCall) throws {
         let message = call.takeReceivedMessage()
-        // Reset before its message came.
-        guard !call.receivingFailed else { throw RPCError.peerIsGone }
+        guard !call.receivingFailed else {
+            call.peerLeft()
+            throw RPCError.peerIsGone
+        }
         guard let message else {
             throw RPCError(code: .invalidArgument, message: "the call ended before its request message")
         }

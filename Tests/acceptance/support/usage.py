@@ -40,12 +40,6 @@ def threads(pid: int) -> int:
     return _status(pid, "Threads")
 
 
-def is_idle(pid: int) -> bool:
-    """Whether all threads wait for something: there is nothing more that the process would do by itself."""
-    stats = [Path(f"/proc/{pid}/task/{thread}/stat").read_text() for thread in os.listdir(f"/proc/{pid}/task")]
-    return all(stat.rpartition(")")[2].split()[0] == "S" for stat in stats)
-
-
 def _status(pid: int, key: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(key + ":"):
