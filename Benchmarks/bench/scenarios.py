@@ -89,7 +89,7 @@ def burst() -> Scenario:
 
     def measure(server: Server, share: float) -> Metrics:
         count = scaled(5 * size, share, size)
-        options = {"readers": readers, "connections": 10, "messages": count, "burst": size, "senders": 1}
+        options = {"readers": readers, "connections": 10, "messages": count, "burst": size, "senders": 4}
         options["warm_up"] = scaled(100, share)
         with running(server) as target:
             return delivery_metrics(load("burst", target, **options, patience=PATIENCE))

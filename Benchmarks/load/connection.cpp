@@ -73,7 +73,8 @@ uint32_t Connection::call(std::string_view method, std::string_view message) {
 }
 
 void Connection::sendUnblocked() {
-    while (!blocked_.empty() && static_cast<int64_t>(blocked_.front().size) <= sendWindow_) {
+    while (!blocked_.empty() && open_ < mostOpen_ && static_cast<int64_t>(blocked_.front().size) <= sendWindow_) {
+        ++open_;
         sendWindow_ -= static_cast<int64_t>(blocked_.front().size);
         queue(blocked_.front().frames);
         blocked_.pop_front();

@@ -53,6 +53,7 @@ private:
     void flush();
     void queue(std::string_view bytes);
     void sendUnblocked();
+    void ended(uint32_t call, int64_t now);
 
     size_t parse(std::string_view input, int64_t now);
     void onFrame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload, int64_t now);
@@ -77,8 +78,11 @@ private:
         std::string frames;
         size_t size;
     };
-    // Calls that the connection's flow-control window has no room for.
+    // Calls that the connection's flow-control window has no room for, or the server not before others have ended.
     std::deque<Blocked> blocked_;
+    uint32_t open_ = 0;
+    // Until the server says otherwise. Some never do, and end a connection that has more.
+    uint32_t mostOpen_ = 100;
     // Messages of which only a part has arrived, by call.
     std::unordered_map<uint32_t, std::string> partial_;
 };

@@ -42,16 +42,16 @@ void Connection::onFrame(uint8_t type, uint8_t flags, uint32_t stream, std::stri
         }
         if (flags & frames::padded) throw Failure("padded DATA, which gRPC servers do not send");
         onData(call, payload, now);
-        if (flags & frames::endStream) handler_.onEnd(*this, call, now);
+        if (flags & frames::endStream) ended(call, now);
         break;
     case frames::headers:
         // What the headers say is left unread: a call that fails is seen by its having no answer.
         handler_.onHeaders(*this, call);
-        if (flags & frames::endStream) handler_.onEnd(*this, call, now);
+        if (flags & frames::endStream) ended(call, now);
         break;
     case frames::resetStream:
         // After a complete answer there may be one without an error.
-        if (frames::load32(payload.data()) != 0) handler_.onEnd(*this, call, now);
+        if (frames::load32(payload.data()) != 0) ended(call, now);
         break;
     case frames::settings:
         if (!(flags & frames::acknowledgement)) onSettings(payload);
@@ -74,6 +74,12 @@ void Connection::onFrame(uint8_t type, uint8_t flags, uint32_t stream, std::stri
     default:
         break;
     }
+}
+
+void Connection::ended(uint32_t call, int64_t now) {
+    --open_;
+    handler_.onEnd(*this, call, now);
+    sendUnblocked();
 }
 
 // A DATA frame may hold several messages, and a message may be spread over several frames.
@@ -102,9 +108,7 @@ void Connection::onSettings(std::string_view payload) {
         const auto name = frames::load16(payload.data());
         const auto value = frames::load32(payload.data() + 2);
         if (name == frames::settingHeaderTableSize && value < 1024) throw Failure("the server's HPACK table is small");
-        if (name == frames::settingMaxConcurrentStreams && value < 100) {
-            throw Failure("the server allows only " + std::to_string(value) + " streams on a connection");
-        }
+        if (name == frames::settingMaxConcurrentStreams) mostOpen_ = value;
     }
     std::string answer;
     frames::putHeader(answer, 0, frames::settings, frames::acknowledgement, 0);
