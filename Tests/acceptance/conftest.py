@@ -64,6 +64,9 @@ def messenger() -> Iterator[Messenger]:
         given = Messenger(HTTPClient(ADDRESSES["CLIENT1"]), HTTPClient(ADDRESSES["CLIENT2"]), ADDRESSES["SERVER"])
         for client in given.client1, given.client2:
             wait_until(lambda: _answers(client), f"{client.address} answers", within=60)
+        if given.server_address:
+            with connected(given.server_address) as channel:
+                grpc.channel_ready_future(channel).result(timeout=60)
         yield given
         return
     launcher = Launcher()

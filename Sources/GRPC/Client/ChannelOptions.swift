@@ -16,8 +16,8 @@ public struct ChannelOptions: Sendable {
     /// up to 4 MiB and more.
     public var streamWindow: Int?
     /// How responses may be compressed; a server that knows gRPC compresses in no other way. With none, requests are not
-    /// compressed either, whatever their calls ask for, and calls do not pass through what would do it: that spares a tenth
-    /// of a unary call.
+    /// compressed either, whatever their calls ask for, and calls do not pass through what would do it: each costs
+    /// less.
     public var acceptedCompression: Set<CompressionAlgorithm> = [.none, .deflate, .gzip]
     /// How the requests of calls are compressed that do not say it themselves.
     public var compression = CompressionAlgorithm.none

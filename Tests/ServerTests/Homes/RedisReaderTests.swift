@@ -15,7 +15,7 @@ struct RedisReaderTests {
     /// A room whose follower has seen ten messages, the n-th of the millisecond n.
     init() throws {
         redis = try LocalRedis()
-        stream = try RedisStream(redis.address)
+        stream = try RedisStream(at: RedisHost(redis.address))
         try redis.ask("SET", "room:begun", "0000000000000000000")
         for number in 1...10 { try Self.add(number, redis) }
         progress = try Self.progress(stream)
@@ -38,7 +38,7 @@ struct RedisReaderTests {
         atMost most: HistoryPage.Size = .init(messages: 64, bytes: .max)
     ) async -> Result<HistoryPage, HomeError> {
         await withCheckedContinuation { continuation in
-            var reader = RedisReader(redis.address, progress)
+            var reader = RedisReader(RedisHost(redis.address), progress)
             reader.serve([ReadJob(time: time(number), most: most, continuation: continuation)])
         }
     }
@@ -105,7 +105,7 @@ struct RedisReaderTests {
             }
         }
         while jobs.withLock({ $0.count }) < 3 { await Task.yield() }
-        var reader = RedisReader(redis.address, progress)
+        var reader = RedisReader(RedisHost(redis.address), progress)
         let duration = ContinuousClock().measure { reader.serve(jobs.withLock(\.self)) }
         for answer in answers { #expect(await answer.value.failure == .unavailable(.cannotBeReached)) }
         redis.thaw()

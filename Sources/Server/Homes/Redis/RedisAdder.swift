@@ -16,12 +16,12 @@ struct RedisAdder {
     /// Commands on their way to Redis at once.
     private static let pipeline = 1000
 
-    init(_ address: RedisAddress, retention: Retention, outages: Outages, interrupt: RedisInterrupt) {
+    init(_ host: RedisHost, retention: Retention, outages: Outages, interrupt: RedisInterrupt) {
         self.retention = retention
         most = "\(retention.messages)"
         self.outages = outages
         self.interrupt = interrupt
-        link = RedisLink(address, interrupt)
+        link = RedisLink(host, interrupt)
     }
 
     /// Adds what waits, and now and then lets go of messages that are too old.

@@ -13,7 +13,7 @@ import Musl
 ///
 /// A thread of its own runs it.
 struct RedisFollower: Sendable {
-    let address: RedisAddress
+    let host: RedisHost
     let tail: HistoryTail
     let progress: RedisProgress
     let logger: Logger
@@ -29,7 +29,7 @@ struct RedisFollower: Sendable {
         let outages = Outages(logger: logger)
         while !progress.isOver {
             do throws(RedisError) {
-                let stream = try RedisStream(address, interrupt: progress.interrupt)
+                let stream = try RedisStream(at: host, interrupt: progress.interrupt)
                 try follow(stream, &watch, &hasWarned, outages)
             } catch {
                 // What was acknowledged last is then with those who resume elsewhere.

@@ -15,7 +15,7 @@ final class RedisHome: HistoryHome {
         var waitingForEnd: [CheckedContinuation<Void, Never>] = []
     }
 
-    private let address: RedisAddress
+    private let host: RedisHost
     private let logger: Logger
     private let progress: RedisProgress
     private let follower = Mutex(Follower())
@@ -29,8 +29,9 @@ final class RedisHome: HistoryHome {
 
     /// Connects. Blocks.
     init(_ address: RedisAddress, retention: Retention, logger: Logger) throws(StartError) {
+        let host = RedisHost(address)
         do {
-            let stream = try RedisStream(address)
+            let stream = try RedisStream(at: host)
             try stream.begin()
             let snapshot = try stream.snapshot(after: .zero, atMost: 1)
             guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "it is being emptied") }
@@ -39,21 +40,21 @@ final class RedisHome: HistoryHome {
             latest = progress.acknowledged
             let outages = Outages(logger: logger)
             let adder = Mutex(
-                RedisAdder(address, retention: retention, outages: outages, interrupt: progress.interrupt)
+                RedisAdder(host, retention: retention, outages: outages, interrupt: progress.interrupt)
             )
             writer = try BatchWorker(
                 named: "history-writer",
                 limit: AppendJob.limit,
                 tick: retention.age == nil ? nil : .seconds(1)
             ) { jobs in adder.withLock { $0.add(jobs) } }
-            let source = Mutex(RedisReader(address, progress))
+            let source = Mutex(RedisReader(host, progress))
             reader = try BatchWorker(named: "history-reader", limit: ReadJob.limit) { reads in
                 source.withLock { $0.serve(reads) }
             }
         } catch {
             throw StartError(.unavailable, "Cannot use the history at \(address.description): \(error)")
         }
-        self.address = address
+        self.host = host
         self.logger = logger
     }
 
@@ -64,7 +65,7 @@ final class RedisHome: HistoryHome {
     var clockTolerance: Duration { .seconds(2) }
 
     func follow(into tail: HistoryTail) throws(StartError) {
-        let work = RedisFollower(address: address, tail: tail, progress: progress, logger: logger)
+        let work = RedisFollower(host: host, tail: tail, progress: progress, logger: logger)
         follower.withLock { $0.hasEnded = false }
         do {
             try Thread.start(named: "history-follow") { [self] in

@@ -8,8 +8,8 @@ struct RedisReader {
     /// What a message of the last page took: Redis is asked for a number of messages, and not for many more than are kept.
     private var bytesPerMessage = 1
 
-    init(_ address: RedisAddress, _ progress: RedisProgress) {
-        link = RedisLink(address, progress.interrupt)
+    init(_ host: RedisHost, _ progress: RedisProgress) {
+        link = RedisLink(host, progress.interrupt)
         self.progress = progress
     }
 

@@ -8,17 +8,10 @@ struct RedisStream {
     let address: RedisAddress
     let connection: RedisConnection
 
-    /// No answer of Redis may take longer.
-    static let patience = Duration.seconds(5)
-
-    init(_ address: RedisAddress, interrupt: RedisInterrupt? = nil) throws(RedisError) {
-        self.address = address
-        connection = try RedisConnection(
-            host: address.host,
-            port: address.port,
-            timeout: Self.patience,
-            interrupt: interrupt
-        )
+    /// Connects. Blocks.
+    init(at host: RedisHost, interrupt: RedisInterrupt? = nil) throws(RedisError) {
+        address = host.address
+        connection = try host.connect(interrupt: interrupt)
         if let credentials = address.credentials { try connection.call(["AUTH"] + credentials) }
     }
 
