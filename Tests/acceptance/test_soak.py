@@ -1,5 +1,8 @@
 """The soak: a short one, and whether it would see that something grows."""
 
+import math
+import random
+
 import pytest
 
 from soak import run
@@ -15,27 +18,48 @@ def test_a_short_soak(ours):
     assert run(0.25, seed=7, say=print) == []
 
 
-def series(usages: list[tuple[int, int, int]]) -> Series:
-    return Series("server", [(float(second), Usage(*usage)) for second, usage in enumerate(usages)])
+def settling(second: float) -> float:
+    """A server's memory as a soak has shown it: it grows ever more slowly, and now and then a connection is being closed."""
+    chance = random.Random(second)
+    return 26.4 + 1.1 * math.log(1 + second) + chance.gauss(0, 0.3) + (8 if chance.random() < 0.04 else 0)
 
 
+def series(seconds: int, file_descriptors=lambda _: 20, threads=lambda _: 10, megabytes=settling) -> Series:
+    """Samples every two seconds."""
+    times = [float(second) for second in range(0, seconds, 2)]
+    return Series(
+        "server",
+        [(when, Usage(file_descriptors(when), threads(when), int(megabytes(when) * MEGABYTE))) for when in times],
+    )
+
+
+# What leaks a little with each fault or message is found, what settles is not.
 @pytest.mark.parametrize(
-    ("usages", "grown"),
+    ("each", "grown"),
     [
-        ([(20, 10, 50 * MEGABYTE)] * 90, []),
-        # It fills up in the first third, then a sample now and then is higher.
-        (
-            [(20, 10, (20 + n) * MEGABYTE) for n in range(30)]
-            + [(20 + 9 * (n % 7 == 0), 10, 51_000_000) for n in range(60)],
-            [],
-        ),
-        ([(20 + n // 5, 10, 50 * MEGABYTE) for n in range(90)], ["file descriptors"]),
-        ([(20, 10 + n // 10, 50 * MEGABYTE) for n in range(90)], ["threads"]),
-        ([(20, 10, 50 * MEGABYTE + n * 500_000) for n in range(90)], ["memory"]),
+        (series(600), []),
+        (series(1500), []),
+        (series(600, file_descriptors=lambda when: 20 + (when % 14 == 0)), []),
+        (series(300), []),
+        (series(60), []),
+        (series(600, file_descriptors=lambda when: 20 + when // 100), ["file descriptors"]),
+        (series(600, threads=lambda when: 10 + when // 100), ["threads"]),
+        (series(600, megabytes=lambda when: settling(when) + 30 * when / 3600), ["memory"]),
+        (series(1500, megabytes=lambda when: settling(when) + 10 * when / 3600), ["memory"]),
+        (series(3600, megabytes=lambda when: settling(when) + 4 * when / 3600), ["memory"]),
     ],
-    ids=["flat", "settling", "file descriptors", "threads", "memory"],
+    ids=[
+        "10 minutes",
+        "25 minutes",
+        "a connection now and then",
+        "5 minutes",
+        "a minute",
+        "a file descriptor in 100 s",
+        "a thread in 100 s",
+        "30 MB an hour, in 10 minutes",
+        "10 MB an hour, in 25 minutes",
+        "4 MB an hour, in an hour",
+    ],
 )
-def test_growth_is_seen(usages, grown):
-    """What leaks a little with each fault is found, what settles is not."""
-    each = series(usages)
+def test_growth_is_seen(each, grown):
     assert [what for what in ("file descriptors", "threads", "memory") if each.growth(what)] == grown
