@@ -21,9 +21,8 @@ struct GRPCService: Service {
         health.set(.serving, for: MessengerMethods.service)
         let reflection = try ReflectionService(descriptorSets: [Descriptors.messenger])
         let methods = service.methods + health.methods + reflection.methods
-        let counters = CallCounters()
-        let interceptors = [counters.interceptor, AccessLog.interceptor(logger)]
-        let server = try Server(methods: methods, interceptors: interceptors, options: options, group: group)
+        let log = CallLog(logger)
+        let server = try Server(methods: methods, interceptors: [log.interceptor], options: options, group: group)
 
         let ports: [Int]
         do {
@@ -43,7 +42,7 @@ struct GRPCService: Service {
         room.close()
         await server.shutDown(gracePeriod: Self.gracePeriod)
         await group.shutDown()
-        logger.info("stopped", metadata: ["calls": "\(counters.calls)", "failedCalls": "\(counters.failedCalls)"])
+        logger.info("stopped", metadata: ["calls": "\(log.calls)", "failedCalls": "\(log.failedCalls)"])
     }
 
     private func makeRoom(_ readers: Broadcast) throws(StartError) -> Room<ByteBuffer> {

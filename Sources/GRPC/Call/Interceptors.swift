@@ -12,6 +12,19 @@ public struct CallObserver: Sendable {
     public init(_ callEnded: @escaping @Sendable (_ status: Status, _ cause: (any Error)?) -> Void) {
         self.callEnded = callEnded
     }
+
+    /// Whichever there are, the newer one first: observers are told in the reverse of the order in which they came.
+    init?(_ newer: CallObserver?, then older: CallObserver?) {
+        guard let newer, let older else {
+            guard let one = newer ?? older else { return nil }
+            self = one
+            return
+        }
+        self.init { status, cause in
+            newer.callEnded(status, cause)
+            older.callEnded(status, cause)
+        }
+    }
 }
 
 /// Sees each call of a server before its handler, and its status when it has ended.

@@ -8,7 +8,7 @@ final class ClientCall: Call, @unchecked Sendable {
     private let channel: Channel
     private let metadata: CoreMetadata?
     private let flags: UInt32
-    private let observers: [CallObserver]
+    private let observer: CallObserver?
     private let streamQueue: CallbackQueue?
     private let ending = Mutex(Ending.open)
 
@@ -23,14 +23,16 @@ final class ClientCall: Call, @unchecked Sendable {
     init(channel: Channel, path: String, options: CallOptions, isStream: Bool = false) throws(RPCError) {
         self.channel = channel
         var options = options
-        observers = channel.interceptors.compactMap { $0.callBegins(path, &options) }
+        var observer: CallObserver?
+        for interceptor in channel.interceptors {
+            observer = CallObserver(interceptor.callBegins(path, &options), then: observer)
+        }
+        self.observer = observer
         do {
             let compression = channel.compresses ? options.compression : nil
             metadata = try .make(options.metadata.requesting(compression))
         } catch {
-            for observer in observers.reversed() {
-                observer.callEnded(Status(code: error.code, message: error.message), error)
-            }
+            observer?.callEnded(Status(code: error.code, message: error.message), error)
             throw error
         }
         flags = options.waitForReady ? Self.waitForReady : 0
@@ -62,10 +64,7 @@ final class ClientCall: Call, @unchecked Sendable {
 
     override func completed(_ operation: Operation, succeeded: Bool) {
         guard operation == .end else { return super.completed(operation, succeeded: succeeded) }
-        if !observers.isEmpty {
-            let status = receivedStatus
-            for observer in observers.reversed() { observer.callEnded(status, nil) }
-        }
+        if let observer { observer.callEnded(receivedStatus, nil) }
         super.completed(operation, succeeded: succeeded)
         let waiting = ending.withLock { ending in
             defer { ending = .ended }

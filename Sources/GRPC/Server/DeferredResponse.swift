@@ -29,19 +29,19 @@ final class DeferredAnswer: TurnWork {
     private let state: Mutex<State>
 
     private enum State {
-        case pending(ServerCall, [CallObserver])
-        case given(ServerCall, [CallObserver], Result<ByteBuffer?, any Error>)
+        case pending(ServerCall, CallObserver?)
+        case given(ServerCall, CallObserver?, Result<ByteBuffer?, any Error>)
         case done
     }
 
-    init(call: ServerCall, observers: [CallObserver]) {
-        state = Mutex(.pending(call, observers))
+    init(call: ServerCall, observer: CallObserver?) {
+        state = Mutex(.pending(call, observer))
     }
 
     func give(_ result: Result<ByteBuffer, any Error>) {
         let queue = state.withLock { state -> CompletionQueue? in
-            guard case .pending(let call, let observers) = state else { return nil }
-            state = .given(call, observers, result.map(Optional.some))
+            guard case .pending(let call, let observer) = state else { return nil }
+            state = .given(call, observer, result.map(Optional.some))
             return call.queue
         }
         queue?.perform(self)
@@ -49,12 +49,12 @@ final class DeferredAnswer: TurnWork {
 
     /// On the queue's thread, when there is a result.
     func run() {
-        if case .given(let call, let observers, let result) = finish() { call.conclude(result, observers) }
+        if case .given(let call, let observer, let result) = finish() { call.conclude(result, observer) }
     }
 
     deinit {
-        guard case .pending(let call, let observers) = finish() else { return }
-        call.conclude(.failure(RPCError(code: .internal, message: "the call was not answered")), observers)
+        guard case .pending(let call, let observer) = finish() else { return }
+        call.conclude(.failure(RPCError(code: .internal, message: "the call was not answered")), observer)
     }
 
     private func finish() -> State {

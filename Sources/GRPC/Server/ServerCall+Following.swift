@@ -6,17 +6,17 @@ extension ServerCall {
     /// Answers the call with what a source gives, without a task.
     func startFollowing(_ broadcast: Broadcast, _ open: ServerMethod.Opening) {
         watchForEnd()
-        var observers: [CallObserver] = []
+        var observer: CallObserver?
         do {
-            try intercept(&observers)
+            try intercept(&observer)
             let (metadata, next) = try open(self)
             let sent = try startSendingInitialMetadata(metadata)
             guard sent != false else { throw RPCError.peerIsGone }
-            try follow(broadcast, next, isSending: sent == nil) { [observers] reason in
-                self.conclude(.failure(reason), observers)
+            try follow(broadcast, next, isSending: sent == nil) { [observer] reason in
+                self.conclude(.failure(reason), observer)
             }
         } catch {
-            conclude(.failure(error), observers)
+            conclude(.failure(error), observer)
         }
     }
 

@@ -112,45 +112,44 @@ final class ServerCall: Call, @unchecked Sendable {
     }
 
     private func answer(_ handle: (ServerCall) async throws -> ByteBuffer?) async {
-        var observers: [CallObserver] = []
+        var observer: CallObserver?
         do {
-            try intercept(&observers)
-            conclude(.success(try await handle(self)), observers)
+            try intercept(&observer)
+            conclude(.success(try await handle(self)), observer)
         } catch {
-            conclude(.failure(error), observers)
+            conclude(.failure(error), observer)
         }
     }
 
     private func answer(_ handle: (ServerCall) throws -> ByteBuffer?) {
-        var observers: [CallObserver] = []
+        var observer: CallObserver?
         do {
-            try intercept(&observers)
-            conclude(.success(try handle(self)), observers)
+            try intercept(&observer)
+            conclude(.success(try handle(self)), observer)
         } catch {
-            conclude(.failure(error), observers)
+            conclude(.failure(error), observer)
         }
     }
 
-    private func answerLater(_ handle: (ServerCall, [CallObserver]) throws -> Void) {
-        var observers: [CallObserver] = []
+    private func answerLater(_ handle: (ServerCall, CallObserver?) throws -> Void) {
+        var observer: CallObserver?
         do {
-            try intercept(&observers)
-            try handle(self, observers)
+            try intercept(&observer)
+            try handle(self, observer)
         } catch {
-            conclude(.failure(error), observers)
+            conclude(.failure(error), observer)
         }
     }
 
     /// Collects who is to learn the status, until an interceptor refuses the call.
-    func intercept(_ observers: inout [CallObserver]) throws {
-        observers.reserveCapacity(server.interceptors.count)
+    func intercept(_ observer: inout CallObserver?) throws {
         for interceptor in server.interceptors {
-            if let observer = try interceptor.callBegan(ServerContext(call: self)) { observers.append(observer) }
+            observer = CallObserver(try interceptor.callBegan(ServerContext(call: self)), then: observer)
         }
     }
 
     /// Ends the call with what its handler came to.
-    func conclude(_ result: Result<ByteBuffer?, any Error>, _ observers: [CallObserver]) {
+    func conclude(_ result: Result<ByteBuffer?, any Error>, _ observer: CallObserver?) {
         var status = Status.ok
         var cause: (any Error)?
         switch result {
@@ -162,7 +161,7 @@ final class ServerCall: Call, @unchecked Sendable {
             status = Status(code: error.code, message: error.message)
             finish(with: status, metadata: error.metadata)
         }
-        for observer in observers.reversed() { observer.callEnded(status, cause) }
+        observer?.callEnded(status, cause)
     }
 
     /// The peer's end is the only prompt sign that it is gone.

@@ -18,7 +18,7 @@ public struct ServerMethod: Sendable {
         case immediate(@Sendable (ServerCall) throws -> ByteBuffer?)
         case task(@Sendable (ServerCall) async throws -> ByteBuffer?)
         /// By somebody else, later: needs no task either.
-        case deferred(@Sendable (ServerCall, [CallObserver]) throws -> Void)
+        case deferred(@Sendable (ServerCall, CallObserver?) throws -> Void)
         /// Without a task too: with what a source gives.
         case following(Broadcast, Opening)
     }
@@ -61,9 +61,9 @@ public struct ServerMethod: Sendable {
         deferredHandler handler:
             @escaping @Sendable (Request, ServerContext, DeferredResponse<Response>) throws -> Void
     ) -> ServerMethod {
-        let handler = Handler.deferred { call, observers in
+        let handler = Handler.deferred { call, observer in
             let request = try Request(decodingFirstMessageOf: call)
-            let response = DeferredResponse<Response>(DeferredAnswer(call: call, observers: observers))
+            let response = DeferredResponse<Response>(DeferredAnswer(call: call, observer: observer))
             do {
                 try handler(request, ServerContext(call: call), response)
             } catch {
