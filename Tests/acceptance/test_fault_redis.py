@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -9,6 +10,7 @@ import pytest
 
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
 from support.history import Outcome, assert_clean
+from support.names import SilentNameServer
 from support.processes import free_port, one_line
 from support.redis import Redis
 from support.room import assert_increasing, collect, nanoseconds
@@ -428,3 +430,28 @@ def replace(target: Path, source: Path) -> None:
     """Makes a folder a copy of another."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
+
+
+def test_no_name_server_answers(shared, redis, figure):
+    """Connections that are made anew go to where Redis was last; the server stops in time."""
+    with closing(SilentNameServer(redis="127.0.0.1")) as names:
+        server = shared(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command)
+        with connected(server.address) as channel, reading(channel) as reader:
+            times = send(server.address, "before")
+            names.forget()
+            redis.ask("CLIENT", "KILL", "TYPE", "normal")
+            began = time.monotonic()
+            wait_until(lambda: accepted(server.address), "a message is accepted", within=10)
+            figure("no name server answers: until a message is accepted", f"{time.monotonic() - began:.2f} s")
+            assert time.monotonic() - began < 5
+            assert names.was_asked()
+            times += [time_of(message) for message in reader.take(2)[1:]]
+        server.stop()
+    assert_increasing(times)
+
+
+def test_a_start_without_a_name_server(launch, redis):
+    """It ends with one line, and not only after the minute that a system takes to give up."""
+    with closing(SilentNameServer()) as names:
+        server = launch.server(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command)
+        assert "no name server has told the address of redis" in one_line(server, 69)

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from support import usage
@@ -69,16 +70,23 @@ class Program:
     #: Those that have been started and not closed, for the logs of a failed test.
     open: list["Program"] = []
 
-    def __init__(self, name: str, *arguments: str, file_descriptors: int | None = None, **settings: object):
+    def __init__(
+        self,
+        name: str,
+        *arguments: str,
+        file_descriptors: int | None = None,
+        runner: Sequence[str] = (),
+        **settings: object,
+    ):
         """Starts the program with these settings alone: no MESSENGER_ variable comes in from outside.
 
-        `file_descriptors` is how many it may have open.
+        `file_descriptors` is how many it may have open; `runner` a command that becomes the program.
         """
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MESSENGER_")}
         environment.update({key: str(value) for key, value in settings.items()})
         self.name = name
         self._log = tempfile.NamedTemporaryFile(prefix=f"{name}-", suffix=".log")
-        command = [str(PROGRAMS / name), *arguments]
+        command = [*runner, str(PROGRAMS / name), *arguments]
         if file_descriptors is not None:
             command = ["sh", "-c", f'ulimit -n {file_descriptors} && exec "$@"', "sh", *command]
         #: Just before the program's start, in nanoseconds since 1970.

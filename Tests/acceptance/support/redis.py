@@ -28,9 +28,9 @@ class Redis:
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_until(lambda: self.ask("PING") == "+PONG", f"Redis answers on {self.port}")
 
-    def location(self, key: str = "room") -> str:
+    def location(self, key: str = "room", host: str = "127.0.0.1") -> str:
         """The setting for a server."""
-        return f"redis://127.0.0.1:{self.port}/{key}"
+        return f"redis://{host}:{self.port}/{key}"
 
     def ask(self, *words: str) -> str:
         """Sends a command, and returns the first line of the answer; empty when there is none."""
