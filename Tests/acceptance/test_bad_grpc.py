@@ -30,12 +30,13 @@ from support.http2 import (
 from support.raw import Feeder, grpc_message, outcome
 from support.room import unique
 
-OK, INVALID_ARGUMENT, UNIMPLEMENTED = 0, 3, 12
+OK, CANCELLED, INVALID_ARGUMENT, UNIMPLEMENTED = 0, 1, 3, 12
 
 HEADS = call_headers("SendMessage")
 CALL = frame(HEADERS, END_HEADERS, 1, HEADS)
 REQUEST = pb.SendMessageRequest(author="Ivan", text="hey").SerializeToString()
 MESSAGE = grpc_message(REQUEST)
+TRAILERS = frame(HEADERS, END_HEADERS | END_STREAM, 1, field("x-trailer", "1"))
 
 
 def data(*parts: bytes, stream: int = 1) -> bytes:
@@ -64,7 +65,9 @@ MESSAGES = {
     "in frames of one byte": (data(*(bytes([byte]) for byte in MESSAGE)), OK),
     "between empty frames": (data(b"", MESSAGE[:3], b"", MESSAGE[3:], b""), OK),
     "followed by another": (data(MESSAGE + MESSAGE), OK),
+    "followed by trailers": (frame(DATA, 0, 1, MESSAGE) + TRAILERS, OK),
     "none": (data(b""), INVALID_ARGUMENT),
+    "none but trailers": (TRAILERS, CANCELLED),
     "half a prefix": (data(b"\0\0\0"), INVALID_ARGUMENT),
     "a prefix alone": (data(grpc_message(b"", length=10)), INVALID_ARGUMENT),
     "longer than it is said to be": (data(grpc_message(REQUEST, length=2)), INVALID_ARGUMENT),

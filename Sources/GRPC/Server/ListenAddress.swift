@@ -4,8 +4,8 @@
 public struct ListenAddress: Sendable, ExpressibleByStringInterpolation {
     /// `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`; port 0 for any that is free.
     ///
-    /// The socket of `unix:PATH` can be used by whoever can write to it: that is for its folder to limit. A socket left
-    /// there by an earlier process is replaced.
+    /// The socket of `unix:PATH` can be used by whoever can write to it: that is for its folder to limit. Any socket
+    /// there is replaced, also that of a process that still runs.
     public var address: String
     /// What connections to this address are shown and must show.
     public var credentials: ServerCredentials

@@ -178,7 +178,7 @@ final class ServerCall: Call, @unchecked Sendable {
         following?.0.stop(RPCError.peerIsGone)
     }
 
-    /// The call was cancelled, by its client or its deadline.
+    /// The call is over for its client: cancelled, or past its deadline. The core ends it.
     func peerLeft() {
         let handler = state.withLock { state in
             state.peerIsGone = true
@@ -260,6 +260,7 @@ extension ServerCall {
     func finish(with status: Status, message: ByteBuffer? = nil, metadata: Metadata = Metadata()) {
         let (peerIsGone, isUnwatched, trailing, compression) = state.withLock { state in
             state.hasFinished = true
+            // Nobody receives its end yet.
             let isUnwatched = !registration.method.isStreaming && state.handler == nil
             return (state.peerIsGone, isUnwatched, state.trailingMetadata, state.compression)
         }

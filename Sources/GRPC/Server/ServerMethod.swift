@@ -164,7 +164,8 @@ extension WireMessage {
     fileprivate init(decodingFirstMessageOf call: ServerCall) throws {
         let message = call.takeReceivedMessage()
         guard !call.receivingFailed else {
-            call.peerLeft()
+            // Reset, or half-closed without a message by a client that still waits for its status: unless its time is up.
+            if let remaining = call.timeRemaining, remaining <= .zero { call.peerLeft() }
             throw RPCError.peerIsGone
         }
         guard let message else {

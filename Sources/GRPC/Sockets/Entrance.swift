@@ -1,6 +1,6 @@
 internal import CGRPC
 
-/// Where a server's core takes connections with certain credentials that we have accepted.
+/// Where a server's core takes connections with certain credentials that we have accepted: an `external:` listener.
 ///
 /// `@unchecked`: the core's object may be used from any thread. It lives until the server is shut down, before which the
 /// ``Acceptor`` stops.

@@ -82,9 +82,9 @@ struct ListeningSocket: Sendable {
     }
 
     func close() {
-        closeDescriptor(descriptor)
-        // Not that of a process which has taken the place meanwhile.
+        // Not that of a process which has taken the place meanwhile. While ours is open no other has its inode.
         if let file, SocketFile(path: file.path) == file { unlink(file.path) }
+        closeDescriptor(descriptor)
     }
 }
 

@@ -114,9 +114,20 @@ struct LookupError: Error, CustomStringConvertible {
 }
 
 extension HostLookup {
-    /// Asks the system, as long as that takes.
+    /// Asks the system, as long as that takes: for addresses of IPv6 only where there are none of IPv4, as hiredis does. Where
+    /// a network drops IPv6 every connection would wait for that first.
     static func ask(_ name: String) throws(LookupError) -> [String] {
+        do throws(LookupError) {
+            return try ask(name, AF_INET)
+        } catch {
+            guard !error.isTemporary else { throw error }
+            return try ask(name, AF_INET6)
+        }
+    }
+
+    private static func ask(_ name: String, _ family: Int32) throws(LookupError) -> [String] {
         var hints = addrinfo()
+        hints.ai_family = family
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var first: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(name, nil, &hints, &first)

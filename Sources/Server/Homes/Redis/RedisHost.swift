@@ -25,6 +25,7 @@ final class RedisHost: Sendable {
                     interrupt: interrupt
                 )
             } catch {
+                if interrupt?.isTriggered == true { throw error }
                 refusal = error
             }
         }
