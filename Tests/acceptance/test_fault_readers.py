@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -85,7 +84,8 @@ class Room:
 def test_a_hundred_stalled_streams_among_a_thousand(launch, figure):
     """Senders and the other 900 are as quick with them as without them, and the server has as little to do.
 
-    Each round measures both, one right after the other, and what is compared is the median round.
+    Each round measures both, and what is compared is the best round of each: whatever else a machine has to do makes one
+    worse, never better.
     """
     server = launch.server().wait_ready()
     room = Room(server)
@@ -107,14 +107,10 @@ def test_a_hundred_stalled_streams_among_a_thousand(launch, figure):
             f"{statistics.median(m.send for m in measured) * 1e3:.1f} ms, "
             f"{statistics.median(m.cpu for m in measured) * 1e3:.2f} ms",
         )
-    assert ratio(rounds, lambda measured: measured.cpu) < 1.25
-    assert ratio(rounds, lambda measured: measured.rate) > 0.75
-    assert ratio(rounds, lambda measured: measured.send) < 1.4
-
-
-def ratio(rounds: list[tuple[Measured, Measured]], value: Callable[[Measured], float]) -> float:
-    """How much it is with stalled streams, measured by what it is without."""
-    return statistics.median(value(beside) / value(alone) for alone, beside in rounds)
+    alone, beside = zip(*rounds, strict=True)
+    assert min(m.cpu for m in beside) < 1.25 * min(m.cpu for m in alone)
+    assert max(m.rate for m in beside) > 0.75 * max(m.rate for m in alone)
+    assert min(m.send for m in beside) < 1.4 * min(m.send for m in alone)
 
 
 def test_stalled_streams_take_bounded_memory(launch, figure):

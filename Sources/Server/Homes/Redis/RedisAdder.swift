@@ -24,6 +24,9 @@ struct RedisAdder {
         link = RedisLink(host, interrupt)
     }
 
+    /// So that a server that is out of file descriptors later has what it takes to add.
+    mutating func connect() throws(RedisError) { _ = try link.stream() }
+
     /// Adds what waits, and now and then lets go of messages that are too old.
     mutating func add(_ jobs: [AppendJob]) {
         var rest = jobs[...]

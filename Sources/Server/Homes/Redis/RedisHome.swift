@@ -39,9 +39,9 @@ final class RedisHome: HistoryHome {
             self.progress = progress
             latest = progress.acknowledged
             let outages = Outages(logger: logger)
-            let adder = Mutex(
-                RedisAdder(host, retention: retention, outages: outages, interrupt: progress.interrupt)
-            )
+            var connected = RedisAdder(host, retention: retention, outages: outages, interrupt: progress.interrupt)
+            try connected.connect()
+            let adder = Mutex(connected)
             writer = try BatchWorker(
                 named: "history-writer",
                 limit: AppendJob.limit,
