@@ -6,6 +6,7 @@ import Synchronization
 /// strangers decide how many such lines there are. Thread-safe.
 final class CallLog: Sendable {
     private let logger: Logger
+    /// Kept: to ask the logger for each call would be the dearest part of this.
     private let logsAll: Bool
     private let begun = Atomic(0)
     private let failed = Atomic(0)
