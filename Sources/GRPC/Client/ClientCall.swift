@@ -37,7 +37,7 @@ final class ClientCall: Call, @unchecked Sendable {
         }
         flags = options.waitForReady ? Self.waitForReady : 0
         let queue = channel.group.next()
-        streamQueue = isStream ? queue.streamQueue() : nil
+        streamQueue = isStream ? queue.streamQueues.withRoom() : nil
         super.init(queue: queue)
         streamQueue?.callBegan()
         let path = grpc_slice(copying: path.utf8)

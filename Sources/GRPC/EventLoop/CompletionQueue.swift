@@ -25,12 +25,14 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
 
     /// The queue that the thread polls.
     let handle: OpaquePointer
+    /// For long-lived calls, whose events come to this queue's thread.
+    let streamQueues: StreamQueues
     /// Passed by every start of an operation on this queue or on ``streamQueues``, and held by a turn for all starts in it.
-    private let gate = OperationGate()
-
-    private let library: Library
+    let gate = OperationGate()
     /// Passed by wake-ups: they go on until the thread has nothing more to wait for.
-    private let wakeupGate = OperationGate()
+    let wakeupGate = OperationGate()
+    /// What other threads bring.
+    let mailbox = Mailbox()
     private let threadID = Atomic<UInt>(0)
     private let wakeup: Wakeup
 
@@ -40,32 +42,13 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     /// Unchecked: touched several times for each send, and never while it is being changed.
     @exclusivity(unchecked) private var events: [Event] = []
     private var work: [any TurnWork] = []
-    private var isPolling = false
+    private(set) var isPolling = false
     /// Whether this turn holds the gate.
-    private var holdsGate = false
+    private(set) var holdsGate = false
     /// The number of the turn, which no other queue of the group uses.
     private var turn: UInt64
     /// Connections that hold back what is sent in this turn.
     private var gathering: [Cork] = []
-
-    /// What other threads have brought.
-    private let inbound = Mutex(Inbound())
-
-    private struct Inbound: ~Copyable {
-        var jobs: [UnownedJob] = []
-        var events: [Event] = []
-        var work: [any TurnWork] = []
-        var wakeupIsUnderWay = false
-        var hasEnded = false
-        var waitingForEnd: [CheckedContinuation<Void, Never>] = []
-    }
-
-    private let streamQueues = Mutex(StreamQueues())
-
-    private struct StreamQueues {
-        var queues: [CallbackQueue] = []
-        var areShutDown = false
-    }
 
     /// Events taken in one turn at the most, so that jobs are not starved by a storm of them.
     private static let eventsPerTurn = 256
@@ -73,7 +56,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     /// Starts the thread.
     /// - Parameter index: Its place in its group.
     init(library: Library, index: Int) throws(SystemError) {
-        self.library = library
+        streamQueues = StreamQueues(library: library)
         turn = UInt64(index + 1) << 48
         // Never NULL: it allocates and aborts on failure.
         handle = grpc_completion_queue_create_for_next(nil)
@@ -128,7 +111,7 @@ extension CompletionQueue {
         if let tag = Tag(event.tag) {
             tag.deliver(succeeded: event.success != 0)
         } else {
-            takeInbound()
+            takeMail()
         }
     }
 
@@ -174,28 +157,21 @@ extension CompletionQueue {
         for work in batch { work.run() }
     }
 
-    private func takeInbound() {
-        inbound.withLock { inbound in
-            inbound.wakeupIsUnderWay = false
-            jobs += inbound.jobs
-            events += inbound.events
-            work += inbound.work
-            inbound.jobs.removeAll(keepingCapacity: true)
-            inbound.events.removeAll(keepingCapacity: true)
-            inbound.work.removeAll(keepingCapacity: true)
+    private func takeMail() {
+        mailbox.wakeupArrived { mail in
+            jobs += mail.jobs
+            events += mail.events
+            work += mail.work
+            mail.jobs.removeAll(keepingCapacity: true)
+            mail.events.removeAll(keepingCapacity: true)
+            mail.work.removeAll(keepingCapacity: true)
         }
     }
 
     private func end() {
-        let waiting = inbound.withLock { inbound in
-            inbound.hasEnded = true
-            jobs += inbound.jobs
-            events += inbound.events
-            inbound.jobs = []
-            inbound.events = []
-            inbound.work = []
-            return inbound.waitingForEnd
-        }
+        let (rest, waiting) = mailbox.end()
+        jobs += rest.jobs
+        events += rest.events
         deliverPostedEvents()
         work = []
         threadID.store(0, ordering: .relaxed)
@@ -242,16 +218,9 @@ extension CompletionQueue {
         }
     }
 
-    /// Adds work from another thread and wakes this one; `false` if it has ended. One wake-up is under way at a time.
-    private func bring(_ add: (inout Inbound) -> Void) -> Bool {
-        enum Outcome { case added, needsWakeup, hasEnded }
-        let outcome = inbound.withLock { inbound -> Outcome in
-            guard !inbound.hasEnded else { return .hasEnded }
-            add(&inbound)
-            guard !inbound.wakeupIsUnderWay else { return .added }
-            inbound.wakeupIsUnderWay = true
-            return .needsWakeup
-        }
+    /// Brings work from another thread and wakes this one; `false` if it has ended.
+    private func bring(_ add: (inout Mailbox.Contents) -> Void) -> Bool {
+        let outcome = mailbox.bring(add)
         // Once the gate is closed the thread ends without a wake-up, and takes what has been brought as it does.
         if outcome == .needsWakeup, wakeupGate.enter() {
             wakeup.start()
@@ -267,66 +236,5 @@ extension CompletionQueue {
         events.removeLast()
         tag.release()
         return last.succeeded
-    }
-}
-
-// MARK: - Streams
-
-extension CompletionQueue {
-    /// A queue for a long-lived call to be bound to, whose events come to this queue's thread; `nil` after the shutdown.
-    func streamQueue() -> CallbackQueue? {
-        streamQueues.withLock { streams in
-            guard !streams.areShutDown else { return nil }
-            if let queue = streams.queues.last(where: { $0.hasRoom }) { return queue }
-            let queue = CallbackQueue(library: library)
-            streams.queues.append(queue)
-            return queue
-        }
-    }
-}
-
-// MARK: - Shutdown
-
-extension CompletionQueue {
-    /// Starts operations, if that is still possible; else returns `nil`.
-    func whileOpen<Result>(_ start: () -> Result) -> Result? {
-        if isCurrent, !isPolling, holdsGate { return start() }
-        guard gate.enter() else { return nil }
-        defer { leaveGate() }
-        return start()
-    }
-
-    private func leaveGate() {
-        if gate.leave() { shutDownHandles() }
-    }
-
-    /// Lets no more operations be started, waits for those in flight, and ends the thread.
-    ///
-    /// Every call on the queue must have ended or been cancelled, or this waits for it.
-    func shutDown() async {
-        if gate.close() { shutDownHandles() }
-        await withCheckedContinuation { continuation in
-            let hasEnded = inbound.withLock { inbound in
-                if !inbound.hasEnded { inbound.waitingForEnd.append(continuation) }
-                return inbound.hasEnded
-            }
-            if hasEnded { continuation.resume() }
-        }
-    }
-
-    /// The callback queues first: their last events need this queue's thread.
-    private func shutDownHandles() {
-        let queues = streamQueues.withLock { streams in
-            streams.areShutDown = true
-            return streams.queues
-        }
-        // One more than there are queues, so that it also ends where there are none.
-        let remaining = Countdown(queues.count + 1) { [self] in
-            if wakeupGate.close() { grpc_completion_queue_shutdown(handle) }
-        }
-        for queue in queues {
-            queue.shutDown { remaining.countDown() }
-        }
-        remaining.countDown()
     }
 }

@@ -37,13 +37,11 @@ public final class Server: @unchecked Sendable {
     /// Those that have been reset but not cleared away are counted too, hence more than may be open.
     private let maxCallsPerConnection: Int
     private let lifecycle = Mutex(Lifecycle.idle)
-    /// Whether the group knows that this one runs.
-    private let isCounted = Atomic<Bool>(false)
 
     private enum Lifecycle {
         case idle
         case running
-        case shuttingDown([CheckedContinuation<Void, Never>])
+        case shuttingDown(wasRunning: Bool, waiting: [CheckedContinuation<Void, Never>])
         case shutDown
     }
 
@@ -105,7 +103,6 @@ extension Server {
                 let (ports, sockets) = try listen(on: addresses)
                 grpc_server_start(handle)
                 group.serverBegan()
-                isCounted.store(true, ordering: .relaxed)
                 postSlots()
                 lifecycle = .running
                 try accept(sockets)
@@ -197,12 +194,11 @@ extension Server {
     public func shutDown(gracePeriod: Duration) async {
         let isFirst = lifecycle.withLock { lifecycle in
             switch lifecycle {
-            case .idle, .running:
-                lifecycle = .shuttingDown([])
-                return true
-            case .shuttingDown, .shutDown:
-                return false
+            case .idle: lifecycle = .shuttingDown(wasRunning: false, waiting: [])
+            case .running: lifecycle = .shuttingDown(wasRunning: true, waiting: [])
+            case .shuttingDown, .shutDown: return false
             }
+            return true
         }
         if isFirst {
             await acceptor.stop()
@@ -214,8 +210,8 @@ extension Server {
         }
         await withCheckedContinuation { continuation in
             let isComplete = lifecycle.withLock { lifecycle in
-                guard case .shuttingDown(let waiting) = lifecycle else { return true }
-                lifecycle = .shuttingDown(waiting + [continuation])
+                guard case .shuttingDown(let wasRunning, let waiting) = lifecycle else { return true }
+                lifecycle = .shuttingDown(wasRunning: wasRunning, waiting: waiting + [continuation])
                 return false
             }
             if isComplete { continuation.resume() }
@@ -225,12 +221,12 @@ extension Server {
 
     /// The core has let go of all connections.
     func shutdownCompleted() {
-        if isCounted.exchange(false, ordering: .relaxed) { group.serverEnded() }
-        let waiting = lifecycle.withLock { lifecycle in
+        let (wasRunning, waiting) = lifecycle.withLock { lifecycle in
             defer { lifecycle = .shutDown }
-            if case .shuttingDown(let waiting) = lifecycle { return waiting }
-            return []
+            if case .shuttingDown(let wasRunning, let waiting) = lifecycle { return (wasRunning, waiting) }
+            return (false, [])
         }
+        if wasRunning { group.serverEnded() }
         for continuation in waiting {
             continuation.resume()
         }
