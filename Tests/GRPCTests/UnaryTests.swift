@@ -35,6 +35,27 @@ struct UnaryTests {
         }
     }
 
+    @Test func responseThatCannotBeDecoded() async throws {
+        let method = ServerMethod.unary(Echo.unary) { request, _ in request }
+        let asIfPrecious = MethodDescriptor<ByteBuffer, Precious>(service: "test.Echo", method: "Unary")
+        try await Loopback.run([method]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(asIfPrecious, ByteBuffer("lead"))
+            }
+            // INVALID_ARGUMENT, which decoding throws, would blame the request.
+            #expect(error?.code == .internal)
+            #expect((error?.cause as? RPCError)?.code == .invalidArgument)
+        }
+    }
+
+    private struct Precious: WireMessage {
+        init(decoding message: ByteBuffer) throws {
+            guard message.text == "gold" else { throw RPCError(code: .invalidArgument, message: "not gold") }
+        }
+
+        func encoded() -> ByteBuffer { ByteBuffer("gold") }
+    }
+
     @Test func handlerThatWaits() async throws {
         let method = ServerMethod.unary(Echo.unary) { request, _ in
             await Task.yield()

@@ -132,9 +132,8 @@ extension WireMessage {
     init(decodingReceived message: ByteBuffer) throws(RPCError) {
         do {
             try self.init(decoding: message)
-        } catch let error as RPCError {
-            throw error
         } catch {
+            // Whatever decoding says: to the caller INVALID_ARGUMENT would mean that its request was refused.
             throw RPCError(code: .internal, message: "the response could not be decoded", cause: error)
         }
     }

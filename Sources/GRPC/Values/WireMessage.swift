@@ -3,11 +3,12 @@
 /// The binding knows no encoding of its own; a type conforms with the one that its service uses. ``ByteBuffer``
 /// conforms as itself, for what is encoded once and sent many times, and for proxies and tests.
 public protocol WireMessage: Sendable {
-    /// Decodes a received message. A thrown ``RPCError`` ends the call with its status; any other error ends it with
-    /// `INVALID_ARGUMENT` on a server and `INTERNAL` on a client.
+    /// Decodes a received message. On a server a thrown ``RPCError`` ends the call with its status, any other error with
+    /// `INVALID_ARGUMENT`. On a client every error becomes `INTERNAL`, with the thrown one as its cause.
     init(decoding buffer: ByteBuffer) throws
 
-    /// Encodes the message to be sent. Throws what ``init(decoding:)`` may throw.
+    /// Encodes the message to be sent. A thrown ``RPCError`` ends the call with its status; any other error with `INTERNAL`
+    /// on a client, and as a handler's on a server.
     func encoded() throws -> ByteBuffer
 }
 
