@@ -33,6 +33,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     let wakeupGate = OperationGate()
     /// What other threads bring.
     let mailbox = Mailbox()
+    private let lateEvents = LateEvents()
     private let threadID = Atomic<UInt>(0)
     private let wakeup: Wakeup
 
@@ -175,6 +176,7 @@ extension CompletionQueue {
         deliverPostedEvents()
         work = []
         threadID.store(0, ordering: .relaxed)
+        lateEvents.threadHasEnded()
         for job in jobs {
             globalConcurrentExecutor.enqueue(ExecutorJob(job))
         }
@@ -213,8 +215,7 @@ extension CompletionQueue {
         if isCurrent && !isPolling {
             events.append(event)
         } else if !bring({ $0.events.append(event) }) {
-            // The core may call back after it has said that a queue is drained, and the thread may have ended by then.
-            event.tag.deliver(succeeded: event.succeeded)
+            lateEvents.deliver(event)
         }
     }
 

@@ -5,7 +5,7 @@ internal import Synchronization
 ///
 /// `@unchecked`: as ``Call``; what is added here is immutable, in `state`, set once before there is a handler
 /// (`hasArrived`, `connection`), touched by whoever has claimed the send operation (`hasSentInitialMetadata`), or touched
-/// on the queue's thread alone (`following`; after that thread's end there is no other).
+/// on the queue's thread alone (`following`; after that thread's end by one thread at a time, see ``LateEvents``).
 final class ServerCall: Call, @unchecked Sendable {
     let server: Server
     let registration: Server.Registration
