@@ -62,6 +62,23 @@ struct LifecycleTests {
         }
     }
 
+    /// The group traps if it has not heard by then that the server has ended.
+    @Test func groupShutDownOnceItsServerIsSeenToHaveEnded() async throws {
+        for _ in 0..<2000 {
+            let group = try CompletionQueueGroup(count: 1)
+            let server = try Server(methods: [], group: group)
+            _ = try await server.start(listeningOn: [])
+            await withTaskGroup { tasks in
+                for _ in 0..<4 {
+                    tasks.addTask {
+                        await server.shutDown(gracePeriod: .zero)
+                        await group.shutDown()
+                    }
+                }
+            }
+        }
+    }
+
     @Test func twoMethodsOfOnePath() async throws {
         let group = try CompletionQueueGroup(count: 1)
         #expect(throws: RPCError.self) { try Server(methods: [Self.echo, Self.echo], group: group) }

@@ -8,7 +8,8 @@ import grpc
 import pytest
 
 from support import usage
-from support.api import connected, reading
+from support.api import connected, pb, reading, stub
+from support.http2 import Connection
 from support.waiting import wait_until
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
@@ -23,6 +24,19 @@ def test_the_server_stops_with_open_streams(launch, number):
         server.stop(number)
         assert one.status() == two.status() == grpc.StatusCode.UNAVAILABLE
     assert client.running
+
+
+def test_the_server_stops_with_a_client_that_reads_nothing(launch):
+    """Nor does it wait for a client that leaves all in its socket, with more for it on the way."""
+    server = launch.server().wait_ready()
+    unread = Connection(server.port, receive_buffer=4096)
+    unread.read_messages(boundless=True)
+    with connected(server.address) as channel:
+        # More than sockets take.
+        for index in range(200):
+            stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=str(index).ljust(60_000)))
+    server.stop()
+    unread.close()
 
 
 @pytest.mark.parametrize("number", SIGNALS)

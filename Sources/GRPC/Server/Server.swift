@@ -41,9 +41,19 @@ public final class Server: @unchecked Sendable {
     private enum Lifecycle {
         case idle
         case running
-        case shuttingDown(wasRunning: Bool, waiting: [CheckedContinuation<Void, Never>])
+        case shuttingDown(Shutdown)
         case shutDown
     }
+
+    private struct Shutdown {
+        let wasRunning: Bool
+        /// The core has been told.
+        var hasBegun = false
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// How long a connection may take, after all calls have been cancelled, to send what is left.
+    private static let farewell = Duration.milliseconds(500)
 
     /// - Parameters:
     ///   - methods: What clients can call.
@@ -187,31 +197,34 @@ extension Server {
 // MARK: - Shutdown
 
 extension Server {
-    /// Stops listening, lets open calls go on for up to `gracePeriod`, then cancels those left and waits for their end.
+    /// Stops listening, lets open calls go on for up to `gracePeriod`, then cancels those left, and ends the connections that
+    /// have not sent everything half a second later: their peers do not read.
     ///
-    /// Their handlers' tasks have been cancelled when this returns; one that does not heed that may still be running.
-    /// Call it before the shutdown of the group.
+    /// Returns when all connections are closed. The handlers' tasks have been cancelled then, or are about to be; one that
+    /// does not heed that may still be running. Call it before the shutdown of the group. The shortest grace period counts,
+    /// if it is called several times.
     public func shutDown(gracePeriod: Duration) async {
-        let isFirst = lifecycle.withLock { lifecycle in
+        lifecycle.withLock { lifecycle in
             switch lifecycle {
-            case .idle: lifecycle = .shuttingDown(wasRunning: false, waiting: [])
-            case .running: lifecycle = .shuttingDown(wasRunning: true, waiting: [])
-            case .shuttingDown, .shutDown: return false
+            case .idle: lifecycle = .shuttingDown(Shutdown(wasRunning: false))
+            case .running: lifecycle = .shuttingDown(Shutdown(wasRunning: true))
+            case .shuttingDown, .shutDown: break
             }
-            return true
         }
-        if isFirst {
-            await acceptor.stop()
-            ServerShutdown(server: self, queue: group.queues[0]).start()
-        }
+        await acceptor.stop()
+        beginShutdown()
+        // The core takes a cancellation only after that.
         let cancellation = Task {
             try await Task.sleep(for: gracePeriod)
             grpc_server_cancel_all_calls(handle)
+            try await Task.sleep(for: Self.farewell)
+            acceptor.disconnect()
         }
         await withCheckedContinuation { continuation in
             let isComplete = lifecycle.withLock { lifecycle in
-                guard case .shuttingDown(let wasRunning, let waiting) = lifecycle else { return true }
-                lifecycle = .shuttingDown(wasRunning: wasRunning, waiting: waiting + [continuation])
+                guard case .shuttingDown(var shutdown) = lifecycle else { return true }
+                shutdown.waiting.append(continuation)
+                lifecycle = .shuttingDown(shutdown)
                 return false
             }
             if isComplete { continuation.resume() }
@@ -219,14 +232,25 @@ extension Server {
         cancellation.cancel()
     }
 
-    /// The core has let go of all connections.
-    func shutdownCompleted() {
-        let (wasRunning, waiting) = lifecycle.withLock { lifecycle in
-            defer { lifecycle = .shutDown }
-            if case .shuttingDown(let wasRunning, let waiting) = lifecycle { return (wasRunning, waiting) }
-            return (false, [])
+    private func beginShutdown() {
+        let canBegin = lifecycle.withLock { lifecycle in
+            guard case .shuttingDown(var shutdown) = lifecycle, !shutdown.hasBegun else { return true }
+            shutdown.hasBegun = true
+            lifecycle = .shuttingDown(shutdown)
+            return ServerShutdown(server: self, queue: group.queues[0]).start()
         }
-        if wasRunning { group.serverEnded() }
+        if !canBegin { shutdownCompleted() }
+    }
+
+    /// The core has let go of all connections, or there is no queue any more on which it could say so.
+    func shutdownCompleted() {
+        let waiting = lifecycle.withLock { lifecycle -> [CheckedContinuation<Void, Never>] in
+            guard case .shuttingDown(let shutdown) = lifecycle else { return [] }
+            lifecycle = .shutDown
+            // Before anybody can see that this server has ended.
+            if shutdown.wasRunning { group.serverEnded() }
+            return shutdown.waiting
+        }
         for continuation in waiting {
             continuation.resume()
         }

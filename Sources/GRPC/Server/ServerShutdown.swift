@@ -18,12 +18,13 @@ final class ServerShutdown: EventTarget {
 
     override var eventQueue: CompletionQueue { queue }
 
-    func start() {
+    /// Has the core begin; ``Server/shutdownCompleted()`` follows. `false` if the queue is shut down.
+    func start() -> Bool {
         let started: Void? = queue.whileOpen {
             Tag(initializing: tag, operation: 0).retain(self)
             grpc_server_shutdown_and_notify(server.handle, queue.handle, tag)
         }
-        if started == nil { server.shutdownCompleted() }
+        return started != nil
     }
 
     override func operationCompleted(_: UInt32, succeeded: Bool) {

@@ -7,8 +7,6 @@ internal import Musl
 #endif
 
 /// A connection that an ``Acceptor`` has handed to the core, which closes it.
-///
-/// What is done to `descriptor` here is harmless when it has been closed, or even belongs to another connection by now.
 final class Connection: Sendable {
     let descriptor: Int32
     /// Where it comes from, in the core's form.
@@ -30,6 +28,12 @@ final class Connection: Sendable {
 
     /// Whether the core has not closed it yet.
     var isOpen: Bool { Self.inode(of: descriptor) == inode }
+
+    /// Ends it in both directions: reads and writes of the core fail from now on. Only right after ``isOpen`` was true: the
+    /// descriptor may belong to another connection later.
+    func disconnect() {
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
 
     private static func inode(of descriptor: Int32) -> UInt64 {
         var status = stat()
