@@ -5,8 +5,8 @@ protocol RemoteRoom: Sendable {
     /// Sends a message into the room.
     ///
     /// - Returns: When the room accepted it. The message is in the room from then on.
-    /// - Throws: ``SendError``. Unless its code is ``SendError/Code/invalidArgument`` or
-    ///   ``SendError/Code/resourceExhausted``, the room may have accepted the message all the same.
+    /// - Throws: ``SendError``. Unless its code is ``SendError/Code/invalidArgument``, ``SendError/Code/resourceExhausted`` or
+    ///   ``SendError/Code/storageFull``, the room may have accepted the message all the same.
     func send(author: String, text: String) async throws(SendError) -> SendTime
 
     /// Opens once the stream of messages has been opened for the first time, and stays open.

@@ -17,7 +17,8 @@ class Call: EventTarget, @unchecked Sendable {
         case send
         case receiveInitialMetadata
         case receiveMessage
-        /// Client: the status. Server: the peer's end. For a unary client call, everything at once.
+        /// Client: the status; for a unary call, everything at once. Server: the peer's end, unless it is received with the
+        /// answer.
         case end
     }
 

@@ -77,7 +77,8 @@ extension Channel {
     /// Calls a method with one request and a stream of responses.
     ///
     /// Returns at once; what goes wrong is thrown by the stream.
-    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, and what encoding the request throws.
+    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` once the group has been shut down, and
+    ///   what encoding the request throws.
     public func serverStreaming<Request, Response>(
         _ method: MethodDescriptor<Request, Response>,
         _ request: Request,
@@ -94,7 +95,7 @@ extension Channel {
     /// Calls a method with a stream of requests and one response.
     ///
     /// Returns at once; what goes wrong is thrown by the parts of the call.
-    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow.
+    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` once the group has been shut down.
     public func clientStreaming<Request, Response>(
         _ method: MethodDescriptor<Request, Response>,
         options: CallOptions = CallOptions()
@@ -107,7 +108,7 @@ extension Channel {
     /// Calls a method with a stream of requests and a stream of responses.
     ///
     /// Returns at once; what goes wrong is thrown by the parts of the call.
-    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow.
+    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` once the group has been shut down.
     public func bidirectional<Request, Response>(
         _ method: MethodDescriptor<Request, Response>,
         options: CallOptions = CallOptions()

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The callback queues of a completion queue, as many as its streams need.
+/// The callback queues of a completion queue, as many as its streams have needed at a time.
 struct StreamQueues: ~Copyable, Sendable {
     /// Not private, as ``Mailbox/State``.
     struct State {

@@ -3,8 +3,8 @@ internal import Synchronization
 /// The response of a call whose handler has returned before there was one. See
 /// ``ServerMethod/unary(_:deferredHandler:)``.
 ///
-/// Only the first result counts. Released without one, it ends its call with `INTERNAL`; a server's shutdown waits until it
-/// has been given one or is released. Thread-safe.
+/// Only the first result counts. Released without one, it ends its call with `INTERNAL`. A server's shutdown waits for it as
+/// long as its grace period allows. Thread-safe.
 public struct DeferredResponse<Response: WireMessage>: Sendable {
     private let answer: DeferredAnswer
 
@@ -53,8 +53,14 @@ final class DeferredAnswer: TurnWork {
     }
 
     deinit {
-        guard case .pending(let call, let observer) = finish() else { return }
-        call.conclude(.failure(RPCError(code: .internal, message: "the call was not answered")), observer)
+        switch finish() {
+        case .pending(let call, let observer):
+            call.conclude(.failure(RPCError(code: .internal, message: "the call was not answered")), observer)
+        case .given(let call, let observer, let result):
+            // The queue had ended, and let go of what it was to do.
+            call.conclude(result, observer)
+        case .done: break
+        }
     }
 
     private func finish() -> State {
