@@ -1,8 +1,8 @@
 /// A method of a server: its name, its shape, and the handler that answers its calls.
 ///
-/// The handler runs on the thread that polls the call, so it must not block; in a task of its own, unless it is said to take
-/// none. The task is cancelled when the client cancels, disappears, or its deadline passes. An ``RPCError`` that the handler throws becomes the
-/// call's status; any other error becomes `UNKNOWN` with a fixed message.
+/// The handler runs on the thread that polls the call, so it must not block; in a task of its own, unless it is said to
+/// take none. The task is cancelled when the client cancels, disappears, or its deadline passes. An ``RPCError`` that the
+/// handler throws becomes the call's status; any other error becomes `UNKNOWN` with a fixed message.
 public struct ServerMethod: Sendable {
     let path: String
     /// Whether the call outlives one exchange of messages.

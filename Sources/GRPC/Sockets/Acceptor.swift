@@ -78,7 +78,7 @@ final class Acceptor: @unchecked Sendable {
 
     /// Ends all connections, whatever is left to be sent on them. The core waits for a peer that does not read, also to close.
     func disconnect() {
-        for connection in connections.withLock(\.all) where connection.isOpen { connection.disconnect() }
+        for connection in connections.withLock(\.all) { connection.disconnect() }
     }
 
     /// The connection of a call; `nil` for one with encryption, where the core does not tell.

@@ -29,10 +29,10 @@ final class Connection: Sendable {
     /// Whether the core has not closed it yet.
     var isOpen: Bool { Self.inode(of: descriptor) == inode }
 
-    /// Ends it in both directions: reads and writes of the core fail from now on. Only right after ``isOpen`` was true: the
-    /// descriptor may belong to another connection later.
+    /// Ends it in both directions, unless it has been closed: reads and writes of the core fail from now on.
     func disconnect() {
-        shutdown(descriptor, Int32(SHUT_RDWR))
+        // When it has been closed, the descriptor may belong to another one.
+        if isOpen { shutdown(descriptor, Int32(SHUT_RDWR)) }
     }
 
     private static func inode(of descriptor: Int32) -> UInt64 {
