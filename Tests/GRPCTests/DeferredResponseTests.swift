@@ -106,4 +106,23 @@ struct DeferredResponseTests {
         let ended = call.withLock { $0 }
         await #expect(throws: RPCError.self) { try await ended?.value }
     }
+
+    /// The queue lets go of what it was to do; whoever observes the call is told all the same.
+    @Test func theQueueHasEndedBefore() async throws {
+        let waiting = Waiting()
+        let statuses = Mutex<[Status.Code]>([])
+        let observing = ServerInterceptor { _ in
+            CallObserver { status, _ in statuses.withLock { $0.append(status.code) } }
+        }
+        var response: DeferredResponse<ByteBuffer>? = try await Loopback.run(
+            [waiting.method],
+            interceptors: [observing]
+        ) { loopback in
+            Task { try await loopback.channel.unary(Echo.unary, ByteBuffer("x")) }
+            return await waiting.take(1)[0].1
+        }
+        response?.succeed(ByteBuffer("too late"))
+        response = nil
+        #expect(statuses.withLock { $0 } == [.ok])
+    }
 }
