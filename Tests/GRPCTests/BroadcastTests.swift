@@ -192,6 +192,36 @@ struct BroadcastTests {
         #expect(statuses.withLock { $0 } == [.outOfRange, .invalidArgument])
     }
 
+    @Test func oneStreamFollowsOneAtATime() async throws {
+        let (refusals, refused) = AsyncStream.makeStream(of: RPCError.self)
+        func method(_ group: CompletionQueueGroup) -> [ServerMethod] {
+            let numbers = Numbers(group)
+            return [
+                .serverStreaming(Echo.stream) { _, writer, _ in
+                    await withTaskGroup(of: Void.self) { tasks in
+                        for _ in 0..<2 {
+                            tasks.addTask {
+                                do {
+                                    try await writer.follow(numbers.broadcast, next: numbers.source(limit: 10))
+                                } catch let error as RPCError {
+                                    refused.yield(error)
+                                } catch {}
+                            }
+                        }
+                    }
+                }
+            ]
+        }
+        try await Loopback.run(method) { loopback in
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
+            var errors = refusals.makeAsyncIterator()
+            #expect(await errors.next()?.message == "a stream follows one broadcast at a time")
+            stream.cancel()
+            #expect(await errors.next()?.code == .cancelled)
+            while loopback.server.openCalls > 0 { await Task.yield() }
+        }
+    }
+
     @Test func cancellingTheTaskCancelsTheCall() async throws {
         let ended = Mutex<Status.Code?>(nil)
         let observing = ServerInterceptor { _ in CallObserver { status, _ in ended.withLock { $0 = status.code } } }

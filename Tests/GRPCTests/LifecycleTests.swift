@@ -48,6 +48,17 @@ struct LifecycleTests {
         }
     }
 
+    @Test func serverStartedOnAGroupThatHasEnded() async throws {
+        let group = try CompletionQueueGroup(count: 1)
+        let server = try Server(methods: [Self.echo], group: group)
+        await group.shutDown()
+        let error = await #expect(throws: ServerStartError.self) {
+            try await server.start(listeningOn: ["127.0.0.1:0"])
+        }
+        #expect(error?.description == "the server's completion queues have been shut down")
+        await server.shutDown(gracePeriod: .zero)
+    }
+
     @Test func serverThatIsNeverStarted() async throws {
         let group = try CompletionQueueGroup(count: 1)
         _ = try Server(methods: [Self.echo], group: group)

@@ -51,6 +51,19 @@ struct RequestStreamTests {
         }
     }
 
+    @Test func nothingIsWrittenAfterTheEnd() async throws {
+        try await Loopback.run([Self.joining]) { loopback in
+            let call = try loopback.channel.clientStreaming(Echo.collect)
+            try await call.requests.write(ByteBuffer("all"))
+            try await call.requests.finish()
+            let late = await #expect(throws: RPCError.self) { try await call.requests.write(ByteBuffer("more")) }
+            #expect(late?.code == .internal)
+            let again = await #expect(throws: RPCError.self) { try await call.requests.finish() }
+            #expect(again?.code == .internal)
+            #expect(try await call.response().text == "all")
+        }
+    }
+
     @Test func bothWaysAtTheirOwnPace() async throws {
         try await Loopback.run([Self.echoing]) { loopback in
             let call = try loopback.channel.bidirectional(Echo.chat)

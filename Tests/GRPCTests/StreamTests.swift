@@ -131,6 +131,36 @@ struct StreamTests {
         }
     }
 
+    private final class Turns: Sendable {
+        let count = Atomic(0)
+    }
+
+    /// A stream whose messages are all taken at once does not suspend for them.
+    @Test func aStreamThatNeverWaitsLetsOthersRun() async throws {
+        let method = ServerMethod.serverStreaming(Echo.stream) { _, writer, _ in
+            let others = Turns()
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask {
+                    while !Task.isCancelled {
+                        others.count.add(1, ordering: .relaxed)
+                        await Task.yield()
+                    }
+                }
+                // Far less than the client's window.
+                for _ in 0..<1000 { try await writer.write(ByteBuffer("")) }
+                try await writer.write(ByteBuffer("\(others.count.load(ordering: .relaxed))"))
+                tasks.cancelAll()
+            }
+        }
+        try await Loopback.run([method]) { loopback in
+            var last = ""
+            for try await message in try loopback.channel.serverStreaming(Echo.stream, ByteBuffer("")) {
+                last = message.text
+            }
+            #expect(try #require(Int(last)) >= 10)
+        }
+    }
+
     @Test func deadline() async throws {
         let (opened, cancelled) = (Signal(), Signal())
         try await Loopback.run([Self.endless(opened, cancelled)]) { loopback in

@@ -51,6 +51,15 @@ struct TLSTests {
         #expect(try await call(.tls(trusting: Self.authority)) == "")
     }
 
+    /// The core would abort when such a server is released.
+    @Test func serverStartedOnAGroupThatHasEnded() async throws {
+        let address = ListenAddress("127.0.0.1:0", credentials: .tls(try Self.identity("server")))
+        let group = try CompletionQueueGroup(count: 1)
+        let server = try Server(methods: [Self.who], group: group)
+        await group.shutDown()
+        await #expect(throws: ServerStartError.self) { try await server.start(listeningOn: [address]) }
+    }
+
     @Test func serverOfAnotherAuthority() async throws {
         let credentials = ChannelCredentials.tls(trusting: try Self.certificates("other-authority.pem"))
         let error = await #expect(throws: RPCError.self) { try await call(credentials) }

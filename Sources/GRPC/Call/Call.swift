@@ -150,8 +150,15 @@ extension Call {
         _ operation: Operation,
         _ build: (inout cgrpc_batch) throws(RPCError) -> Void
     ) async throws(RPCError) -> Bool {
-        if let succeeded = try begin(operation, build) { return succeeded }
-        return await completion(of: operation)
+        await outcome(of: operation, try begin(operation, build))
+    }
+
+    /// Waits for an operation, unless it is complete already.
+    /// - Parameter completed: Whether it succeeded, if it is complete.
+    final func outcome(of operation: Operation, _ completed: Bool?) async -> Bool {
+        guard let completed else { return await completion(of: operation) }
+        await queue.takeTurns()
+        return completed
     }
 
     /// Waits for the event of an operation that has been claimed and started. Cancelling the task cancels the call.

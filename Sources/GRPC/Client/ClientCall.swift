@@ -11,6 +11,8 @@ final class ClientCall: Call, @unchecked Sendable {
     private let observer: CallObserver?
     private let streamQueue: CallbackQueue?
     private let ending = Mutex(Ending.open)
+    /// The end of the stream of requests has been sent, or is about to be.
+    private let hasFinished = Atomic<Bool>(false)
 
     private enum Ending {
         case open
@@ -146,6 +148,9 @@ final class ClientCall: Call, @unchecked Sendable {
     /// Sends one message of a stream.
     /// - Parameter compressed: Whether the message is compressed if the call's are.
     func send(_ message: ByteBuffer, compressed: Bool) async throws(RPCError) {
+        guard !hasFinished.load(ordering: .relaxed) else {
+            throw RPCError(code: .internal, message: "the stream of requests has been finished")
+        }
         let succeeded = try await perform(.send) { batch in
             gather()
             holdSent(message: message)
@@ -156,7 +161,10 @@ final class ClientCall: Call, @unchecked Sendable {
 
     /// Sends the end of the stream of requests.
     func sendClose() async throws(RPCError) {
-        let succeeded = try await perform(.send) { cgrpc_batch_send_close_from_client(&$0) }
+        let succeeded = try await perform(.send) { batch in
+            hasFinished.store(true, ordering: .relaxed)
+            cgrpc_batch_send_close_from_client(&batch)
+        }
         guard succeeded else { throw statusOfFailedSend }
     }
 

@@ -10,7 +10,7 @@ public struct RequestWriter<Message: WireMessage>: Sendable {
     ///   - message: The message.
     ///   - compressed: `false` sends this message as it is on a call whose messages are compressed.
     /// - Throws: ``RPCError`` if the call has ended: with its status if that is known, else with `CANCELLED`, and the
-    ///   responses tell the status. Also what encoding the message throws.
+    ///   responses tell the status. `INTERNAL` after ``finish()``. Also what encoding the message throws.
     public func write(_ message: Message, compressed: Bool = true) async throws(RPCError) {
         try await call.send(try message.encodedForSending(), compressed: compressed)
     }

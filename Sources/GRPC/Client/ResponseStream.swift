@@ -16,9 +16,9 @@ public final class ResponseStream<Message: WireMessage>: AsyncSequence, Sendable
         call.cancel()
     }
 
-    /// What the server sent before its messages. Waits for it. Empty also for a call that the server ended with a status
-    /// alone.
-    /// - Throws: ``RPCError`` if the call failed before the server said anything.
+    /// What the server sent before its messages. Waits for it. Empty is no sign that the server has taken the call: it is so
+    /// for one that the server ended with a status alone, and may be for one that failed before the server said anything.
+    /// - Throws: ``RPCError`` if the call never reached the server.
     public var initialMetadata: Metadata {
         get async throws {
             try await withTaskCancellationHandler {

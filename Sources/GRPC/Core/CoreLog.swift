@@ -21,7 +21,8 @@ public enum CoreLog {
         cgrpc_log_error(file, line, message)
     }
 
-    /// Sends the core's messages to `handler` from now on, on whichever thread they arise; `handler` must not call gRPC.
+    /// Sends the core's messages to `handler` from now on, on whichever thread they arise; `handler` must not call gRPC, nor
+    /// resume a task that runs on a ``CompletionQueue``: the core may hold locks.
     public static func setHandler(_ handler: @escaping Handler) {
         self.handler.withLock { $0 = handler }
         gpr_set_log_function { arguments in

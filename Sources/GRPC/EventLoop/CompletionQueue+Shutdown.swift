@@ -19,8 +19,13 @@ extension CompletionQueue {
     ///
     /// Every call on the queue must have ended or been cancelled, or this waits for it.
     func shutDown() async {
-        if gate.close() { shutDownHandles() }
+        close()
         await mailbox.waitForEnd()
+    }
+
+    /// As ``shutDown()``, without waiting.
+    func close() {
+        if gate.close() { shutDownHandles() }
     }
 
     /// The callback queues first: their last events need this queue's thread.

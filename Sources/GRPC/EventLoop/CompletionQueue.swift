@@ -50,9 +50,13 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     private var turn: UInt64
     /// Connections that hold back what is sent in this turn.
     private var gathering: [Cork] = []
+    /// Operations that were complete when their start returned.
+    private var immediateCompletions: UInt = 0
 
     /// Events taken in one turn at the most, so that jobs are not starved by a storm of them.
     private static let eventsPerTurn = 256
+    /// After so many operations for which no task had to wait, the one that has had the last of them does wait.
+    private static let immediateCompletionsInARow: UInt = 64
 
     /// Starts the thread.
     /// - Parameter index: Its place in its group.
@@ -193,7 +197,8 @@ extension CompletionQueue {
     /// Queues a task's job. Thread-safe. After the group has been shut down jobs go to Swift's global executor, so no task hangs.
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        if isCurrent {
+        // While the thread polls, what it appended here would not end its wait.
+        if isCurrent && !isPolling {
             jobs.append(job)
         } else if !bring({ $0.jobs.append(job) }) {
             globalConcurrentExecutor.enqueue(ExecutorJob(job))
@@ -211,7 +216,6 @@ extension CompletionQueue {
 
     /// Queues the event of an operation on one of the callback queues. Thread-safe.
     func post(_ event: Event) {
-        // While the thread polls, what it appended here would not end its wait.
         if isCurrent && !isPolling {
             events.append(event)
         } else if !bring({ $0.events.append(event) }) {
@@ -237,5 +241,13 @@ extension CompletionQueue {
         events.removeLast()
         tag.release()
         return last.succeeded
+    }
+
+    /// After an operation that was complete when its start returned: now and then lets others run, so that a stream for
+    /// which everything is always there does not keep the thread to itself.
+    func takeTurns() async {
+        guard isCurrent else { return }
+        immediateCompletions &+= 1
+        if immediateCompletions % Self.immediateCompletionsInARow == 0 { await Task.yield() }
     }
 }

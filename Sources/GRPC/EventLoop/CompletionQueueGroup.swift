@@ -14,15 +14,26 @@ public final class CompletionQueueGroup: Sendable {
     public let queues: [CompletionQueue]
     let library = Library()
     private let nextIndex = Atomic<Int>(0)
-    private let serverCount = Atomic<Int>(0)
+    private let users = Mutex(Users())
+
+    private struct Users {
+        var servers = 0
+        var isShutDown = false
+    }
 
     /// Starts the threads.
-    /// - Parameter count: How many queues; by default one per processor that the process may use, which measured best.
+    /// - Parameter count: How many queues; by default one per processor that is online, which measured best. Where the process
+    ///   may use fewer (`taskset`, a container's share), say how many.
+    /// - Throws: If a thread cannot be started; there is none then.
     public init(count: Int? = nil) throws(SystemError) {
-        let count = max(1, count ?? sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         var queues: [CompletionQueue] = []
-        for index in 0..<count {
-            queues.append(try CompletionQueue(library: library, index: index))
+        do throws(SystemError) {
+            for index in 0..<max(1, count ?? sysconf(Int32(_SC_NPROCESSORS_ONLN))) {
+                queues.append(try CompletionQueue(library: library, index: index))
+            }
+        } catch {
+            for queue in queues { queue.close() }
+            throw error
         }
         self.queues = queues
     }
@@ -34,13 +45,16 @@ public final class CompletionQueueGroup: Sendable {
         return queues[Int(UInt(bitPattern: index) % UInt(queues.count))]
     }
 
-    /// A server has been started on it; ``serverEnded()`` must follow.
-    func serverBegan() {
-        serverCount.add(1, ordering: .relaxed)
+    /// A server is being started on it; ``serverEnded()`` must follow. `false` if it has been shut down.
+    func serverBegan() -> Bool {
+        users.withLock { users in
+            if !users.isShutDown { users.servers += 1 }
+            return !users.isShutDown
+        }
     }
 
     func serverEnded() {
-        serverCount.subtract(1, ordering: .relaxed)
+        users.withLock { $0.servers -= 1 }
     }
 
     /// Waits for the operations in flight and ends the threads. Calls begun afterwards fail with `UNAVAILABLE`.
@@ -48,7 +62,10 @@ public final class CompletionQueueGroup: Sendable {
     /// Calls still open must have been cancelled, or this waits for them. Servers must have been shut down: it would wait
     /// for ever for the calls that they wait for, so it traps.
     public func shutDown() async {
-        precondition(serverCount.load(ordering: .relaxed) == 0, "a server is to be shut down before its queues")
+        users.withLock { users in
+            precondition(users.servers == 0, "a server is to be shut down before its queues")
+            users.isShutDown = true
+        }
         for queue in queues {
             await queue.shutDown()
         }

@@ -18,7 +18,8 @@ public struct ResponseWriter<Message: WireMessage>: Sendable {
     /// the broadcast is notified, and whenever the client has taken what it was sent.
     ///
     /// For many streams that get the same, encoded once: costs a fraction of a ``write(_:compressed:)`` after a wake-up.
-    /// Called in the handler's own task (one made by `Task {}` is on other threads), with a broadcast of the server's group.
+    /// Called in the handler's own task (one made by `Task {}` is on other threads), with a broadcast of the server's group:
+    /// else `UNAVAILABLE` is thrown. One at a time: a second one begun meanwhile fails with `INTERNAL`.
     /// - Parameters:
     ///   - broadcast: Says when there is more.
     ///   - next: What is sent.

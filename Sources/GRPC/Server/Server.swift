@@ -105,16 +105,18 @@ extension Server {
     /// Listens and answers calls from now on. At most once.
     ///
     /// - Returns: The ports, in the order of the addresses; 0 for a `unix:` address.
-    /// - Throws: If it cannot listen on one of the addresses; the server is then shut down. Of a second start it is not.
+    /// - Throws: If it cannot listen on one of the addresses, or the group has been shut down; the server is then shut down.
+    ///   Of a second start it is not.
     public func start(listeningOn addresses: [ListenAddress]) async throws(ServerStartError) -> [Int] {
         let ports = lifecycle.withLock { lifecycle -> Result<[Int], ServerStartError> in
             guard case .idle = lifecycle else { return .failure(.notIdle) }
+            // From here on the group cannot be shut down, which it takes to end whatever of this has begun.
+            guard group.serverBegan() else { return .failure(.groupIsShutDown) }
+            lifecycle = .running
             do throws(ServerStartError) {
                 let (ports, sockets) = try listen(on: addresses)
                 grpc_server_start(handle)
-                group.serverBegan()
                 postSlots()
-                lifecycle = .running
                 try accept(sockets)
                 return .success(ports)
             } catch {

@@ -44,6 +44,9 @@ extension ServerCall {
     ) throws(RPCError) {
         // On the queue's thread, but for a queue that has ended, or is of another group.
         guard let audience = broadcast.audience(on: queue), queue.isCurrent else { throw .shutDown }
+        guard following == nil else {
+            throw RPCError(code: .internal, message: "a stream follows one broadcast at a time")
+        }
         guard !peerIsGone else { throw .peerIsGone }
         let follower = Follower(call: self, isSending: isSending, next: next) { reason in
             if let (follower, audience) = self.following {

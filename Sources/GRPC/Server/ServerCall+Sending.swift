@@ -6,9 +6,8 @@ internal import Synchronization
 extension ServerCall {
     /// Sends initial metadata unless it has been sent.
     func sendInitialMetadata(_ metadata: Metadata) async throws(RPCError) {
-        var succeeded = try startSendingInitialMetadata(metadata)
-        if succeeded == nil { succeeded = await completion(of: .send) }
-        guard succeeded == true else { throw .peerIsGone }
+        let completed = try startSendingInitialMetadata(metadata)
+        guard await outcome(of: .send, completed) else { throw .peerIsGone }
     }
 
     /// As ``sendInitialMetadata(_:)``, but returns `nil` where that would wait.
@@ -28,9 +27,8 @@ extension ServerCall {
     ///   - isBuffered: Another message follows at once; the transport may wait for it.
     ///   - compressed: Whether the message is compressed if the call's are.
     func send(_ message: ByteBuffer, isBuffered: Bool = false, compressed: Bool = true) async throws(RPCError) {
-        var succeeded = try startSending(message, isBuffered: isBuffered, compressed: compressed)
-        if succeeded == nil { succeeded = await completion(of: .send) }
-        guard succeeded == true else { throw .peerIsGone }
+        let completed = try startSending(message, isBuffered: isBuffered, compressed: compressed)
+        guard await outcome(of: .send, completed) else { throw .peerIsGone }
     }
 
     /// As ``send(_:isBuffered:compressed:)``, but returns `nil` where that would wait.

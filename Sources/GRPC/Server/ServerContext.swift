@@ -1,4 +1,6 @@
 /// What a handler can know of its call, and tell the client beside its messages. Thread-safe.
+///
+/// Whoever keeps it keeps its call, which counts as open until then.
 public struct ServerContext: Sendable {
     let call: ServerCall
 
@@ -33,7 +35,8 @@ public struct ServerContext: Sendable {
         call.setCompression(compression)
     }
 
-    /// Sets the metadata that will go with the status, in place of what was set before. An ``RPCError`` adds its own.
+    /// Sets the metadata that will go with the status, in place of what was set before. An ``RPCError`` adds its own. If any
+    /// of it is not allowed by gRPC, none is sent: the status matters more.
     public func setTrailingMetadata(_ metadata: Metadata) {
         call.setTrailingMetadata(metadata)
     }

@@ -10,7 +10,8 @@ public struct ServerOptions: Sendable {
     public var acceptedCompression: Set<CompressionAlgorithm> = [.none]
     /// Connections open at the same time at all addresses; further ones wait to be accepted.
     public var maxConnections = 10_000
-    /// Calls open at the same time on one connection; a client waits with further ones.
+    /// Calls open at the same time on one connection; a client waits with further ones. On connections without TLS, calls
+    /// that a client has reset and that are not cleared away yet are bounded too, to twice as many.
     public var maxConcurrentStreamsPerConnection = 1000
     /// Calls open at the same time on all connections; further ones get `RESOURCE_EXHAUSTED`.
     public var maxConcurrentCalls = 20_000

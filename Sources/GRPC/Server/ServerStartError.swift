@@ -5,6 +5,8 @@ public enum ServerStartError: Error, Sendable, CustomStringConvertible {
     /// The certificate, the key or the authorities for an address are none, or do not fit together. The core's log says
     /// which: see ``CoreLog``.
     case badCredentials(address: String)
+    /// Its ``CompletionQueueGroup`` has been shut down.
+    case groupIsShutDown
     /// It has been started or shut down before.
     case notIdle
 
@@ -13,6 +15,7 @@ public enum ServerStartError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .cannotListen(let error): "\(error)"
         case .badCredentials(let address): "the TLS certificate and key for \(address) cannot be used"
+        case .groupIsShutDown: "the server's completion queues have been shut down"
         case .notIdle: "the server has been started or shut down before"
         }
     }

@@ -29,6 +29,8 @@ final class Acceptor: @unchecked Sendable {
 
     /// How long to wait for a connection to be closed by somebody, where there is no room for another one.
     private static let pauseInMilliseconds: Int32 = 50
+    /// Connections accepted from one socket in a row, so that the others and the stop signal have their turn.
+    private static let acceptedInARow = 64
 
     /// - Parameter server: The core's server; it must live until ``stop()`` has returned.
     init(server: OpaquePointer, options: ServerOptions) {
@@ -120,7 +122,7 @@ extension Acceptor {
             _ = isFull ? poll(&polled, 1, Self.pauseInMilliseconds) : poll(&polled, nfds_t(polled.count), -1)
             guard polled[0].revents == 0 else { break }
             let wasFull = isFull
-            isFull = !sockets.allSatisfy { acceptAll(of: $0, credentials) }
+            isFull = !sockets.allSatisfy { acceptSome(of: $0, credentials) }
             if isFull, !wasFull { CoreLog.error("no room for another connection: those that come wait") }
         }
     }
@@ -137,9 +139,10 @@ extension Acceptor {
         }
     }
 
-    /// Accepts what waits at a socket. `false` if there is no room for more.
-    private func acceptAll(of socket: ListeningSocket, _ credentials: OpaquePointer?) -> Bool {
-        while hasRoom() {
+    /// Accepts what waits at a socket, or a good part of it. `false` if there is no room for more.
+    private func acceptSome(of socket: ListeningSocket, _ credentials: OpaquePointer?) -> Bool {
+        for _ in 0..<Self.acceptedInARow {
+            guard hasRoom() else { return false }
             var peer = SocketAddress()
             let descriptor = socket.accept(&peer)
             guard descriptor >= 0 else {
@@ -163,6 +166,6 @@ extension Acceptor {
                 grpc_server_add_channel_from_fd(server, descriptor, credentials)
             }
         }
-        return false
+        return true
     }
 }

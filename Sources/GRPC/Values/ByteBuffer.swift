@@ -2,7 +2,8 @@ internal import CGRPC
 
 /// Immutable bytes in one block, shared without a copy: the encoded form of a message.
 ///
-/// A value can be sent on any number of calls at once; each send holds a reference to the same block.
+/// A value can be sent on any number of calls at once; each send holds a reference to the same block. A message that was
+/// received may be part of a larger block, all of which it keeps: what is to stay for long is better copied.
 public struct ByteBuffer: Sendable {
     private let storage: Storage
 
@@ -25,7 +26,7 @@ public struct ByteBuffer: Sendable {
         storage = Storage(slice)
     }
 
-    /// Makes a buffer in place: `body` writes up to `capacity` bytes, and what it has written is the buffer.
+    /// Makes a buffer in place: `body` writes up to `capacity` bytes (not negative), and what it has written is the buffer.
     public init<Failure: Error>(
         capacity: Int,
         initializingWith body: (inout OutputRawSpan) throws(Failure) -> Void

@@ -2,7 +2,8 @@ internal import CGRPC
 
 /// Pings that find out when the other side has gone silently: frozen, unplugged, behind a dropped NAT entry.
 ///
-/// Both ends should use the same values: a server closes a connection that pings more often than it allows.
+/// Both ends should use the same values: a server closes a connection that pings more often than it allows, with `GOAWAY`
+/// and `too_many_pings`. Other libraries' servers allow one in five minutes by default, and none without a call.
 public struct Keepalive: Sendable, Hashable {
     /// A ping is sent after this long without anything from the other side. At least 1 s.
     public var interval: Duration
@@ -18,7 +19,7 @@ public struct Keepalive: Sendable, Hashable {
     /// Notices a silent peer within 20 s.
     public static let `default` = Keepalive(interval: .seconds(10), timeout: .seconds(10))
 
-    var timeoutInMilliseconds: Int32 { Int32(clamping: Int(min(timeout / .milliseconds(1), Double(Int32.max)))) }
+    var timeoutInMilliseconds: Int32 { Int32(min(max(timeout / .milliseconds(1), 0), Double(Int32.max))) }
 
     func add(to arguments: inout CoreArguments) {
         arguments.setMilliseconds(GRPC_ARG_KEEPALIVE_TIME_MS, interval)

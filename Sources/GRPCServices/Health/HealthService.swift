@@ -81,6 +81,7 @@ public final class HealthService: Sendable {
             try await writer.write(HealthCheckResponse(status: status))
             last = status
         }
+        try Task.checkCancellation()
         throw RPCError(code: .unavailable, message: "the server is shutting down")
     }
 }
