@@ -39,4 +39,26 @@ import Testing
     @Test func aBodyThatIsTooLongIsNotWelcome() throws {
         #expect(try self.answer(to: [.expect: "100-continue", .contentLength: "101"]) == nil)
     }
+
+    /// It would be in the middle of the answer to the request before.
+    @Test func nothingIsSaidWhileAnAnswerIsUnderWay() throws {
+        let channel = EmbeddedChannel(handler: ExpectationHandler(greatestBodyBytes: 100))
+        let first = HTTPRequest(method: .post, scheme: "http", authority: "a", path: "/getAndFlushMessages")
+        try channel.writeInbound(HTTPRequestPart.head(first))
+        try channel.writeInbound(HTTPRequestPart.end(nil))
+        var second = first
+        second.headerFields[.expect] = "100-continue"
+        try channel.writeInbound(HTTPRequestPart.head(second))
+        #expect(try channel.readOutbound(as: HTTPResponsePart.self) == nil)
+
+        // With that answer's end, the next request of all is told again.
+        for _ in 0..<2 {
+            for part in [HTTPResponsePart.head(HTTPResponse(status: .ok)), .end(nil)] {
+                try channel.writeOutbound(part)
+                #expect(try channel.readOutbound(as: HTTPResponsePart.self) == part)
+            }
+        }
+        try channel.writeInbound(HTTPRequestPart.head(second))
+        #expect(try channel.readOutbound(as: HTTPResponsePart.self) == .head(HTTPResponse(status: .continue)))
+    }
 }
