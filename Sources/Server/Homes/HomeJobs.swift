@@ -39,7 +39,9 @@ extension BatchWorker<ReadJob> {
     func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(HomeError) -> HistoryPage {
         let result = await withCheckedContinuation { continuation in
             if let refusal = submit(ReadJob(time: time, most: most, continuation: continuation)) {
-                continuation.resume(returning: .failure(HomeError(refusal)))
+                // A reader tries again.
+                let error = refusal == .closed ? HomeError.closed : .unavailable(.cannotBeReached)
+                continuation.resume(returning: .failure(error))
             }
         }
         return try result.get()

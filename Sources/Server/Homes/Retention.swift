@@ -46,10 +46,10 @@ struct Retention: Sendable {
     func expiry(_ now: SendTime) -> SendTime {
         guard let age else { return SendTime(nanosecondsSinceEpoch: .min) }
         let (seconds, attoseconds) = age.components
-        let nanoseconds = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        let expiry = now.nanosecondsSinceEpoch.subtractingReportingOverflow(
-            nanoseconds.partialValue + attoseconds / 1_000_000_000
-        )
-        return SendTime(nanosecondsSinceEpoch: nanoseconds.overflow || expiry.overflow ? .min : expiry.partialValue)
+        let wholeSeconds = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let nanoseconds = wholeSeconds.partialValue.addingReportingOverflow(attoseconds / 1_000_000_000)
+        let expiry = now.nanosecondsSinceEpoch.subtractingReportingOverflow(nanoseconds.partialValue)
+        let isLongerThanTime = wholeSeconds.overflow || nanoseconds.overflow || expiry.overflow
+        return SendTime(nanosecondsSinceEpoch: isLongerThanTime ? .min : expiry.partialValue)
     }
 }

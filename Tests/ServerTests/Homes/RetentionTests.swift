@@ -27,6 +27,11 @@ import Testing
         #expect(!isPassed(Retention(), messages: 2, oldest: -9_000_000_000))
     }
 
+    @Test(arguments: [.seconds(Int64.max), .seconds(9_223_372_036) + .milliseconds(900), .seconds(9_223_372_036)])
+    func nothingIsOlderThanTime(age: Duration) {
+        #expect(!isPassed(Retention(age: age), messages: 2, oldest: -9_000_000_000))
+    }
+
     /// Down to a little below the limit: then it is not for each new message that something has to go.
     @Test func moreGoesThanMust() {
         let retention = Retention(messages: 80)

@@ -47,7 +47,11 @@ struct RedisAdder {
                 lastTrim = .now
                 try stream.trim(before: retention.expiry(.now()))
             }
-            guard let refused else { return outages.ended() }
+            guard let refused else {
+                // What only removes also works where nothing can be added.
+                if !jobs.isEmpty { outages.ended() }
+                return
+            }
             outages.began("the history cannot be written", refused)
             // Another Redis may have taken its place: one that has become a replica refuses too.
             if Self.refusal(refused) != .full(.memoryIsFull) { link.drop() }

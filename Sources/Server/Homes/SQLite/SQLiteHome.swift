@@ -101,10 +101,11 @@ final class SQLiteHome: HistoryHome {
             for job in jobs { job.completion(.failure(refusal)) }
             return
         }
-        outages.ended()
         let heldAfter = log.heldAfter
         held.withLock { $0 = heldAfter }
+        // Where nothing was to be kept, nothing may have been written.
         guard !messages.isEmpty else { return }
+        outages.ended()
         // First the readers: so a sender that has been answered finds its message already there.
         tail.publish(messages)
         for (job, message) in zip(jobs, messages) {
