@@ -42,6 +42,7 @@ import Testing
         after: Int64,
         added: Int64? = nil,
         begun: Int64? = 0,
+        trimmed: Int64 = 0,
         isWhole: Bool = true,
         foreign: Int64? = nil
     ) -> StreamSnapshot {
@@ -52,7 +53,7 @@ import Testing
             lastEntry: new.last.map(Self.id),
             isWhole: isWhole,
             added: added ?? Int64(entries.count),
-            length: Int64(entries.count),
+            length: (added ?? Int64(entries.count)) - trimmed,
             first: entries.first.map(Self.id),
             last: Self.id(entries.last ?? 0),
             begun: begun.map(Self.time)
@@ -89,7 +90,7 @@ import Testing
 
     @Test func oldOnesMayGo() {
         var watch = watch
-        #expect(watch.advance(snapshot([3, 4], after: 3, added: 4)) == .sound)
+        #expect(watch.advance(snapshot([3, 4], after: 3, added: 4, trimmed: 2)) == .sound)
     }
 
     @Test func emptiedIsLost() {
@@ -114,7 +115,32 @@ import Testing
 
     @Test func trimmedBeforeTheyWereReadIsLost() {
         var watch = watch
-        #expect(watch.advance(snapshot([6, 7], after: 3, added: 7)) == .lost)
+        #expect(watch.advance(snapshot([6, 7], after: 3, added: 7, trimmed: 5)) == .lost)
+    }
+
+    /// Also where more has come meanwhile than is read at once.
+    @Test func trimmedBeforeAPartWasReadIsLost() {
+        var watch = watch
+        let part = snapshot([6, 7], after: 3, added: 9, trimmed: 5, isWhole: false)
+        #expect(watch.advance(part) == .lost)
+    }
+
+    @Test func whatWasToldHasToBeThere() {
+        let entries = snapshot([1, 2, 3, 4, 6], after: 3)
+        var watch = watch
+        #expect(watch.advance(entries, told: [Self.time(4), Self.time(6)]) == .sound)
+        for lost in [5, 7] as [Int64] {
+            var watch = self.watch
+            #expect(watch.advance(entries, told: [Self.time(4), Self.time(lost)]) == .lost)
+        }
+    }
+
+    @Test func whatWasToldMayComeWithTheNextPart() {
+        let part = snapshot([1, 2, 3, 4, 6], after: 3, added: 9, isWhole: false)
+        var watch = watch
+        #expect(watch.advance(part, told: [Self.time(4), Self.time(7)]) == .sound)
+        var other = self.watch
+        #expect(other.advance(part, told: [Self.time(5)]) == .lost)
     }
 
     @Test func anotherServersFindingIsTaken() {
@@ -124,7 +150,7 @@ import Testing
 
     @Test func whatIsHeldBeginsWithTheFirstThatIsThere() {
         #expect(snapshot([5, 6], after: 0, added: 2, begun: 1).heldAfter == Self.time(1))
-        let trimmed = snapshot([5, 6], after: 0, added: 3, begun: 1)
+        let trimmed = snapshot([5, 6], after: 0, added: 3, begun: 1, trimmed: 1)
         #expect(trimmed.heldAfter?.nanosecondsSinceEpoch == 4_999_999)
     }
 }

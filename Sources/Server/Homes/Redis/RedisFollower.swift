@@ -25,12 +25,13 @@ struct RedisFollower: Sendable {
 
     func run() {
         var watch = progress.watch
+        var told: [SendTime] = []
         var hasWarned = false
         let outages = Outages(logger: logger)
         while !progress.isOver {
             do throws(RedisError) {
                 let stream = try RedisStream(at: host, interrupt: progress.interrupt)
-                try follow(stream, &watch, &hasWarned, outages)
+                try follow(stream, &watch, &told, &hasWarned, outages)
             } catch {
                 // What was acknowledged last is then with those who resume elsewhere.
                 guard !progress.isClosed, !progress.interrupt.isTriggered else { return }
@@ -43,10 +44,12 @@ struct RedisFollower: Sendable {
     private func follow(
         _ stream: RedisStream,
         _ watch: inout StreamWatch,
+        _ told: inout [SendTime],
         _ hasWarned: inout Bool,
         _ outages: Outages
     ) throws(RedisError) {
         while !progress.isOver {
+            told += progress.takeNewlyAcknowledged()
             let snapshot = try stream.snapshot(after: watch.last, atMost: Self.burst)
             outages.ended()
             if let foreign = snapshot.foreign, !hasWarned {
@@ -57,22 +60,29 @@ struct RedisFollower: Sendable {
                 )
             }
             let last = watch.last
-            switch watch.advance(snapshot) {
+            told.removeAll { $0 <= last.time }
+            switch watch.advance(snapshot, told: told) {
             case .sound:
                 if let heldAfter = snapshot.heldAfter { progress.saw(watch, heldAfter: heldAfter) }
                 if !snapshot.messages.isEmpty { tail.publish(snapshot.messages) }
             case .lost:
                 logger.error("Redis has lost messages", metadata: ["after": "\(last)", "there": "\(snapshot.last)"])
-                // Whatever was seen or told to anybody here may have gone.
-                let latest = max(last.time, watch.begun ?? last.time, progress.acknowledged)
-                try goOn(stream, &watch, after: SendTime(nanosecondsSinceEpoch: latest.nanosecondsSinceEpoch + 1))
+                try goOn(stream, &watch, after: latest(watch))
             case .begunAnew:
                 logger.error("another server has found that Redis lost messages", metadata: ["after": "\(last)"])
-                // It says from when on. Each saying more than the one before, servers would never be done.
-                try goOn(stream, &watch, after: nil)
+                // It says from when on; only one that has seen or told later ones, which are lost too, says more.
+                let now = try stream.snapshot(after: last, atMost: Self.burst, knowing: watch.newest)
+                let hasLostMore = now.hasLostWhatWasAskedFor || now.lacks(anyOf: told)
+                try goOn(stream, &watch, after: hasLostMore ? latest(watch) : nil)
             }
             if snapshot.isWhole { try stream.wait(after: watch.last, for: Self.wait) }
         }
+    }
+
+    /// A time later than all that was seen here or told to anybody, which may have gone.
+    private func latest(_ watch: StreamWatch) -> SendTime {
+        let latest = max(watch.last.time, watch.begun ?? watch.last.time, progress.acknowledged)
+        return SendTime(nanosecondsSinceEpoch: latest.nanosecondsSinceEpoch + 1)
     }
 
     /// Goes on from the end of what there is. Who has had no message from after `lost` is told that messages are lost.

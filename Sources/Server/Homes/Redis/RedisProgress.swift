@@ -8,6 +8,8 @@ final class RedisProgress: Sendable {
         var watch: StreamWatch
         var heldAfter: SendTime
         var acknowledged: SendTime
+        /// Acknowledged since the follower last asked.
+        var newlyAcknowledged: [SendTime] = []
         var isClosed = false
     }
 
@@ -40,7 +42,15 @@ final class RedisProgress: Sendable {
     }
 
     func acknowledge(_ time: SendTime) {
-        state.withLock { $0.acknowledged = max($0.acknowledged, time) }
+        state.withLock { state in
+            state.acknowledged = max(state.acknowledged, time)
+            state.newlyAcknowledged.append(time)
+        }
+    }
+
+    /// What senders at this server have been told since this was last asked: all of it is in the stream, or lost.
+    func takeNewlyAcknowledged() -> [SendTime] {
+        state.withLock { exchange(&$0.newlyAcknowledged, with: []) }
     }
 
     func close() {

@@ -35,6 +35,20 @@ struct StreamSnapshot: Sendable {
         guard let first else { return max(begun, last.time) }
         return max(begun, SendTime(nanosecondsSinceEpoch: first.time.nanosecondsSinceEpoch - 1))
     }
+
+    /// Whether a message is missing of those with these times, which were in the stream before this was asked for.
+    func lacks(anyOf times: [SendTime]) -> Bool {
+        guard !times.isEmpty else { return false }
+        let there = Set(messages.map(\.sendTime))
+        let end = isWhole ? nil : lastEntry?.time
+        return times.contains { time in end.map { time <= $0 } ?? true && !there.contains(time) }
+    }
+
+    /// Whether the entry that was asked for is lost: not there, though nothing that late has been let go of.
+    var hasLostWhatWasAskedFor: Bool {
+        guard let lacks, let heldAfter else { return false }
+        return lacks > lastRemoved && lacks.time > heldAfter
+    }
 }
 
 /// Follows a stream, and notices when messages are missing from it: when Redis was emptied, came back without its last
@@ -67,12 +81,18 @@ struct StreamWatch: Sendable {
     }
 
     /// Takes what there is after ``last``.
-    mutating func advance(_ snapshot: StreamSnapshot) -> Verdict {
+    /// - Parameter told: The times of messages later than ``last`` that senders had been told before the snapshot was asked
+    ///   for.
+    mutating func advance(_ snapshot: StreamSnapshot, told: [SendTime] = []) -> Verdict {
         let expected = added + Int64(snapshot.entries)
         // What is not whole may happen to be all the same.
         let isCounted = snapshot.isWhole ? snapshot.added == expected : snapshot.added >= expected
         guard isCounted, snapshot.last >= last, snapshot.begun != nil else { return .lost }
         guard snapshot.begun == begun else { return .begunAnew }
+        // The oldest go first: when more have gone than were seen, some have that were not.
+        guard snapshot.added - snapshot.length <= added else { return .lost }
+        // Lost before it was seen, a message is missing from no count.
+        guard !snapshot.lacks(anyOf: told) else { return .lost }
         added = expected
         if let entry = snapshot.lastEntry {
             last = entry
