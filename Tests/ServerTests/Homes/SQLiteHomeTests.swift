@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import Messenger
 import SQLite
@@ -184,6 +185,25 @@ struct SQLiteHomeTests {
         #expect(try await take(1, from: room, cursor).map(\.sendTime) == [reserved[1]])
         #expect(try await take(2, from: room, follower).map(\.sendTime) == reserved)
         await home.close()
+    }
+
+    /// So that what one power cut leaves is not there any more at the next.
+    @Test func theWriteAheadLogIsEmptyAfterAStart() async throws {
+        let first = try home()
+        _ = try await send(["one", "two"], to: try room(first), first)
+        // As a process leaves it that is killed.
+        let copy = TemporaryFolder()
+        for file in ["history.db", "history.db-wal"] {
+            try FileManager.default.copyItem(atPath: folder.path(of: file), toPath: copy.path(of: file))
+        }
+        await first.close()
+        #expect(copy.size(of: "history.db-wal") > 0)
+        let path = copy.path(of: "history.db")
+        let second = try SQLiteHome(path: path, sync: .full, retention: Retention(), logger: Logger(label: "test"))
+        #expect(copy.size(of: "history.db-wal") == 0)
+        let page = try await second.read(after: second.heldAfter, atMost: .init(messages: 9, bytes: .max))
+        #expect(page.messages.map(\.text) == ["one", "two"])
+        await second.close()
     }
 
     @Test func aFileHasOneServer() async throws {

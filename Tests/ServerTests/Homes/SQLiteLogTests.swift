@@ -45,6 +45,19 @@ struct SQLiteLogTests {
         file.release()
     }
 
+    /// What stays of one that failed would be taken for damage after a kill, by ``WriteAheadLog``.
+    @Test func nothingOfATransactionThatFailedStays() throws {
+        var (log, file) = try open(Retention())
+        try log.append(messages(1...3), now: time(3))
+        #expect(folder.size(of: "history.db-wal") > 0)
+        // There is one with that time.
+        #expect(throws: SQLiteError.self) { try log.append(messages(3...3), now: time(3)) }
+        try log.append(messages(4...4), now: time(4))
+        #expect(folder.size(of: "history.db-wal") == 0)
+        #expect(try kept() == (4, 1))
+        file.release()
+    }
+
     /// More at once than are looked at together: the rest goes with the next batches.
     @Test func byAgeManyAtOnce() throws {
         var (log, file) = try open(Retention(age: .seconds(10)))

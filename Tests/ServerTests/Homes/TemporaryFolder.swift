@@ -15,6 +15,12 @@ final class TemporaryFolder: Sendable {
 
     func path(of file: String) -> String { "\(path)/\(file)" }
 
+    /// In bytes; 0 where there is none.
+    func size(of file: String) -> Int {
+        var status = stat()
+        return stat(path(of: file), &status) == 0 ? Int(status.st_size) : 0
+    }
+
     deinit {
         for suffix in ["", "-wal", "-shm", ".lock"] { unlink(path(of: "history.db") + suffix) }
         rmdir(path)

@@ -56,6 +56,8 @@ struct SQLiteFile {
             }
             try database.execute("PRAGMA synchronous = \(sync.rawValue)")
             if isNew { try makeTables(database, start) }
+            // What a power cut has left at its end would lie behind what is written over it. If it fails, so be it.
+            _ = try? database.emptyWriteAheadLog()
             return database
         } catch let error as SQLiteError {
             throw error.meansDamage ? damaged(error.description) : cannotOpen(error.description)
@@ -132,5 +134,13 @@ struct SQLiteFile {
     private static func size(_ path: String) -> Int {
         var status = stat()
         return stat(path, &status) == 0 ? Int(status.st_size) : 0
+    }
+}
+
+extension Database {
+    /// Moves what is in the write-ahead log into the file itself.
+    /// - Returns: Whether all of it was: some may be in use.
+    func emptyWriteAheadLog() throws(SQLiteError) -> Bool {
+        try number("PRAGMA wal_checkpoint(TRUNCATE)") == 0
     }
 }

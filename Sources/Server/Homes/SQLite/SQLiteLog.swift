@@ -11,6 +11,8 @@ struct SQLiteLog {
     private let begin, insert, oldest, remove, hold, commit, rollback: Statement
 
     private var load = Retention.Load()
+    /// What a transaction that failed has written may lie in the write-ahead log.
+    private var isUntidy = false
     /// The time of the oldest message there is, or a time before it.
     private var oldestTime: SendTime
     /// Every message after this time is in the file.
@@ -65,16 +67,19 @@ struct SQLiteLog {
             if let removed { heldAfter = removed }
             if let oldest = oldest ?? removed { oldestTime = oldest }
         } catch {
+            isUntidy = true
             // Some errors end the transaction by themselves.
             if database.isInTransaction { try? rollback.run() }
             throw error
         }
+        // The rest of it would lie behind what was written over it, and be taken for damage after a kill.
+        if isUntidy { tidyUp() }
     }
 
     /// Moves all that is in the write-ahead log into the file itself, which then is all there is to copy.
-    func tidyUp() {
-        // If it fails, the log is moved at the next start.
-        try? database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    mutating func tidyUp() {
+        // If it fails, the log is moved the next time or at the next start.
+        isUntidy = (try? database.emptyWriteAheadLog()) != true
     }
 
     /// - Returns: The times of the last message that was removed, and of the first that stays, as far as it was looked at.

@@ -31,8 +31,10 @@ struct WriteAheadLog {
             return isZero(descriptor) ? nil : "the header of its write-ahead log is wrong"
         }
         let rest = log.countCommits()
-        // The last commit may be the one that was under way: its sender was not told yet.
-        return isSynced && rest > 1 ? "\(rest) commits in its write-ahead log cannot be read" : nil
+        // One may be that which was under way: its sender was not told yet.
+        guard isSynced, rest > 1 else { return nil }
+        return "\(rest) commits in its write-ahead log cannot be read; if its disk had failed, nobody was told that they were "
+            + "kept: --history-sync normal starts without them"
     }
 
     private init?(_ descriptor: Int32, _ header: [UInt8]) {
@@ -56,7 +58,8 @@ struct WriteAheadLog {
         var offset = Self.headerSize
         while let frame = Self.read(descriptor, at: offset, Self.frameHeaderSize + pageSize) {
             offset += frame.count
-            // Frames of an earlier use of the log lie after the last one.
+            // Frames of an earlier use of the log lie after the last one. Those of a commit that failed have this use's salt:
+            // SQLiteLog sees to it that they do not stay.
             guard frame[8..<16] == salt else {
                 isRight = false
                 continue
