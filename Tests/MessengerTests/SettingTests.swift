@@ -85,9 +85,11 @@ import Testing
         #expect(error.map(Options.exitCode(for:))?.rawValue == 64)
     }
 
-    @Test func helpShowsVariableAndDefault() {
+    @Test func helpShowsWhatIsAllowedTheVariableAndTheDefault() {
         let help = Options.helpMessage(columns: 200)
-        #expect(help.contains("Port. (environment: MESSENGER_HTTP_PORT; default: 8080)"))
-        #expect(help.contains("Time. (environment: MESSENGER_SEND_TIMEOUT; default: 10s)"))
+        let port = "Port. Takes a port number, 0...65535. (environment: MESSENGER_HTTP_PORT; default: 8080)"
+        #expect(help.contains(port))
+        let range = "a duration such as 500ms, 10s or 1m, from 1ms to 1h"
+        #expect(help.contains("Time. Takes \(range). (environment: MESSENGER_SEND_TIMEOUT; default: 10s)"))
     }
 }

@@ -56,7 +56,9 @@ struct  MesGrpc__ReadMessagesRequest
   ProtobufCMessage base;
   /*
    * The sendTime of the last message that the reader has: the stream begins with the one after it. Left out, the stream
-   * holds only messages accepted after it was opened. OUT_OF_RANGE if messages after this time are no longer held.
+   * holds only messages accepted after it was opened. OUT_OF_RANGE, at once or later, if messages that come next are no longer
+   * held: `messenger-held-after` in the trailing metadata says from when on some are. INVALID_ARGUMENT for a time in the
+   * future, and for one that is none.
    */
   Google__Protobuf__Timestamp *after;
 };

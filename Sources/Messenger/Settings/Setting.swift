@@ -76,7 +76,10 @@ public struct Setting<Value: SettingValue>: Sendable {
 
     /// What `--help` says of the setting.
     public var help: ArgumentHelp {
-        "\(self.summary) (environment: \(self.variable); default: \(self.defaultValue.settingText))"
+        """
+        \(self.summary) Takes \(self.expectation). \
+        (environment: \(self.variable); default: \(self.defaultValue.settingText))
+        """
     }
 
     /// Chooses between the flag's value, the environment variable's and the default, in this order.

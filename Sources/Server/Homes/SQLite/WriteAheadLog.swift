@@ -33,8 +33,10 @@ struct WriteAheadLog {
         let rest = log.countCommits()
         // One may be that which was under way: its sender was not told yet.
         guard isSynced, rest > 1 else { return nil }
-        return "\(rest) commits in its write-ahead log cannot be read; if its disk had failed, nobody was told that they were "
-            + "kept: --history-sync normal starts without them"
+        return """
+            \(rest) commits in its write-ahead log cannot be read; if its disk had failed, nobody was told that they were kept: \
+            --history-sync normal starts without them
+            """
     }
 
     private init?(_ descriptor: Int32, _ header: [UInt8]) {
