@@ -55,9 +55,12 @@ struct SQLiteFile {
                 throw cannotOpen("its file system lacks the shared memory that a write-ahead log takes")
             }
             try database.execute("PRAGMA synchronous = \(sync.rawValue)")
-            if isNew { try makeTables(database, start) }
-            // What a power cut has left at its end would lie behind what is written over it. If it fails, so be it.
-            _ = try? database.emptyWriteAheadLog()
+            if isNew {
+                try makeTables(database, start)
+            } else {
+                // What a power cut has left at its end would lie behind what is written over it. If it fails, so be it.
+                _ = try? database.emptyWriteAheadLog()
+            }
             return database
         } catch let error as SQLiteError {
             throw error.meansDamage ? damaged(error.description) : cannotOpen(error.description)
