@@ -55,3 +55,27 @@ final class LocalRedis: Sendable {
         try RedisConnection(host: address.host, port: address.port, timeout: .seconds(20)).call(command)
     }
 }
+
+// MARK: - A room
+
+extension LocalRedis {
+    /// Makes a room from the beginning of time on with so many messages, the n-th of the millisecond n.
+    func makeRoom(messages count: Int) throws -> RedisStream {
+        try ask("SET", "room:begun", "0000000000000000000")
+        for number in 1...count { try add(number) }
+        return try RedisStream(at: RedisHost(address))
+    }
+
+    /// Adds the message of the millisecond `number`, whose text it is.
+    func add(_ number: Int) throws {
+        try ask("XADD", "room", "\(number)-0", "a", "Ivan", "t", "\(number)")
+    }
+}
+
+extension RedisStream {
+    /// How far a server has come that has seen all that there is.
+    func progress() throws -> RedisProgress {
+        let snapshot = try snapshot(after: .zero, atMost: 1)
+        return RedisProgress(StreamWatch(snapshot), heldAfter: try #require(snapshot.heldAfter))
+    }
+}

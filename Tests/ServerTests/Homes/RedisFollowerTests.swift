@@ -12,28 +12,19 @@ struct RedisFollowerTests {
     private let redis: LocalRedis
     private let stream: RedisStream
 
-    /// A room with five messages, the n-th of the millisecond n.
     init() throws {
         redis = try LocalRedis()
-        stream = try RedisStream(at: RedisHost(redis.address))
-        try redis.ask("SET", "room:begun", "0000000000000000000")
-        for number in 1...5 { try redis.ask("XADD", "room", "\(number)-0", "a", "Ivan", "t", "\(number)") }
+        stream = try redis.makeRoom(messages: 5)
     }
 
     private func time(_ number: Int64, plus nanoseconds: Int64 = 0) -> SendTime {
         SendTime(nanosecondsSinceEpoch: number * 1_000_000 + nanoseconds)
     }
 
-    /// How far a server has come that has seen all that there is.
-    private func progress() throws -> RedisProgress {
-        let snapshot = try stream.snapshot(after: .zero, atMost: 1)
-        return RedisProgress(StreamWatch(snapshot), heldAfter: try #require(snapshot.heldAfter))
-    }
-
     /// As after a restart from an older copy: only the first messages are there, and nothing tells of the others.
     private func forget(after number: Int) throws {
         try redis.ask("DEL", "room")
-        for number in 1...number { try redis.ask("XADD", "room", "\(number)-0", "a", "Ivan", "t", "\(number)") }
+        for number in 1...number { try redis.add(number) }
     }
 
     /// Follows until all that was acknowledged is seen, or passed over.
@@ -57,24 +48,24 @@ struct RedisFollowerTests {
 
     /// No count tells of it, as nobody has seen it.
     @Test func whatWasToldAndIsLostBeforeItWasSeen() throws {
-        let progress = try progress()
+        let progress = try stream.progress()
         progress.acknowledge(time(6))
         #expect(follow(progress) == [time(6, plus: 1)])
         #expect(try begun == time(6, plus: 1))
     }
 
     @Test func whatWasToldAndIsLostBeforeALaterOne() throws {
-        let progress = try progress()
+        let progress = try stream.progress()
         progress.acknowledge(time(6))
-        try redis.ask("XADD", "room", "7-0", "a", "Ivan", "t", "7")
+        try redis.add(7)
         progress.acknowledge(time(7))
         #expect(follow(progress) == [time(7, plus: 1)])
     }
 
     @Test func whatWasToldAndIsThere() throws {
-        let progress = try progress()
+        let progress = try stream.progress()
         for number in 6...7 {
-            try redis.ask("XADD", "room", "\(number)-0", "a", "Ivan", "t", "\(number)")
+            try redis.add(number)
             progress.acknowledge(time(Int64(number)))
         }
         #expect(follow(progress) == [])
@@ -84,7 +75,7 @@ struct RedisFollowerTests {
     /// Another server that had seen two messages has found that a third is lost. This one had given its readers two more, and
     /// as many have come since: the count is as if nothing were lost.
     @Test func whoHasSeenMoreThanTheOneWhoSaysSo() throws {
-        let progress = try progress()
+        let progress = try stream.progress()
         try forget(after: 2)
         try stream.begin(after: time(3, plus: 1))
         for id in ["3-5", "3-6", "3-7", "6-0"] { try redis.ask("XADD", "room", id, "a", "Ivan", "t", id) }
@@ -96,9 +87,9 @@ struct RedisFollowerTests {
     /// Or servers that say so in turn would never be done.
     @Test func whoHasSeenNoMoreThanTheOneWhoSaysSo() throws {
         try forget(after: 2)
-        let progress = try progress()
+        let progress = try stream.progress()
         try stream.begin(after: time(3, plus: 1))
-        try redis.ask("XADD", "room", "6-0", "a", "Ivan", "t", "6")
+        try redis.add(6)
         progress.acknowledge(time(6))
         #expect(follow(progress) == [time(6)])
         #expect(try begun == time(3, plus: 1))

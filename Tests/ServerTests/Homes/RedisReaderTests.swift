@@ -15,19 +15,8 @@ struct RedisReaderTests {
     /// A room whose follower has seen ten messages, the n-th of the millisecond n.
     init() throws {
         redis = try LocalRedis()
-        stream = try RedisStream(at: RedisHost(redis.address))
-        try redis.ask("SET", "room:begun", "0000000000000000000")
-        for number in 1...10 { try Self.add(number, redis) }
-        progress = try Self.progress(stream)
-    }
-
-    private static func progress(_ stream: RedisStream) throws -> RedisProgress {
-        let snapshot = try stream.snapshot(after: .zero, atMost: 1)
-        return RedisProgress(StreamWatch(snapshot), heldAfter: try #require(snapshot.heldAfter))
-    }
-
-    private static func add(_ number: Int, _ redis: LocalRedis) throws {
-        try redis.ask("XADD", "room", "\(number)-0", "a", "Ivan", "t", "\(number)")
+        stream = try redis.makeRoom(messages: 10)
+        progress = try stream.progress()
     }
 
     private func time(_ number: Int64) -> SendTime { SendTime(nanosecondsSinceEpoch: number * 1_000_000) }
@@ -53,7 +42,7 @@ struct RedisReaderTests {
         for number in 11...14 {
             try redis.ask("XADD", "room", "\(number)-0", "a", "", "t", String(repeating: "x", count: 1000))
         }
-        let progress = try Self.progress(stream)
+        let progress = try stream.progress()
         let first = try await read(after: 9, progress, atMost: .init(messages: 64, bytes: 1500)).get()
         #expect(first.messages.map(\.sendTime) == [10, 11, 12].map(time))
         #expect(first.upTo == time(12))
@@ -63,7 +52,7 @@ struct RedisReaderTests {
 
     /// The rest comes when it has been followed.
     @Test func noMoreThanWasFollowed() async throws {
-        try Self.add(11, redis)
+        try redis.add(11)
         let page = try await read(after: 8, progress).get()
         #expect(page.messages.map(\.text) == ["9", "10"])
         #expect(page.upTo == time(10))
@@ -72,13 +61,13 @@ struct RedisReaderTests {
     /// Redis is back with five of ten messages and a new one, and the follower has not noticed yet.
     @Test func aLossIsNotReadAcross() async throws {
         try redis.ask("DEL", "room")
-        for number in [1, 2, 3, 4, 5, 11] { try Self.add(number, redis) }
+        for number in [1, 2, 3, 4, 5, 11] { try redis.add(number) }
         #expect(await read(after: 3, progress).failure == .unavailable(.cannotBeReached))
 
         // Now it has.
         try stream.begin(after: time(10))
         #expect(await read(after: 3, progress).failure == .noLongerHeld(heldAfter: time(10)))
-        #expect(await read(after: 3, try Self.progress(stream)).failure == .noLongerHeld(heldAfter: time(10)))
+        #expect(await read(after: 3, try stream.progress()).failure == .noLongerHeld(heldAfter: time(10)))
     }
 
     /// The last entry too: that is no loss.
