@@ -157,7 +157,7 @@ extension Call {
     /// - Parameter completed: Whether it succeeded, if it is complete.
     final func outcome(of operation: Operation, _ completed: Bool?) async -> Bool {
         guard let completed else { return await completion(of: operation) }
-        await queue.takeTurns()
+        if queue.shouldYield() { await Task.yield() }
         return completed
     }
 

@@ -243,11 +243,11 @@ extension CompletionQueue {
         return last.succeeded
     }
 
-    /// After an operation that was complete when its start returned: now and then lets others run, so that a stream for
-    /// which everything is always there does not keep the thread to itself.
-    func takeTurns() async {
-        guard isCurrent else { return }
+    /// Counts an operation for which its task did not wait. Now and then the task is to yield, so that a stream for which
+    /// everything is always there shares the thread; never on another one.
+    func shouldYield() -> Bool {
+        guard isCurrent else { return false }
         immediateCompletions &+= 1
-        if immediateCompletions % Self.immediateCompletionsInARow == 0 { await Task.yield() }
+        return immediateCompletions % Self.immediateCompletionsInARow == 0
     }
 }

@@ -110,7 +110,7 @@ extension Server {
     public func start(listeningOn addresses: [ListenAddress]) async throws(ServerStartError) -> [Int] {
         let ports = lifecycle.withLock { lifecycle -> Result<[Int], ServerStartError> in
             guard case .idle = lifecycle else { return .failure(.notIdle) }
-            // From here on the group cannot be shut down, which it takes to end whatever of this has begun.
+            // From here on the group cannot be shut down: it takes its queues to end what begins here.
             guard group.serverBegan() else { return .failure(.groupIsShutDown) }
             lifecycle = .running
             do throws(ServerStartError) {

@@ -38,7 +38,8 @@ struct RedisFollowerTests {
         )
         progress.close()
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        RedisFollower(host: RedisHost(redis.address), tail: tail, progress: progress, logger: logger).run()
+        var follower = RedisFollower(host: RedisHost(redis.address), tail: tail, progress: progress, logger: logger)
+        follower.run()
         return restarts.withLock { $0 }
     }
 

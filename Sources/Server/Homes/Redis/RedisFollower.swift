@@ -13,25 +13,34 @@ import Musl
 ///
 /// A thread of its own runs it.
 struct RedisFollower: Sendable {
-    let host: RedisHost
-    let tail: HistoryTail
-    let progress: RedisProgress
-    let logger: Logger
+    private let host: RedisHost
+    private let tail: HistoryTail
+    private let progress: RedisProgress
+    private let logger: Logger
+    private var watch: StreamWatch
+    /// What senders were told and has not been seen yet.
+    private var told: [SendTime] = []
+    private var hasWarned = false
 
     /// Messages that are taken at once.
     private static let burst = 1000
     /// How long a wait lasts, after which the stream is looked at even if nothing came.
     private static let wait = Duration.milliseconds(500)
 
-    func run() {
-        var watch = progress.watch
-        var told: [SendTime] = []
-        var hasWarned = false
+    init(host: RedisHost, tail: HistoryTail, progress: RedisProgress, logger: Logger) {
+        self.host = host
+        self.tail = tail
+        self.progress = progress
+        self.logger = logger
+        watch = progress.watch
+    }
+
+    mutating func run() {
         let outages = Outages(logger: logger)
         while !progress.isOver {
             do throws(RedisError) {
                 let stream = try RedisStream(at: host, interrupt: progress.interrupt)
-                try follow(stream, &watch, &told, &hasWarned, outages)
+                try follow(stream, outages)
             } catch {
                 // What was acknowledged last is then with those who resume elsewhere.
                 guard !progress.isClosed, !progress.interrupt.isTriggered else { return }
@@ -41,13 +50,7 @@ struct RedisFollower: Sendable {
         }
     }
 
-    private func follow(
-        _ stream: RedisStream,
-        _ watch: inout StreamWatch,
-        _ told: inout [SendTime],
-        _ hasWarned: inout Bool,
-        _ outages: Outages
-    ) throws(RedisError) {
+    private mutating func follow(_ stream: RedisStream, _ outages: Outages) throws(RedisError) {
         while !progress.isOver {
             told += progress.takeNewlyAcknowledged()
             let snapshot = try stream.snapshot(after: watch.last, atMost: Self.burst)
@@ -67,26 +70,26 @@ struct RedisFollower: Sendable {
                 if !snapshot.messages.isEmpty { tail.publish(snapshot.messages) }
             case .lost:
                 logger.error("Redis has lost messages", metadata: ["after": "\(last)", "there": "\(snapshot.last)"])
-                try goOn(stream, &watch, after: latest(watch))
+                try goOn(stream, after: latest)
             case .begunAnew:
                 logger.error("another server has found that Redis lost messages", metadata: ["after": "\(last)"])
                 // It says from when on; only one that has seen or told later ones, which are lost too, says more.
                 let now = try stream.snapshot(after: last, atMost: Self.burst, knowing: watch.newest)
                 let hasLostMore = now.hasLostWhatWasAskedFor || now.lacks(anyOf: told)
-                try goOn(stream, &watch, after: hasLostMore ? latest(watch) : nil)
+                try goOn(stream, after: hasLostMore ? latest : nil)
             }
             if snapshot.isWhole { try stream.wait(after: watch.last, for: Self.wait) }
         }
     }
 
     /// A time later than all that was seen here or told to anybody, which may have gone.
-    private func latest(_ watch: StreamWatch) -> SendTime {
+    private var latest: SendTime {
         let latest = max(watch.last.time, watch.begun ?? watch.last.time, progress.acknowledged)
         return SendTime(nanosecondsSinceEpoch: latest.nanosecondsSinceEpoch + 1)
     }
 
     /// Goes on from the end of what there is. Who has had no message from after `lost` is told that messages are lost.
-    private func goOn(_ stream: RedisStream, _ watch: inout StreamWatch, after lost: SendTime?) throws(RedisError) {
+    private mutating func goOn(_ stream: RedisStream, after lost: SendTime?) throws(RedisError) {
         try stream.begin(after: lost)
         let snapshot = try stream.snapshot(after: .zero, atMost: 1)
         guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "Redis is emptied again") }

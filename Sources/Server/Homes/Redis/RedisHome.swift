@@ -65,10 +65,11 @@ final class RedisHome: HistoryHome {
     var clockTolerance: Duration { .seconds(2) }
 
     func follow(into tail: HistoryTail) throws(StartError) {
-        let work = RedisFollower(host: host, tail: tail, progress: progress, logger: logger)
+        let initial = RedisFollower(host: host, tail: tail, progress: progress, logger: logger)
         follower.withLock { $0.hasEnded = false }
         do {
             try Thread.start(named: "history-follow") { [self] in
+                var work = initial
                 work.run()
                 let waiting = follower.withLock { follower in
                     follower.hasEnded = true
