@@ -59,6 +59,18 @@ struct ArrivalsTests {
         }
     }
 
+    /// Also those whose time is up while the list is gone through.
+    @Test func everyWaitEnds() async {
+        let arrivals = Arrivals(patience: .microseconds(500))
+        let expiring = Task { await arrivals.expire() }
+        await withDiscardingTaskGroup { group in
+            for number: Int64 in 1...200 {
+                group.addTask { for _ in 0..<100 { await arrivals.wait(for: time(number)) } }
+            }
+        }
+        expiring.cancel()
+    }
+
     @Test func nobodyWaitsForWhatNobodyReads() async {
         let arrivals = Arrivals(patience: .seconds(3600))
         let expiring = Task { await arrivals.expire() }

@@ -46,7 +46,8 @@ final class Arrivals: Sendable {
     func reached(_ time: SendTime) {
         let arrived = state.withLock { state in
             state.latest = time
-            let arrived = state.waiting.prefix { $0.time <= time }
+            // A copy: a slice would share the array, and so make a copy of all of it.
+            let arrived = Array(state.waiting.prefix { $0.time <= time })
             state.waiting.removeFirst(arrived.count)
             return arrived
         }
@@ -87,8 +88,14 @@ final class Arrivals: Sendable {
 
     private func end(_ isOver: (Waiter) -> Bool) {
         let ended = state.withLock { state in
-            defer { state.waiting.removeAll(where: isOver) }
-            return state.waiting.filter(isOver)
+            var ended: [Waiter] = []
+            // Asked once for each: what is taken out is what is resumed.
+            state.waiting.removeAll { waiter in
+                guard isOver(waiter) else { return false }
+                ended.append(waiter)
+                return true
+            }
+            return ended
         }
         for waiter in ended { waiter.continuation.resume() }
     }
