@@ -48,33 +48,24 @@ struct ClientCommand: AsyncParsableCommand {
         )
         let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
         let room = GRPCRoom(channel: channel, follower: subscription, sendTimeout: settings.sendTimeout)
-        let http = makeHTTPApplication(settings: settings, inbox: inbox, room: room, logger: quiet) { port in
+        let http = HTTPServer(settings: settings, inbox: inbox, room: room, logger: logger) { port in
             logger.info("listening", metadata: ["address": "0.0.0.0:\(port)"])
         }
 
         // Stopped in reverse: no more requests, then no more messages.
         var configuration = ServiceGroupConfiguration(
-            services: [subscription, HTTPService(application: http, port: settings.httpPort)],
+            services: [subscription, http],
             gracefulShutdownSignals: [.sigterm, .sigint],
-            logger: quiet
+            logger: .quiet
         )
         configuration.maximumGracefulShutdownDuration = Self.gracePeriod
         let services = ServiceGroup(configuration: configuration)
         // Every task runs on the thread that polls its calls, where an event resumes it on the spot.
-        do {
-            try await withTaskExecutorPreference(group.queues[0]) {
-                try await services.run()
-            }
-        } catch is CancellationError {
-            logger.warning("requests were still in progress")
+        try await withTaskExecutorPreference(group.queues[0]) {
+            try await services.run()
         }
         await group.shutDown()
         logger.info("stopped")
-    }
-
-    /// For libraries whose lines would only repeat ours.
-    private var quiet: Logger {
-        Logger(label: "library") { _ in SwiftLogNoOpLogHandler() }
     }
 
     private var channelOptions: ChannelOptions {
@@ -88,6 +79,11 @@ struct ClientCommand: AsyncParsableCommand {
         options.userAgent = "messenger-client/\(Version.current)"
         return options
     }
+}
+
+extension Logger {
+    /// For libraries whose lines would only repeat ours.
+    static var quiet: Logger { Logger(label: "library") { _ in SwiftLogNoOpLogHandler() } }
 }
 
 extension ClientSettings {

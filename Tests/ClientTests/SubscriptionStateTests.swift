@@ -1,5 +1,6 @@
 import GRPC
 import Messenger
+import NIOHTTP1
 import Testing
 
 @testable import Client

@@ -4,6 +4,7 @@ Above all: what lies inside a request is never taken for another one, and what i
 """
 
 import json
+import re
 
 import pytest
 
@@ -96,7 +97,7 @@ def only(room, count: int = 0) -> None:
 
 
 def statuses(answers: bytes) -> list[int]:
-    return [int(part[:3]) for part in answers.split(b"HTTP/1.1 ")[1:]]
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", answers)]
 
 
 @pytest.mark.parametrize("request_", REFUSED.values(), ids=REFUSED.keys())
@@ -127,6 +128,27 @@ def test_a_request_within_a_body_is_a_body(room, port):
     """The length says where a body ends, whatever it looks like."""
     assert statuses(http_exchange(port, post(length(SMUGGLED), body=SMUGGLED) + post(length()))) == [400, 200]
     only(room, 1)
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])
+def test_a_long_answer_to_who_says_no_more(room, port, version):
+    """It comes whole to a peer that closes its sending side right after the request, and in HTTP/1.0 without chunks."""
+    times = [room.client1.send("Ivan", "x" * 60_000) for _ in range(100)]
+    flush = post(b"Content-Length: 0", body=b"", start=b"POST /getAndFlushMessages " + version)
+    head, _, body = http_exchange(port, flush).partition(b"\r\n\r\n")
+    if b"transfer-encoding: chunked" in head.lower():
+        assert version == b"HTTP/1.1"
+        body = unchunked(body)
+    assert [message["sendTime"] for message in json.loads(body)] == times
+
+
+def unchunked(body: bytes) -> bytes:
+    whole = b""
+    while True:
+        size, _, body = body.partition(b"\r\n")
+        if not int(size, 16):
+            return whole
+        whole, body = whole + body[: int(size, 16)], body[int(size, 16) + 2 :]
 
 
 BODIES = {

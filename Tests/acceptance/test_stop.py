@@ -47,6 +47,7 @@ def test_the_client_stops(launch, number):
     with client.http.connection() as connection:
         connection.send("Ivan", "hey")
         client.stop(number)
+    assert "in progress" not in client.log()
     server.stop()
 
 
@@ -62,7 +63,7 @@ def test_the_client_stops_while_there_is_no_server(launch):
 
 
 def test_the_client_stops_while_its_server_is_away(launch):
-    """A request that waits for a server that has gone, and one whose body never comes, are cut short."""
+    """A request that waits for a server that has gone, and one whose body never comes, are cut short, and the log says so."""
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
     server.kill()
@@ -72,6 +73,7 @@ def test_the_client_stops_while_its_server_is_away(launch):
         half.sendall(b"POST /sendMessage HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         wait_until(lambda: usage.connections(client.port) >= 2, "both are there")
         client.stop()
+    assert "requests were still in progress" in client.log()
     waiting.join()
 
 

@@ -1,4 +1,3 @@
-import Hummingbird
 import ServiceLifecycle
 
 /// Holds requests back until the stream from the server has been opened for the first time.
@@ -10,24 +9,25 @@ struct FirstOpeningBarrier<Room: RemoteRoom>: Sendable {
     /// How long a request is held back at most.
     let timeout: Duration
 
+    /// Whether requests pass at once.
+    var isOpen: Bool { self.room.firstOpening.isOpen }
+
     /// Waits until the stream has been open.
     ///
+    /// - Parameter departure: Opens when whoever asked has gone.
     /// - Throws: ``HTTPFailure/notOpenYet`` when the time is up, when the program is stopping, or when whoever asked
     ///   has gone: then nothing may be sent or fetched for them.
-    func pass(_ context: ClientRequestContext) async throws(HTTPFailure) {
+    func pass(_ departure: Gate) async throws(HTTPFailure) {
         let opening = self.room.firstOpening
         if opening.isOpen { return }
-        let departure = await context.departure()
         await cancelWhenGracefulShutdown { [timeout] in
             await withTaskGroup { group in
                 group.addTask { _ = await opening.wait(atMost: timeout) }
-                if let departure {
-                    group.addTask { _ = await departure.wait() }
-                }
+                group.addTask { _ = await departure.wait() }
                 await group.next()
                 group.cancelAll()
             }
         }
-        guard opening.isOpen, departure?.isOpen != true else { throw .notOpenYet }
+        guard opening.isOpen, !departure.isOpen else { throw .notOpenYet }
     }
 }

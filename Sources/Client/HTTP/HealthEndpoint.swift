@@ -1,4 +1,5 @@
-import Hummingbird
+import NIOCore
+import NIOHTTP1
 
 /// `GET /healthz` and `GET /readyz`: what a supervisor wants to know of the program.
 struct HealthEndpoint<Room: RemoteRoom>: Sendable {
@@ -6,12 +7,12 @@ struct HealthEndpoint<Room: RemoteRoom>: Sendable {
     let inbox: Inbox
 
     /// Says that the program answers.
-    func respondWhetherAlive(to request: Request) -> Response {
-        .json(ByteBuffer(staticString: #"{"status":"ok"}"#), to: request.method)
+    func whetherAlive() -> HTTPResponse {
+        HTTPResponse(body: ByteBuffer(staticString: #"{"status":"ok"}"#))
     }
 
     /// Says whether messages arrive as the room accepts them, or would if the buffer were not full, and what waits to be fetched.
-    func respondWhetherReady(to request: Request) -> Response {
+    func whetherReady() -> HTTPResponse {
         let subscription = self.room.subscription
         let inbox = self.inbox.counters
         let isReady = subscription.stream.isConnected
@@ -20,6 +21,6 @@ struct HealthEndpoint<Room: RemoteRoom>: Sendable {
             "gaps":\(subscription.gaps),"received":\(inbox.received),\
             "buffered":\(inbox.messages),"bufferedBytes":\(inbox.bytes)}
             """
-        return .json(ByteBuffer(string: body), status: isReady ? .ok : .serviceUnavailable, to: request.method)
+        return HTTPResponse(status: isReady ? .ok : .serviceUnavailable, body: ByteBuffer(string: body))
     }
 }

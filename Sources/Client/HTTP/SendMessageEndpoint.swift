@@ -1,5 +1,3 @@
-import HTTPTypes
-import Hummingbird
 import Messenger
 import NIOCore
 
@@ -8,35 +6,29 @@ struct SendMessageEndpoint<Room: RemoteRoom>: Sendable {
     let room: Room
     let limits: MessageLimits
     let barrier: FirstOpeningBarrier<Room>
+    /// Bounds the messages that are on their way: a send goes on when whoever asked for it has gone.
+    let sends: SendLimit
 
     /// Sends the message that the request holds, and answers `{"sendTime":"…","error":null}`.
-    func respond(to request: Request, context: ClientRequestContext) async throws -> Response {
-        let body = try await self.readBody(of: request)
-        let message = try SendMessageBody(json: body)
+    func reply(to request: HTTPRequest) throws(HTTPFailure) -> HTTPReply {
+        let message = try SendMessageBody(json: Array(buffer: request.body))
         if let violation = self.limits.violation(author: message.author, text: message.text) {
-            throw HTTPFailure.tooLarge(violation)
+            throw .tooLarge(violation)
         }
-        try await self.barrier.pass(context)
-        do throws(SendError) {
-            let sendTime = try await self.room.send(author: message.author, text: message.text)
-            return .json(Self.body(sendTime: sendTime), to: request.method)
-        } catch {
-            throw HTTPFailure(error)
+        return .later { departure throws(HTTPFailure) in
+            guard self.sends.begin() else { throw .tooManySends }
+            defer { self.sends.end() }
+            try await self.barrier.pass(departure)
+            return try await self.send(message)
         }
     }
 
-    private func readBody(of request: Request) async throws -> [UInt8] {
-        let limit = self.limits.greatestBodyBytes
-        // Said at once, so that a client that asks first (`Expect: 100-continue`) need not send the body at all.
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
-            throw HTTPFailure.bodyTooLarge(limit: limit)
-        }
-        do {
-            return Array(buffer: try await request.body.collect(upTo: limit))
-        } catch is NIOTooManyBytesError {
-            throw HTTPFailure.bodyTooLarge(limit: limit)
-        } catch is RequestTimeout {
-            throw HTTPFailure.timeout
+    private func send(_ message: SendMessageBody) async throws(HTTPFailure) -> HTTPResponse {
+        do throws(SendError) {
+            let sendTime = try await self.room.send(author: message.author, text: message.text)
+            return HTTPResponse(body: Self.body(sendTime: sendTime))
+        } catch {
+            throw HTTPFailure(error)
         }
     }
 
@@ -56,11 +48,5 @@ extension MessageLimits {
     /// a few keys that nobody asked for.
     var greatestBodyBytes: Int {
         6 * (self.authorBytes + self.textBytes) + 4096
-    }
-}
-
-extension HTTPFailure {
-    fileprivate static func bodyTooLarge(limit: Int) -> HTTPFailure {
-        .tooLarge("The body is longer than \(limit) bytes.")
     }
 }

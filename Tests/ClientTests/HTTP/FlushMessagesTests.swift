@@ -1,7 +1,6 @@
-import HTTPTypes
-import Hummingbird
-import HummingbirdTesting
 import Messenger
+import NIOCore
+import NIOHTTP1
 import Testing
 
 @testable import Client
@@ -12,24 +11,24 @@ import Testing
         try await inbox.append(.numbered(0))
         try await inbox.append(.numbered(1, author: "Petr", text: "hey Ivan"))
         try await withHTTP(inbox: inbox) { client in
-            try await client.execute(uri: "/getAndFlushMessages", method: .post) { response in
+            try await client.execute(uri: "/getAndFlushMessages", method: .POST) { response in
                 #expect(response.status == .ok)
-                #expect(response.headers[.contentType] == "application/json")
-                #expect(response.headers[.contentLength] == String(response.body.readableBytes))
+                #expect(response.header("Content-Type") == "application/json")
+                #expect(response.header("Content-Length") == String(response.body.readableBytes))
                 #expect(
                     response.text
                         == #"[{"author":"Ivan","text":"hey","sendTime":"2021-09-12T10:25:22.454093428Z"},"#
                         + #"{"author":"Petr","text":"hey Ivan","sendTime":"2021-09-12T10:25:22.454093429Z"}]"#
                 )
             }
-            try await client.execute(uri: "/getAndFlushMessages?x", method: .post) { #expect($0.text == "[]") }
+            try await client.execute(uri: "/getAndFlushMessages?x", method: .POST) { #expect($0.text == "[]") }
         }
         #expect(inbox.counters.messages == 0)
     }
 
     @Test func anyBodyIsIgnored() async throws {
         try await withHTTP { client in
-            try await client.execute(uri: "/getAndFlushMessages", method: .post, body: ByteBuffer(string: "{]")) {
+            try await client.execute(uri: "/getAndFlushMessages", method: .POST, body: ByteBuffer(string: "{]")) {
                 #expect($0.text == "[]")
             }
         }
@@ -40,10 +39,10 @@ import Testing
         for number in 0..<10_000 {
             try await inbox.append(.numbered(number, text: "hey \(number)"))
         }
-        try await withHTTP(.live, inbox: inbox) { client in
-            try await client.execute(uri: "/getAndFlushMessages", method: .post) { response in
-                #expect(response.headers[.transferEncoding] == "chunked")
-                #expect(response.headers[.contentLength] == nil)
+        try await withHTTP(inbox: inbox) { client in
+            try await client.execute(uri: "/getAndFlushMessages", method: .POST) { response in
+                #expect(response.header("Transfer-Encoding") == "chunked")
+                #expect(response.header("Content-Length") == nil)
                 var reader = JSONReader(Array(buffer: response.body))
                 try reader.skipValue()
                 try reader.readEnd()
@@ -57,7 +56,7 @@ import Testing
     func afterTheFirstOpeningItAnswersAtOnceAlsoWhileTheStreamIsBroken(stream: SubscriptionStatus.Stream) async throws {
         let room = FakeRoom(subscription: SubscriptionStatus(stream: stream, gaps: 0))
         try await withHTTP(room: room) { client in
-            try await client.execute(uri: "/getAndFlushMessages", method: .post) { #expect($0.text == "[]") }
+            try await client.execute(uri: "/getAndFlushMessages", method: .POST) { #expect($0.text == "[]") }
         }
     }
 
@@ -67,7 +66,7 @@ import Testing
         var settings = ClientSettings.forTests
         settings.openTimeout = .zero
         try await withHTTP(room: FakeRoom(hasBeenOpen: false), inbox: inbox, settings: settings) { client in
-            try await client.execute(uri: "/getAndFlushMessages", method: .post) { response in
+            try await client.execute(uri: "/getAndFlushMessages", method: .POST) { response in
                 #expect(response.status == .serviceUnavailable)
                 #expect(response.text == #"{"sendTime":null,"error":"The stream from the server is not open yet."}"#)
             }
@@ -79,14 +78,14 @@ import Testing
         let inbox = Inbox(capacity: .mebibytes(1))
         let room = FakeRoom(hasBeenOpen: false)
         try await inbox.append(.numbered(0))
-        try await withHTTP(.live, room: room, inbox: inbox) { client in
-            let connection = try await RawConnection(port: #require(client.port))
+        try await withHTTP(room: room, inbox: inbox) { client in
+            let connection = try await RawConnection(port: client.port)
             try await connection.send("POST /getAndFlushMessages HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n") {
                 try await waitUntil { room.firstOpening.waiterCount == 1 }
             }
             try await waitUntil { room.firstOpening.waiterCount == 0 }
             room.firstOpening.open()
-            try await client.execute(uri: "/getAndFlushMessages", method: .post) { #expect($0.text.contains("Ivan")) }
+            try await client.execute(uri: "/getAndFlushMessages", method: .POST) { #expect($0.text.contains("Ivan")) }
         }
     }
 
@@ -96,8 +95,8 @@ import Testing
         for number in 0..<1000 {
             try await inbox.append(.numbered(number, text: String(repeating: "x", count: 32 * 1024)))
         }
-        try await withHTTP(.live, inbox: inbox) { client in
-            let connection = try await RawConnection(port: #require(client.port))
+        try await withHTTP(inbox: inbox) { client in
+            let connection = try await RawConnection(port: client.port)
             try await connection.send("POST /getAndFlushMessages HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n") {
                 try await waitUntil { inbox.counters.messages == 0 }
             }

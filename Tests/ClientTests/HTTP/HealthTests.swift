@@ -1,7 +1,5 @@
-import HTTPTypes
-import Hummingbird
-import HummingbirdTesting
 import Messenger
+import NIOHTTP1
 import Testing
 
 @testable import Client
@@ -10,7 +8,7 @@ import Testing
     @Test func isAliveWhateverTheStreamDoes() async throws {
         let room = FakeRoom(hasBeenOpen: false, subscription: SubscriptionStatus(stream: .closed, gaps: 0))
         try await withHTTP(room: room) { client in
-            try await client.execute(uri: "/healthz", method: .get) { response in
+            try await client.execute(uri: "/healthz", method: .GET) { response in
                 #expect(response.status == .ok)
                 #expect(response.text == #"{"status":"ok"}"#)
             }
@@ -19,7 +17,7 @@ import Testing
 
     @Test func isReadyWhileTheBufferIsFull() async throws {
         try await withHTTP(room: FakeRoom(subscription: SubscriptionStatus(stream: .paused, gaps: 0))) { client in
-            try await client.execute(uri: "/readyz", method: .get) { response in
+            try await client.execute(uri: "/readyz", method: .GET) { response in
                 #expect(response.status == .ok)
                 #expect(response.text.hasPrefix(#"{"status":"ready","stream":"paused","gaps":0,"#))
             }
@@ -33,7 +31,7 @@ import Testing
         try await inbox.append(.numbered(1))
         let room = FakeRoom(subscription: SubscriptionStatus(stream: .open, gaps: 3))
         try await withHTTP(room: room, inbox: inbox) { client in
-            try await client.execute(uri: "/readyz", method: .get) { response in
+            try await client.execute(uri: "/readyz", method: .GET) { response in
                 #expect(response.status == .ok)
                 #expect(
                     response.text
@@ -48,7 +46,7 @@ import Testing
     func isNotReadyWhileTheStreamIsNotOpen(stream: SubscriptionStatus.Stream) async throws {
         let room = FakeRoom(subscription: SubscriptionStatus(stream: stream, gaps: 0))
         try await withHTTP(room: room) { client in
-            try await client.execute(uri: "/readyz", method: .get) { response in
+            try await client.execute(uri: "/readyz", method: .GET) { response in
                 #expect(response.status == .serviceUnavailable)
                 #expect(response.text.hasPrefix(#"{"status":"not ready","stream":"\#(stream.rawValue)","gaps":0,"#))
             }

@@ -1,5 +1,4 @@
-import Hummingbird
-import HummingbirdTesting
+import NIOHTTP1
 import Testing
 
 @testable import Client
@@ -32,21 +31,21 @@ import Testing
     @Test func aRequestIsAnsweredOnce() async throws {
         // The first answer comes without a look at the body, in which the second mistake is.
         let request = "POST /nothing HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"
-        let answer = try await withHTTP(.live) { client in
-            try await RawConnection(port: #require(client.port)).exchange(request)
+        let answer = try await withHTTP { client in
+            try await RawConnection(port: client.port).exchange(request)
         }
         #expect(answer.split(separator: "HTTP/1.1 ").count == 1)
     }
 
     @Test func noSoftwareIsNamed() async throws {
-        try await withHTTP(.live) { client in
-            try await client.execute(uri: "/healthz", method: .get) { #expect($0.headers[.server] == nil) }
+        try await withHTTP { client in
+            try await client.execute(uri: "/healthz", method: .GET) { #expect($0.header("Server") == nil) }
         }
     }
 
     private func answer(to request: String) async throws -> String {
-        try await withHTTP(.live) { client in
-            let connection = try await RawConnection(port: #require(client.port))
+        try await withHTTP { client in
+            let connection = try await RawConnection(port: client.port)
             return try await connection.exchange(request) { $0.hasSuffix("}") }
         }
     }

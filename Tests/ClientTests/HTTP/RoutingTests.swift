@@ -1,7 +1,6 @@
-import HTTPTypes
-import Hummingbird
-import HummingbirdTesting
+import NIOCore
 import Messenger
+import NIOHTTP1
 import Testing
 
 @testable import Client
@@ -12,7 +11,7 @@ import Testing
     ])
     func otherPathsAreNotFound(path: String) async throws {
         try await withHTTP { client in
-            try await client.execute(uri: path, method: .post) { response in
+            try await client.execute(uri: path, method: .POST) { response in
                 #expect(response.status == .notFound)
                 #expect(response.text == #"{"sendTime":null,"error":"There is nothing here."}"#)
             }
@@ -21,15 +20,15 @@ import Testing
 
     @Test(
         arguments: ["/sendMessage", "/getAndFlushMessages"],
-        [HTTPRequest.Method.get, .put, .delete, .options, .patch]
+        [HTTPMethod.GET, .PUT, .DELETE, .OPTIONS, .PATCH]
     )
-    func postPathsTakeNothingButPost(path: String, method: HTTPRequest.Method) async throws {
+    func postPathsTakeNothingButPost(path: String, method: HTTPMethod) async throws {
         let inbox = Inbox(capacity: .mebibytes(1))
         try await inbox.append(.numbered(0))
         try await withHTTP(inbox: inbox) { client in
             try await client.execute(uri: path, method: method) { response in
                 #expect(response.status == .methodNotAllowed)
-                #expect(response.headers[.allow] == "POST")
+                #expect(response.header("Allow") == "POST")
                 #expect(response.text == #"{"sendTime":null,"error":"The method must be POST."}"#)
             }
         }
@@ -39,10 +38,10 @@ import Testing
     @Test(arguments: ["/sendMessage", "/getAndFlushMessages"])
     func anAnswerToHeadHasTheLengthOfTheBodyButNoBody(path: String) async throws {
         try await withHTTP { client in
-            try await client.execute(uri: path, method: .head) { response in
+            try await client.execute(uri: path, method: .HEAD) { response in
                 #expect(response.status == .methodNotAllowed)
-                #expect(response.headers[.allow] == "POST")
-                #expect(response.headers[.contentLength] == "52")
+                #expect(response.header("Allow") == "POST")
+                #expect(response.header("Content-Length") == "52")
                 #expect(response.body.readableBytes == 0)
             }
         }
@@ -51,11 +50,11 @@ import Testing
     @Test(arguments: ["/healthz", "/readyz"])
     func healthPathsTakeGetAndHead(path: String) async throws {
         try await withHTTP { client in
-            try await client.execute(uri: path, method: .post) { response in
+            try await client.execute(uri: path, method: .POST) { response in
                 #expect(response.status == .methodNotAllowed)
-                #expect(response.headers[.allow] == "GET, HEAD")
+                #expect(response.header("Allow") == "GET, HEAD")
             }
-            try await client.execute(uri: path, method: .head) { response in
+            try await client.execute(uri: path, method: .HEAD) { response in
                 #expect(response.status == .ok)
                 #expect(response.body.readableBytes == 0)
             }

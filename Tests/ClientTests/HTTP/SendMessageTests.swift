@@ -1,7 +1,6 @@
-import HTTPTypes
-import Hummingbird
-import HummingbirdTesting
 import Messenger
+import NIOCore
+import NIOHTTP1
 import Testing
 
 @testable import Client
@@ -15,12 +14,11 @@ import Testing
     func answersAsTheAssignmentShowsWhateverTheContentType(contentType: String?) async throws {
         let room = FakeRoom()
         try await withHTTP(room: room) { client in
-            var headers = HTTPFields()
-            headers[.contentType] = contentType
-            try await client.execute(uri: "/sendMessage", method: .post, headers: headers, body: Self.body) {
+            let headers = HTTPHeaders(contentType.map { [("Content-Type", $0)] } ?? [])
+            try await client.execute(uri: "/sendMessage", method: .POST, headers: headers, body: Self.body) {
                 response in
                 #expect(response.status == .ok)
-                #expect(response.headers[.contentType] == "application/json")
+                #expect(response.header("Content-Type") == "application/json")
                 #expect(response.text == #"{"sendTime":"2021-09-12T10:25:22.454093428Z","error":null}"#)
             }
         }
@@ -31,7 +29,7 @@ import Testing
         let room = FakeRoom()
         try await withHTTP(room: room) { client in
             let body = ByteBuffer(string: #"{"author":"a\u0000b","text":"\ud83d\ude00\n"}"#)
-            try await client.execute(uri: "/sendMessage?x=1", method: .post, body: body) { #expect($0.status == .ok) }
+            try await client.execute(uri: "/sendMessage?x=1", method: .POST, body: body) { #expect($0.status == .ok) }
         }
         #expect(room.sent == [FakeRoom.Sent(author: "a\u{0}b", text: "😀\n")])
     }
@@ -42,10 +40,10 @@ import Testing
     func aBadBodyIsAnsweredWith400AndNotSent(body: String) async throws {
         let room = FakeRoom()
         try await withHTTP(room: room) { client in
-            try await client.execute(uri: "/sendMessage", method: .post, body: ByteBuffer(string: body)) { response in
+            try await client.execute(uri: "/sendMessage", method: .POST, body: ByteBuffer(string: body)) { response in
                 #expect(response.status == .badRequest)
                 #expect(response.text.hasPrefix(#"{"sendTime":null,"error":"#))
-                #expect(response.headers[.contentType] == "application/json")
+                #expect(response.header("Content-Type") == "application/json")
             }
         }
         #expect(room.sent.isEmpty)
@@ -53,14 +51,14 @@ import Testing
 
     @Test(
         arguments: [
-            (4, 6, HTTPResponse.Status.ok, nil), (5, 6, .contentTooLarge, "The author is longer than 4 bytes."),
-            (4, 7, .contentTooLarge, "The text is longer than 6 bytes."),
-        ] as [(Int, Int, HTTPResponse.Status, String?)]
+            (4, 6, HTTPResponseStatus.ok, nil), (5, 6, .payloadTooLarge, "The author is longer than 4 bytes."),
+            (4, 7, .payloadTooLarge, "The text is longer than 6 bytes."),
+        ] as [(Int, Int, HTTPResponseStatus, String?)]
     )
     func limitsAreCountedInBytesOfTheStrings(
         author: Int,
         text: Int,
-        status: HTTPResponse.Status,
+        status: HTTPResponseStatus,
         error: String?
     ) async throws {
         var settings = ClientSettings.forTests
@@ -68,7 +66,7 @@ import Testing
         let strings = [author, text].map { String(repeating: "\\u0000", count: $0) }
         let body = ByteBuffer(string: #"{"author":"\#(strings[0])","text":"\#(strings[1])"}"#)
         try await withHTTP(settings: settings) { client in
-            try await client.execute(uri: "/sendMessage", method: .post, body: body) { response in
+            try await client.execute(uri: "/sendMessage", method: .POST, body: body) { response in
                 #expect(response.status == status)
                 if let error { #expect(response.text == #"{"sendTime":null,"error":"\#(error)"}"#) }
             }
@@ -81,7 +79,7 @@ import Testing
         let text = String(repeating: "\\u0000", count: 65536)
         try await withHTTP(room: room) { client in
             let body = ByteBuffer(string: #"{"author":"\#(author)","text":"\#(text)"}"#)
-            try await client.execute(uri: "/sendMessage", method: .post, body: body) { #expect($0.status == .ok) }
+            try await client.execute(uri: "/sendMessage", method: .POST, body: body) { #expect($0.status == .ok) }
         }
         #expect(room.sent.first?.text.utf8.count == 65536)
     }
@@ -96,11 +94,11 @@ import Testing
                 let json = #"{"author":"a","text":"b"}"#
                 return ByteBuffer(string: json + String(repeating: " ", count: size - json.utf8.count))
             }
-            try await client.execute(uri: "/sendMessage", method: .post, body: padded(limit)) {
+            try await client.execute(uri: "/sendMessage", method: .POST, body: padded(limit)) {
                 #expect($0.status == .ok)
             }
-            try await client.execute(uri: "/sendMessage", method: .post, body: padded(limit + 1)) { response in
-                #expect(response.status == .contentTooLarge)
+            try await client.execute(uri: "/sendMessage", method: .POST, body: padded(limit + 1)) { response in
+                #expect(response.status == .payloadTooLarge)
                 #expect(response.text == #"{"sendTime":null,"error":"The body is longer than \#(limit) bytes."}"#)
             }
         }
@@ -108,14 +106,14 @@ import Testing
     }
 
     @Test(arguments: [
-        (SendError.Code.unavailable, HTTPResponse.Status.serviceUnavailable), (.deadlineExceeded, .gatewayTimeout),
+        (SendError.Code.unavailable, HTTPResponseStatus.serviceUnavailable), (.deadlineExceeded, .gatewayTimeout),
         (.invalidArgument, .badRequest), (.resourceExhausted, .tooManyRequests), (.failed, .badGateway),
-        (.storageFull, HTTPResponse.Status(code: 507)),
+        (.storageFull, .insufficientStorage),
     ])
-    func aFailedSendHasTheStatusOfItsCode(code: SendError.Code, status: HTTPResponse.Status) async throws {
+    func aFailedSendHasTheStatusOfItsCode(code: SendError.Code, status: HTTPResponseStatus) async throws {
         let room = FakeRoom(answer: .failure(SendError(code: code, message: "The server said \"no\".")))
         try await withHTTP(room: room) { client in
-            try await client.execute(uri: "/sendMessage", method: .post, body: Self.body) { response in
+            try await client.execute(uri: "/sendMessage", method: .POST, body: Self.body) { response in
                 #expect(response.status == status)
                 #expect(response.text == #"{"sendTime":null,"error":"The server said \"no\"."}"#)
             }
@@ -127,7 +125,7 @@ import Testing
         var settings = ClientSettings.forTests
         settings.openTimeout = .zero
         try await withHTTP(room: room, settings: settings) { client in
-            try await client.execute(uri: "/sendMessage", method: .post, body: Self.body) { response in
+            try await client.execute(uri: "/sendMessage", method: .POST, body: Self.body) { response in
                 #expect(response.status == .serviceUnavailable)
                 #expect(response.text == #"{"sendTime":null,"error":"The stream from the server is not open yet."}"#)
             }
@@ -138,7 +136,7 @@ import Testing
     @Test func theFirstOpeningLetsWaitingMessagesPass() async throws {
         let room = FakeRoom(hasBeenOpen: false)
         try await withHTTP(room: room) { client in
-            async let status = client.execute(uri: "/sendMessage", method: .post, body: Self.body) { $0.status }
+            async let status = client.execute(uri: "/sendMessage", method: .POST, body: Self.body) { $0.status }
             try await waitUntil { room.firstOpening.waiterCount == 1 }
             #expect(room.sent.isEmpty)
             room.firstOpening.open()
@@ -149,7 +147,7 @@ import Testing
 
     @Test func aBadBodyIsAnsweredWithoutWaiting() async throws {
         try await withHTTP(room: FakeRoom(hasBeenOpen: false)) { client in
-            try await client.execute(uri: "/sendMessage", method: .post, body: ByteBuffer(string: "{}")) { response in
+            try await client.execute(uri: "/sendMessage", method: .POST, body: ByteBuffer(string: "{}")) { response in
                 #expect(response.status == .badRequest)
             }
         }

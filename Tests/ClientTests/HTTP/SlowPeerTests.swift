@@ -1,5 +1,3 @@
-import Hummingbird
-import HummingbirdTesting
 import Messenger
 import NIOCore
 import Testing
@@ -11,8 +9,8 @@ import Testing
     @Test func aRequestThatTakesTooLongToArriveIsAnsweredWith408() async throws {
         var settings = ClientSettings.forTests
         settings.httpLimits.requestTimeout = .milliseconds(10)
-        try await withHTTP(.live, settings: settings) { client in
-            let connection = try await RawConnection(port: #require(client.port))
+        try await withHTTP(settings: settings) { client in
+            let connection = try await RawConnection(port: client.port)
             let answer = try await connection.exchange(
                 "POST /sendMessage HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"
             ) {
@@ -26,8 +24,8 @@ import Testing
     @Test func aHeadThatNeverEndsClosesTheConnection() async throws {
         var settings = ClientSettings.forTests
         settings.httpLimits.idleTimeout = .milliseconds(10)
-        try await withHTTP(.live, settings: settings) { client in
-            let connection = try await RawConnection(port: #require(client.port))
+        try await withHTTP(settings: settings) { client in
+            let connection = try await RawConnection(port: client.port)
             // The end may come as a reset; that it comes is the point.
             let answer = try? await connection.exchange("POST /sendMessage HTTP/1.1\r\nHost: a\r\n")
             #expect(answer ?? "" == "")
@@ -41,8 +39,8 @@ import Testing
         }
         var settings = ClientSettings.forTests
         settings.httpLimits.stallTimeout = .milliseconds(10)
-        try await withHTTP(.live, inbox: inbox, settings: settings) { client in
-            let connection = try await RawConnection(port: #require(client.port))
+        try await withHTTP(inbox: inbox, settings: settings) { client in
+            let connection = try await RawConnection(port: client.port)
             let request = "POST /getAndFlushMessages HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
             try await connection.send(request, readingBeginning: true) {
                 // The connection is open still: it is the server that gives up.

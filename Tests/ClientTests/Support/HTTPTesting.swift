@@ -1,20 +1,34 @@
-import Hummingbird
-import HummingbirdTesting
 import Logging
 import Messenger
+import ServiceLifecycle
 
 @testable import Client
 
-/// Runs a test against the client's HTTP server.
-func withHTTP<Value>(
-    _ setup: TestingSetup = .router,
+/// Runs a test against the client's HTTP server, on a port of its own.
+func withHTTP<Value: Sendable>(
     room: FakeRoom = FakeRoom(),
     inbox: Inbox = Inbox(capacity: .mebibytes(64)),
     settings: ClientSettings = .forTests,
-    test: @Sendable (any TestClientProtocol) async throws -> Value
+    test: (HTTPTestClient) async throws -> Value
 ) async throws -> Value {
-    let application = makeHTTPApplication(settings: settings, inbox: inbox, room: room, logger: .silent)
-    return try await application.test(setup, test)
+    let (ports, listening) = AsyncStream<Port>.makeStream()
+    let server = HTTPServer(settings: settings, inbox: inbox, room: room, logger: .quiet) { listening.yield($0) }
+    let group = ServiceGroup(services: [server], logger: .quiet)
+    return try await withThrowingTaskGroup(of: Void.self) { tasks in
+        tasks.addTask {
+            defer { listening.finish() }
+            try await group.run()
+        }
+        guard let port = await ports.first(where: { _ in true }) else {
+            try await tasks.waitForAll()
+            throw CancellationError()
+        }
+        let shutDown: @Sendable () async -> Void = { await group.triggerGracefulShutdown() }
+        let value = try await test(HTTPTestClient(port: Int(port.number), shutDown: shutDown))
+        await shutDown()
+        try await tasks.waitForAll()
+        return value
+    }
 }
 
 extension ClientSettings {
@@ -22,12 +36,4 @@ extension ClientSettings {
     static var forTests: ClientSettings {
         ClientSettings(httpPort: 0)
     }
-}
-
-extension Logger {
-    static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-}
-
-extension TestResponse {
-    var text: String { String(buffer: self.body) }
 }

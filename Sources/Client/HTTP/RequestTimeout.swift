@@ -1,2 +1,0 @@
-/// A request did not arrive whole in the time that it had.
-struct RequestTimeout: Error {}

@@ -1,0 +1,350 @@
+import Logging
+import NIOCore
+import NIOEmbedded
+import NIOHTTP1
+import Synchronization
+import Testing
+
+@testable import Client
+
+/// A connection by itself: bytes in, bytes out, and a clock that stands still until it is told.
+@Suite struct HTTPConnectionTests {
+    private let channel = EmbeddedChannel()
+
+    /// - Parameter reply: Answers a request, here always at once.
+    private func open(reply: @escaping @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply = Self.echoPath) throws
+    {
+        let limits = HTTPLimits(idleTimeout: .seconds(60), requestTimeout: .seconds(30), stallTimeout: .seconds(20))
+        let setup = HTTPChannel(limits: limits, greatestBodyBytes: 100, reply: reply)
+        _ = try setup.setup(channel: self.channel, logger: .quiet).wait()
+        try self.channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    }
+
+    private static func echoPath(_ request: HTTPRequest) -> HTTPReply {
+        .now(HTTPResponse(body: ByteBuffer(string: request.path)))
+    }
+
+    private func send(_ text: String) throws {
+        try self.channel.writeInbound(ByteBuffer(string: text))
+    }
+
+    private func received() throws -> String {
+        var text = ""
+        while let part = try self.channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: part) }
+        return text
+    }
+
+    private func advance(by time: TimeAmount) {
+        self.channel.embeddedEventLoop.advanceTime(by: time)
+    }
+
+    private func setWritable(_ isWritable: Bool) {
+        self.channel.isWritable = isWritable
+        self.channel.pipeline.fireChannelWritabilityChanged()
+    }
+
+    private func respondToDeferred(_ text: String = "later") throws {
+        let connection = try self.channel.pipeline.syncOperations.handler(type: HTTPConnection.self)
+        connection.respondToDeferred(HTTPResponse(body: ByteBuffer(string: text)))
+    }
+
+    /// Answers `/later` later, and the other paths at once.
+    private static func laterOrEcho(_ request: HTTPRequest) -> HTTPReply {
+        request.path == "/later" ? .later { _ in HTTPResponse(body: ByteBuffer()) } : Self.echoPath(request)
+    }
+
+    private static let later = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    // MARK: Requests
+
+    @Test func aResponseSaysWhatItIs() throws {
+        try self.open()
+        try self.send("GET /hey?x HTTP/1.1\r\nHost: a\r\n\r\n")
+        let pattern =
+            /HTTP\/1.1 200 OK\r\nContent-Type: application\/json\r\nContent-Length: 4\r\nDate: .{29}\r\n\r\n\/hey/
+        #expect(try self.received().wholeMatch(of: pattern) != nil)
+        #expect(self.channel.isActive)
+    }
+
+    /// All of them wait for the first response. Each one that is sent lets the next request through, whose response is there
+    /// at once.
+    @Test func anEndlessRowOfRequestsIsAnsweredInOrder() throws {
+        try self.open(reply: Self.laterOrEcho)
+        let count = 20_000
+        try self.send(Self.later + (0..<count).map { "GET /\($0) HTTP/1.1\r\nHost: a\r\n\r\n" }.joined())
+        #expect(try self.received() == "")
+        try self.respondToDeferred()
+        let paths = try self.received().matches(of: /\r\n\r\n\/(\d+)/).map { Int($0.1) }
+        #expect(paths == Array(0..<count))
+    }
+
+    @Test(arguments: [
+        "POST /b HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+        "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n" + String(repeating: "x", count: 101),
+        "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n33\r\n" + String(repeating: "x", count: 51)
+            + "\r\n33\r\n" + String(repeating: "x", count: 51) + "\r\n0\r\n\r\n",
+    ])
+    func aRequestThatIsRefusedInItsTurnIsNotTaken(request: String) throws {
+        let paths = Mutex<[String]>([])
+        try self.open { request in
+            paths.withLock { $0.append(request.path) }
+            return Self.laterOrEcho(request)
+        }
+        try self.send(Self.later + request + "GET /c HTTP/1.1\r\nHost: a\r\n\r\n")
+        try self.respondToDeferred()
+        #expect(try self.received().matches(of: /HTTP\/1.1 (\d+)/).map { $0.1 }.first == "200")
+        #expect(paths.withLock { $0 } == ["/later"])
+        #expect(!self.channel.isActive)
+    }
+
+    @Test(arguments: [
+        "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+    ])
+    func whatIsNoHTTP11EndsTheConnection(request: String) throws {
+        try self.open()
+        try self.send(request)
+        #expect(try self.received().hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
+        #expect(!self.channel.isActive)
+    }
+
+    @Test func whatFollowsTheLastRequestIsNotLookedAt() throws {
+        try self.open()
+        try self.send("GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n")
+        let received = try self.received()
+        #expect(received.contains("\r\nConnection: close\r\n"))
+        #expect(received.hasSuffix("\r\n\r\n/a"))
+        #expect(!self.channel.isActive)
+    }
+
+    @Test func aBodyThatGetsTooLongIsAnsweredAtOnce() throws {
+        try self.open()
+        try self.send("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        let chunk = "32\r\n" + String(repeating: "x", count: 50) + "\r\n"
+        try self.send(chunk + chunk)
+        #expect(try self.received() == "")
+        try self.send(chunk)
+        let received = try self.received()
+        #expect(received.hasPrefix("HTTP/1.1 413 Payload Too Large\r\n"))
+        #expect(received.contains("\r\nConnection: close\r\n"))
+        #expect(!self.channel.isActive)
+    }
+
+    /// What the decoder cannot make anything of yet, it holds.
+    @Test(arguments: [
+        "GET /", "GET / HTTP/1.1\r\nHost:", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n",
+    ])
+    func whatNeverEndsIsNotHeld(beginning: String) throws {
+        try self.open()
+        try? self.send(beginning)
+        for _ in 0..<40 { try? self.send(String(repeating: " ", count: 1024)) }
+        #expect(!self.channel.isActive)
+    }
+
+    @Test(arguments: [false, true])
+    func whatIsNoRequestHasItsTurn(isPeerDone: Bool) throws {
+        try self.open(reply: Self.laterOrEcho)
+        try self.send(Self.later + "nonsense\r\n\r\n")
+        try self.send("more nonsense\r\n\r\n")
+        if isPeerDone { self.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+        #expect(try self.received() == "")
+        try self.respondToDeferred()
+        let received = try self.received()
+        #expect(received.hasPrefix("HTTP/1.1 200 OK\r\n"))
+        #expect(received.contains("HTTP/1.1 400 Bad Request\r\n"))
+        #expect(!self.channel.isActive)
+    }
+
+    /// As nothing could follow it: NIO's decoder waits for another one to take its place.
+    @Test(arguments: [
+        "GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c", "CONNECT a:1 HTTP/1.1\r\nHost: a",
+    ])
+    func aRequestForAnotherProtocolEndsTheConnection(request: String) throws {
+        try self.open()
+        try self.send(request + "\r\n\r\n")
+        #expect(try self.received().contains("\r\nConnection: close\r\n"))
+        #expect(!self.channel.isActive)
+    }
+
+    // MARK: HTTP/1.0
+
+    @Test func http10EndsWithItsResponse() throws {
+        try self.open()
+        try self.send("GET /a HTTP/1.0\r\n\r\n")
+        #expect(try self.received().hasPrefix("HTTP/1.0 200 OK\r\n"))
+        #expect(!self.channel.isActive)
+    }
+
+    @Test func http10GoesOnWhenItIsAskedTo() throws {
+        try self.open()
+        for _ in 0..<2 {
+            try self.send("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            #expect(try self.received().contains("\r\nConnection: keep-alive\r\n"))
+        }
+    }
+
+    @Test func http10KnowsNoChunks() throws {
+        try self.open { _ in
+            .now(
+                HTTPResponse(
+                    body: ByteBuffer(string: "[1"),
+                    rest: [",2", "]"].lazy.map(ByteBuffer.init(string:)).makeIterator()
+                )
+            )
+        }
+        try self.send("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        let received = try self.received()
+        #expect(received.hasSuffix("\r\n\r\n[1,2]"))
+        #expect(received.contains("\r\nConnection: close\r\n"))
+        #expect(!self.channel.isActive)
+    }
+
+    // MARK: Expect: 100-continue
+
+    @Test(arguments: ["100-continue", "100-Continue"], ["Content-Length: 100", "Transfer-Encoding: chunked"])
+    func whoeverAsksMayGoAhead(expectation: String, length: String) throws {
+        try self.open()
+        try self.send("POST /a HTTP/1.1\r\nHost: a\r\nExpect: \(expectation)\r\n\(length)\r\n\r\n")
+        #expect(try self.received() == "HTTP/1.1 100 Continue\r\n\r\n")
+    }
+
+    @Test(arguments: [
+        "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n",
+        "POST /a HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n",
+    ])
+    func whoeverDoesNotAskIsNotTold(request: String) throws {
+        try self.open()
+        try self.send(request)
+        #expect(try self.received() == "")
+    }
+
+    @Test func aBodyThatIsTooLongIsNotWelcome() throws {
+        try self.open()
+        try self.send("POST /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 101\r\n\r\n")
+        let received = try self.received()
+        #expect(received.hasPrefix("HTTP/1.1 413 "))
+        // Whether the body comes nevertheless cannot be known.
+        #expect(received.contains("\r\nConnection: close\r\n"))
+    }
+
+    // MARK: Times
+
+    @Test func aPeerThatSendsNothingIsCutOff() throws {
+        try self.open()
+        self.advance(by: .seconds(50))
+        try self.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.advance(by: .seconds(59))
+        // A part of a head gains no time.
+        try self.send("GET / HTTP/1.1\r\n")
+        #expect(self.channel.isActive)
+        self.advance(by: .seconds(1))
+        #expect(!self.channel.isActive)
+    }
+
+    @Test func aRequestThatTakesTooLongIsAnsweredAndCutOff() throws {
+        try self.open()
+        try self.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        self.advance(by: .seconds(29))
+        // A byte now and then gains no time.
+        try self.send("x")
+        #expect(try self.received() == "")
+        self.advance(by: .seconds(1))
+        #expect(try self.received().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
+        #expect(!self.channel.isActive)
+    }
+
+    @Test func requestsThatEndInTimeAreLeftAlone() throws {
+        try self.open()
+        for _ in 0..<10 {
+            try self.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+            self.advance(by: .seconds(29))
+            try self.send("x")
+            self.advance(by: .seconds(59))
+        }
+        #expect(self.channel.isActive)
+    }
+
+    @Test func aRequestThatWaitsForItsResponseIsLeftAlone() throws {
+        try self.open { _ in .later { _ in HTTPResponse(body: ByteBuffer()) } }
+        try self.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        self.advance(by: .hours(1))
+        #expect(self.channel.isActive)
+    }
+
+    @Test func aPeerThatDoesNotReadIsCutOff() throws {
+        try self.open()
+        self.setWritable(false)
+        self.advance(by: .seconds(19))
+        #expect(self.channel.isActive)
+        self.advance(by: .seconds(1))
+        #expect(!self.channel.isActive)
+    }
+
+    @Test func aPeerThatReadsNowAndThenIsLeftAlone() throws {
+        try self.open()
+        for _ in 0..<3 {
+            self.setWritable(false)
+            self.advance(by: .seconds(19))
+            self.setWritable(true)
+        }
+        self.advance(by: .seconds(2))
+        #expect(self.channel.isActive)
+    }
+
+    // MARK: Long bodies
+
+    @Test func nothingIsAnsweredWhileThePeerTakesNothing() throws {
+        try self.open()
+        self.setWritable(false)
+        let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+        try self.send(request + request)
+        #expect(try self.received() == "")
+        self.setWritable(true)
+        #expect(try self.received().matches(of: /HTTP\/1.1 200 OK/).count == 2)
+    }
+
+    /// And it lets the event loop's other connections have their turn.
+    @Test func aLongBodyWaitsForItsPeer() throws {
+        let numbers = 1...20
+        try self.open { request in
+            let parts = numbers.map { ByteBuffer(string: "\($0),") }
+            return .now(HTTPResponse(body: ByteBuffer(string: request.path), rest: parts.makeIterator()))
+        }
+        let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+        try self.send(request + request)
+        #expect(try self.received().hasSuffix("8,\r\n"))
+        self.setWritable(false)
+        self.channel.embeddedEventLoop.run()
+        #expect(try self.received() == "")
+        self.setWritable(true)
+        #expect(try self.received().hasSuffix("16,\r\n"))
+        self.channel.embeddedEventLoop.run()
+        let received = try self.received()
+        #expect(received.contains("20,\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"))
+        #expect(received.hasSuffix("20,\r\n0\r\n\r\n"))
+    }
+
+    // MARK: Shutdown
+
+    @Test func whatComesAfterTheLastRequestIsNoError() throws {
+        try self.open()
+        try self.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+        self.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        try? self.send("0123456789nonsense")
+        let received = try self.received()
+        #expect(received.hasPrefix("HTTP/1.1 200 OK\r\n"))
+        #expect(received.hasSuffix("\r\n\r\n/a"))
+        #expect(!self.channel.isActive)
+    }
+
+    @Test func aResponseUnderWayIsFinished() throws {
+        try self.open { _ in
+            let parts = (1...20).map { ByteBuffer(string: "\($0),") }
+            return .now(HTTPResponse(body: ByteBuffer(), rest: parts.makeIterator()))
+        }
+        try self.send("GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        self.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        self.channel.embeddedEventLoop.run()
+        #expect(try self.received().hasSuffix("20,\r\n0\r\n\r\n"))
+        #expect(!self.channel.isActive)
+    }
+}
