@@ -63,7 +63,12 @@ final class ConnectionGuard: ChannelDuplexHandler {
         switch self.unwrapOutboundIn(data) {
         case .head(let head): self.isLastResponse = !head.isKeepAlive
         case .body: break
-        case .end: self.idleSince = context.eventLoop.now
+        case .end:
+            self.idleSince = context.eventLoop.now
+            promise?.futureResult.assumeIsolated().whenSuccess {
+                // The peer has all of it only now.
+                if self.idleSince != nil { self.idleSince = context.eventLoop.now }
+            }
         }
         context.write(data, promise: promise)
     }

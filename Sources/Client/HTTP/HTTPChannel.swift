@@ -3,6 +3,14 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// Sets up the connections of the HTTP server, and answers those of their requests for which something is waited for.
 struct HTTPChannel: ServerChildChannel {
     struct Value: ServerChildChannelValue {
@@ -11,6 +19,8 @@ struct HTTPChannel: ServerChildChannel {
         fileprivate let departure: Gate
         fileprivate let deferred: AsyncStream<HTTPReply.Deferred>
     }
+
+    private static let unsentBytes = 128 * 1024
 
     let limits: HTTPLimits
     /// The longest body of a request that is taken, in bytes.
@@ -26,11 +36,14 @@ struct HTTPChannel: ServerChildChannel {
                 deferred: continuation
             )
             let pipeline = channel.pipeline.syncOperations
+            // The system keeps little that the peer has not been sent, so that a slow peer is not taken for one that takes nothing.
+            try channel.syncOptions?.setOption(.notSentLowWatermark, value: Self.unsentBytes)
             let decoder = HTTPRequestDecoder(limitConfiguration: self.limits.decoderLimits)
             try pipeline.addHandlers(
                 HTTPResponseEncoder(),
                 // Beside header fields the decoder has no limits, and it holds what it cannot make anything of.
                 ByteToMessageHandler(decoder, maximumBufferSize: 2 * self.limits.headerBytes),
+                HTTPEventTranslator(),
                 HTTPServerPipelineHandler(),
                 ConnectionGuard(limits: self.limits),
                 connection
@@ -60,6 +73,11 @@ struct HTTPChannel: ServerChildChannel {
             return error.response
         }
     }
+}
+
+extension ChannelOption where Self == ChannelOptions.Types.SocketOption {
+    /// The socket is writable while the system holds fewer bytes than this that have not been sent.
+    fileprivate static var notSentLowWatermark: Self { Self(level: .tcp, name: .init(rawValue: TCP_NOTSENT_LOWAT)) }
 }
 
 extension HTTPLimits {

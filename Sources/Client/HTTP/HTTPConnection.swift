@@ -41,7 +41,8 @@ final class HTTPConnection: ChannelInboundHandler {
     private var state = State.idle
     /// Of the request that is being received.
     private var body = ByteBuffer()
-    private var isPeerDone = false
+    /// Whether the peer sends no more, or the program is stopping.
+    private var isEnding = false
     private let writer = HTTPResponseWriter()
     private var next: Outgoing?
     private var isWriting = false
@@ -80,10 +81,16 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event as? ChannelEvent == .inputClosed {
-            self.isPeerDone = true
+        switch event {
+        case ChannelEvent.inputClosed:
+            self.isEnding = true
             self.departure.open()
             self.closeWhenDone()
+        case is ConnectionShouldEnd:
+            self.isEnding = true
+            self.closeWhenDone()
+        default:
+            break
         }
         context.fireUserInboundEventTriggered(event)
     }
@@ -175,7 +182,7 @@ extension HTTPConnection {
         case .idle: (request, isLast) = (nil, true)
         // Where its end will be is not known, or does not come.
         case .receiving(let head): (request, isLast) = (head, true)
-        case .answering(let head): (request, isLast) = (head, self.isPeerDone || response.isLast(to: head))
+        case .answering(let head): (request, isLast) = (head, self.isEnding || response.isLast(to: head))
         case .closing: return
         }
         self.state = isLast ? .closing : .idle
@@ -195,15 +202,15 @@ extension HTTPConnection {
             self.writer.write(next.response, to: next.request, isLast: next.isLast, context) {
                 next.response.whenWritten?()
                 self.unwrittenResponses -= 1
-                if next.isLast, !self.isPeerDone { context.close(mode: .output, promise: nil) }
                 self.closeWhenDone()
+                if next.isLast { context.close(mode: .output, promise: nil) }
             }
         }
     }
 
-    /// Closes when the peer sends no more, and has all that it gets.
+    /// Closes when nothing more comes, and what the peer gets is with the system.
     private func closeWhenDone() {
-        guard self.isPeerDone, self.unwrittenResponses == 0 else { return }
+        guard self.isEnding, self.unwrittenResponses == 0 else { return }
         switch self.state {
         case .idle, .closing: self.context?.close(promise: nil)
         case .receiving, .answering: break

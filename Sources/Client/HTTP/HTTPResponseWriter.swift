@@ -8,6 +8,7 @@ final class HTTPResponseWriter {
 
     private var rest: HTTPResponse.Parts?
     private var isWritingRest = false
+    private var isResumeScheduled = false
     private var completion: (() -> Void)?
 
     /// Begins to write a response.
@@ -36,7 +37,7 @@ final class HTTPResponseWriter {
     /// Goes on with a long body, if there is one and the connection takes more.
     func resume(_ context: ChannelHandlerContext) {
         // A flush may make the connection writable, which calls this again.
-        guard self.rest != nil, !self.isWritingRest else { return }
+        guard self.rest != nil, !self.isWritingRest, !self.isResumeScheduled else { return }
         self.isWritingRest = true
         var parts = 0
         while parts < Self.partsInARow, context.takesMore, let part = self.rest?.next() {
@@ -46,7 +47,11 @@ final class HTTPResponseWriter {
         }
         self.isWritingRest = false
         if parts == Self.partsInARow {
-            context.eventLoop.assumeIsolated().execute { self.resume(context) }
+            self.isResumeScheduled = true
+            context.eventLoop.assumeIsolated().execute {
+                self.isResumeScheduled = false
+                self.resume(context)
+            }
         } else if context.takesMore {
             self.rest = nil
             self.end(context)

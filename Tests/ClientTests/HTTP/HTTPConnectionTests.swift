@@ -129,6 +129,17 @@ import Testing
         #expect(!self.channel.isActive)
     }
 
+    @Test func whatNeverEndsIsRefusedInItsTurn() throws {
+        try self.open(reply: Self.laterOrEcho)
+        try self.send(Self.later + "GET / HTTP/1.1\r\nHost:")
+        for _ in 0..<40 { try self.send(String(repeating: " ", count: 1024)) }
+        #expect(try self.received() == "")
+        try self.respondToDeferred()
+        let statuses = try self.received().matches(of: /HTTP\/1.1 (\d+)/).map { $0.1 }
+        #expect(statuses == ["200", "431"])
+        #expect(!self.channel.isActive)
+    }
+
     /// What the decoder cannot make anything of yet, it holds.
     @Test(arguments: [
         "GET /", "GET / HTTP/1.1\r\nHost:", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n",
@@ -333,6 +344,24 @@ import Testing
         let received = try self.received()
         #expect(received.hasPrefix("HTTP/1.1 200 OK\r\n"))
         #expect(received.hasSuffix("\r\n\r\n/a"))
+        #expect(!self.channel.isActive)
+    }
+
+    /// Cut short by its peer's end, it is an error that the pipeline's handler hands on from within the last response's end.
+    @Test func halfARequestAfterTheLastIsNotAnswered() throws {
+        try self.open(reply: Self.laterOrEcho)
+        try self.send(Self.later + "nonsense\r\n\r\n")
+        self.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        try self.respondToDeferred()
+        #expect(try self.received().hasSuffix("\r\nConnection: close\r\n\r\nlater"))
+        #expect(!self.channel.isActive)
+    }
+
+    @Test func whoeverOwesARequestIsNotWaitedFor() throws {
+        try self.open()
+        try self.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(self.channel.isActive)
+        self.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         #expect(!self.channel.isActive)
     }
 
