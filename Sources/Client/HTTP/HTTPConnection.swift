@@ -52,7 +52,7 @@ final class HTTPConnection: ChannelInboundHandler {
     /// - Parameters:
     ///   - greatestBodyBytes: The longest body of a request that is taken, in bytes.
     ///   - reply: Answers a request, or says how to. Called on the connection's event loop, which it may not block.
-    ///   - deferred: Takes what makes a response later, which is to come back with ``respond(_:)``. Ends with the connection.
+    ///   - deferred: Takes what makes a response later, which is to come back with ``respondToDeferred(_:)``. Ends with the connection.
     init(
         greatestBodyBytes: Int,
         reply: @escaping (HTTPRequest) throws(HTTPFailure) -> HTTPReply,
