@@ -37,7 +37,8 @@ struct HTTPChannel: ServerChildChannel {
             )
             let pipeline = channel.pipeline.syncOperations
             // The system keeps little that the peer has not been sent, so that a slow peer is not taken for one that takes nothing.
-            try channel.syncOptions?.setOption(.notSentLowWatermark, value: Self.unsentBytes)
+            // A peer that has gone already may make it fail, and is noticed soon enough.
+            try? channel.syncOptions?.setOption(.notSentLowWatermark, value: Self.unsentBytes)
             let decoder = HTTPRequestDecoder(limitConfiguration: self.limits.decoderLimits)
             try pipeline.addHandlers(
                 HTTPResponseEncoder(),
