@@ -1,6 +1,5 @@
 import GRPC
 import Messenger
-import NIOHTTP1
 import Testing
 
 @testable import Client

@@ -3,7 +3,9 @@
 (What may be held is in test_bounds, how long a message may be in test_send_message and test_http.)
 """
 
+import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
@@ -141,6 +143,29 @@ def test_time_for_a_body(launch):
         answered = answer(connection)
         assert answered.startswith(b"HTTP/1.1 408 ")
         assert answered.endswith(b'{"sendTime":null,"error":"The request took too long to arrive."}')
+
+
+def test_time_for_an_answer_to_a_slow_peer(launch):
+    """Who takes some of it again and again gets all, though the whole takes ten times as long as a peer may take nothing."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address, MESSENGER_HTTP_REQUEST_TIMEOUT="500ms").wait_ready()
+    count = 100
+    with connected(server.address) as channel:
+        for index in range(count):
+            stub(channel).SendMessage(pb.SendMessageRequest(author=str(index), text="x" * 60_000))
+    wait_until(lambda: client.http.request("GET", "/readyz").json()["received"] == count, "all have arrived")
+    with socket.socket() as slow:
+        # The system's own buffer would take the pace out of it.
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        slow.settimeout(20)
+        slow.connect(("127.0.0.1", client.port))
+        slow.sendall(b"POST /getAndFlushMessages HTTP/1.0\r\n\r\n")
+        received = b""
+        while data := slow.recv(1 << 16):
+            received += data
+            # At most 1 MB a second.
+            time.sleep(len(data) / 1e6)
+    assert len(json.loads(received.partition(b"\r\n\r\n")[2])) == count
 
 
 def test_time_for_an_answer(launch):

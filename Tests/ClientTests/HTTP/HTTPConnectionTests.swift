@@ -11,7 +11,7 @@ import Testing
 @Suite struct HTTPConnectionTests {
     private let channel = EmbeddedChannel()
 
-    /// - Parameter reply: Answers a request, here always at once.
+    /// - Parameter reply: Answers a request; ``respondToDeferred(_:)`` those that are to be answered later.
     private func open(reply: @escaping @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply = Self.echoPath) throws
     {
         let limits = HTTPLimits(idleTimeout: .seconds(60), requestTimeout: .seconds(30), stallTimeout: .seconds(20))

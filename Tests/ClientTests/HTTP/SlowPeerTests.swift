@@ -1,5 +1,4 @@
 import Messenger
-import NIOCore
 import Testing
 
 @testable import Client
