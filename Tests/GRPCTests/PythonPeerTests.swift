@@ -68,6 +68,14 @@ struct PythonPeerTests {
             #expect(try await channel.unary(Echo.unary, ByteBuffer("hello")).text == "re: hello")
             let large = ByteBuffer([UInt8](repeating: 65, count: 3 << 20))
             #expect(try await channel.unary(Echo.unary, large).count == 4 + 3 << 20)
+            let outcome = try await withCheckedThrowingContinuation { continuation in
+                do {
+                    try channel.unary(Echo.unary, ByteBuffer("hello")) { continuation.resume(returning: $0) }
+                } catch {
+                    continuation.resume(throwing: error)
+                }
+            }
+            #expect(try outcome.get().text == "re: hello")
             let options = CallOptions(timeout: .seconds(60))
             let remaining = try await channel.unary(Echo.unary, ByteBuffer("deadline"), options: options)
             #expect((50...60).contains(Int(remaining.text) ?? 0))

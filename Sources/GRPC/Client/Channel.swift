@@ -74,6 +74,31 @@ extension Channel {
         )
     }
 
+    /// As ``unary(_:_:options:)``, for a caller that is no task, an event loop of its own for example.
+    ///
+    /// The call is begun on the thread of its completion queue, with what else is sent in that thread's turn.
+    /// - Parameter completion: Called once, unless this throws: on that thread, which it may not block; on any, with
+    ///   `UNAVAILABLE`, once the group has been shut down.
+    /// - Returns: The call, which goes on when it is let go of.
+    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` once the group has been shut down, and
+    ///   what encoding the request throws.
+    @discardableResult
+    public func unary<Request, Response>(
+        _ method: MethodDescriptor<Request, Response>,
+        _ request: Request,
+        options: CallOptions = CallOptions(),
+        completion: @escaping @Sendable (Result<Response, RPCError>) -> Void
+    ) throws(RPCError) -> UnaryCall {
+        let message = try request.encodedForSending()
+        let call = try ClientCall(channel: self, path: method.path, options: options)
+        call.exchange(message) { response in
+            completion(
+                Result { () throws(RPCError) in try Response(decodingReceived: try response.get()) }
+            )
+        }
+        return UnaryCall(call: call)
+    }
+
     /// Calls a method with one request and a stream of responses.
     ///
     /// Returns at once; what goes wrong is thrown by the stream.

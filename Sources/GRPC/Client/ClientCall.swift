@@ -11,8 +11,12 @@ final class ClientCall: Call, @unchecked Sendable {
     private let observer: CallObserver?
     private let streamQueue: CallbackQueue?
     private let ending = Mutex(Ending.open)
+    /// Who learns the outcome of an exchange that no task awaits. Set before that begins, and taken by whoever ends it.
+    private var exchanged: ExchangeCompletion?
     /// The end of the stream of requests has been sent, or is about to be.
     private let hasFinished = Atomic<Bool>(false)
+
+    typealias ExchangeCompletion = @Sendable (Result<ByteBuffer, RPCError>) -> Void
 
     private enum Ending {
         case open
@@ -67,6 +71,8 @@ final class ClientCall: Call, @unchecked Sendable {
     override func completed(_ operation: Operation, succeeded: Bool) {
         guard operation == .end else { return super.completed(operation, succeeded: succeeded) }
         if let observer { observer.callEnded(receivedStatus, nil) }
+        // No task waits then, for the operation or for the end.
+        if let exchanged = exchanged.take() { return exchanged(response) }
         super.completed(operation, succeeded: succeeded)
         let waiting = ending.withLock { ending in
             defer { ending = .ended }
@@ -93,18 +99,36 @@ final class ClientCall: Call, @unchecked Sendable {
     /// The whole of a call with one request and one response, as one batch.
     func exchange(_ request: ByteBuffer) async throws(RPCError) -> ByteBuffer {
         _ = try await perform(.end) { batch in
-            gather()
             holdSent(message: request)
-            addInitialMetadata(to: &batch)
-            cgrpc_batch_send_message(&batch, storage, 0)
-            cgrpc_batch_send_close_from_client(&batch)
-            cgrpc_batch_recv_initial_metadata(&batch, storage)
-            cgrpc_batch_recv_message(&batch, storage)
-            cgrpc_batch_recv_status_on_client(&batch, storage)
+            addExchange(to: &batch)
         }
-        if let error = receivedError { throw error }
-        guard let message = takeReceivedMessage() else { throw .noResponse }
-        return message
+        return try response.get()
+    }
+
+    /// As ``exchange(_:)``, without a task, and begun on the thread of the queue.
+    /// - Parameter completion: Called once, on that thread; on any when the queue has ended.
+    func exchange(_ request: ByteBuffer, completion: @escaping ExchangeCompletion) {
+        exchanged = completion
+        holdSent(message: request)
+        queue.perform(self)
+    }
+
+    /// Adds all that one request and one response take.
+    private func addExchange(to batch: inout cgrpc_batch) {
+        gather()
+        addInitialMetadata(to: &batch)
+        cgrpc_batch_send_message(&batch, storage, 0)
+        cgrpc_batch_send_close_from_client(&batch)
+        cgrpc_batch_recv_initial_metadata(&batch, storage)
+        cgrpc_batch_recv_message(&batch, storage)
+        cgrpc_batch_recv_status_on_client(&batch, storage)
+    }
+
+    /// Of a call with one response that has ended.
+    private var response: Result<ByteBuffer, RPCError> {
+        if let error = receivedError { return .failure(error) }
+        guard let message = takeReceivedMessage() else { return .failure(.noResponse) }
+        return .success(message)
     }
 
     /// Begins a call with one request and a stream of responses.
@@ -223,6 +247,23 @@ final class ClientCall: Call, @unchecked Sendable {
 
     /// Of a call that has ended: what the server sent with the status.
     var trailingMetadata: Metadata { Metadata(copying: storage.pointee.received_trailing_metadata) }
+}
+
+/// The beginning of an exchange that no task awaits.
+extension ClientCall: TurnWork {
+    func run() {
+        var batch = cgrpc_batch()
+        addExchange(to: &batch)
+        do throws(RPCError) {
+            try start(.end, &batch)
+        } catch {
+            exchanged.take()?(.failure(error))
+        }
+    }
+
+    func queueHasEnded() {
+        exchanged.take()?(.failure(.shutDown))
+    }
 }
 
 extension RPCError {

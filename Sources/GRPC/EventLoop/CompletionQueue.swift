@@ -178,8 +178,11 @@ extension CompletionQueue {
         jobs += rest.jobs
         events += rest.events
         deliverPostedEvents()
+        let unbegun = work + rest.work
         work = []
         threadID.store(0, ordering: .relaxed)
+        // What it calls back finds a queue that has ended.
+        for item in unbegun { item.queueHasEnded() }
         lateEvents.threadHasEnded()
         for job in jobs {
             globalConcurrentExecutor.enqueue(ExecutorJob(job))
@@ -205,12 +208,12 @@ extension CompletionQueue {
         }
     }
 
-    /// Has work done at the end of the current turn, or soon. Thread-safe. After the end there is nobody to send to.
+    /// Has work done at the end of the current turn, or soon. Thread-safe.
     func perform(_ item: any TurnWork) {
         if isCurrent && !isPolling {
             work.append(item)
-        } else {
-            _ = bring { $0.work.append(item) }
+        } else if !bring({ $0.work.append(item) }) {
+            item.queueHasEnded()
         }
     }
 

@@ -2,4 +2,11 @@
 /// that the turn has sent.
 protocol TurnWork: AnyObject, Sendable {
     func run()
+    /// Called instead, on any thread, when the queue has ended.
+    func queueHasEnded()
+}
+
+extension TurnWork {
+    /// After the end there is nobody to send to.
+    func queueHasEnded() {}
 }
