@@ -60,7 +60,7 @@ struct ClientCommand: AsyncParsableCommand {
         )
         configuration.maximumGracefulShutdownDuration = Self.gracePeriod
         let services = ServiceGroup(configuration: configuration)
-        // Every task runs on the thread that polls its calls, where an event resumes it on the spot.
+        // The subscription's task runs on the thread that polls its call, where an event resumes it on the spot.
         try await withTaskExecutorPreference(group.queues[0]) {
             try await services.run()
         }

@@ -3,6 +3,12 @@ import Testing
 
 @testable import Client
 
+extension Arrivals {
+    fileprivate func wait(for time: SendTime) async {
+        await withCheckedContinuation { continuation in self.whenReached(time) { continuation.resume() } }
+    }
+}
+
 @Suite(.timeLimit(.minutes(1)))
 struct ArrivalsTests {
     private func time(_ nanoseconds: Int64) -> SendTime { SendTime(nanosecondsSinceEpoch: nanoseconds) }

@@ -1,25 +1,14 @@
 import NIOCore
-import NIOHTTP1
 
-/// A request did not arrive whole in the time that it had.
-struct RequestTimeout: Error {}
-
-/// Ends connections whose peer is too slow: one that sends nothing, or a request bit by bit, or does not take its answer.
+/// Ends a connection whose peer is too slow: one that sends nothing, or a request bit by bit, or does not take its answer.
 ///
-/// It tells of a request that takes too long with ``RequestTimeout``, as that has yet to be answered.
-final class ConnectionGuard: ChannelDuplexHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias InboundOut = HTTPServerRequestPart
-    typealias OutboundIn = HTTPServerResponsePart
-    typealias OutboundOut = HTTPServerResponsePart
-
+/// The connection tells it what happens, on its event loop.
+final class ConnectionGuard {
     private let limits: HTTPLimits
 
     /// Since when the peer owes a request's head, or its end after the last response; `nil` while a request is being answered.
     private var idleSince: NIODeadline?
-    private var isLastResponse = false
     private var idleDeadline: Scheduled<Void>?
-    private var isReadingRequest = false
     private var requestDeadline: Scheduled<Void>?
     private var stallDeadline: Scheduled<Void>?
 
@@ -27,64 +16,51 @@ final class ConnectionGuard: ChannelDuplexHandler {
         self.limits = limits
     }
 
-    func handlerAdded(context: ChannelHandlerContext) {
+    func connectionBegan(_ context: ChannelHandlerContext) {
         self.idleSince = context.eventLoop.now
         self.watchIdleness(in: TimeAmount(self.limits.idleTimeout), context)
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch self.unwrapInboundIn(data) {
-        case .head:
-            // What comes after the last response is no request.
-            if !self.isLastResponse { self.idleSince = nil }
-            self.isReadingRequest = true
-        case .body:
-            break
-        case .end:
-            self.isReadingRequest = false
-            self.requestDeadline?.cancel()
-            self.requestDeadline = nil
-        }
-        context.fireChannelRead(data)
+    /// A request's head has come.
+    func requestBegan() {
+        self.idleSince = nil
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
-        // Most requests come in one piece: they are over by now and need no timer.
-        if self.isReadingRequest, self.requestDeadline == nil {
-            self.requestDeadline = self.schedule(in: TimeAmount(self.limits.requestTimeout), context) { context in
-                context.fireErrorCaught(RequestTimeout())
-            }
-        }
-        context.fireChannelReadComplete()
+    /// Of a request some has been read, and not all. Most come in one piece, and need no timer.
+    ///
+    /// - Parameter expired: Called when it has not been ended in the time that it has.
+    func requestGoesOn(_ context: ChannelHandlerContext, expired: @escaping () -> Void) {
+        guard self.requestDeadline == nil else { return }
+        self.requestDeadline = self.schedule(in: TimeAmount(self.limits.requestTimeout), context, expired)
     }
 
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        // Noted before it is written: the next request may have come already, and is let through with the end.
-        switch self.unwrapOutboundIn(data) {
-        case .head(let head): self.isLastResponse = !head.isKeepAlive
-        case .body: break
-        case .end:
-            self.idleSince = context.eventLoop.now
-            promise?.futureResult.assumeIsolated().whenSuccess {
-                // The peer has all of it only now.
-                if self.idleSince != nil { self.idleSince = context.eventLoop.now }
-            }
-        }
-        context.write(data, promise: promise)
+    /// A request has come whole, or is not waited for any longer.
+    func requestEnded() {
+        self.requestDeadline?.cancel()
+        self.requestDeadline = nil
     }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
+    /// The end of a response is about to be written: the next request may have come already, and be let through with it.
+    func responseEnds(_ context: ChannelHandlerContext) {
+        self.idleSince = context.eventLoop.now
+    }
+
+    /// The peer has all of a response only now.
+    func responseEnded(_ context: ChannelHandlerContext) {
+        if self.idleSince != nil { self.idleSince = context.eventLoop.now }
+    }
+
+    func writabilityChanged(_ context: ChannelHandlerContext) {
         self.stallDeadline?.cancel()
         self.stallDeadline = nil
         if !context.channel.isWritable {
-            self.stallDeadline = self.schedule(in: TimeAmount(self.limits.stallTimeout), context) { context in
+            self.stallDeadline = self.schedule(in: TimeAmount(self.limits.stallTimeout), context) {
                 context.close(promise: nil)
             }
         }
-        context.fireChannelWritabilityChanged()
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) {
+    func connectionEnded() {
         self.idleDeadline?.cancel()
         self.requestDeadline?.cancel()
         self.stallDeadline?.cancel()
@@ -92,7 +68,7 @@ final class ConnectionGuard: ChannelDuplexHandler {
 
     /// One timer for a connection's whole life, which looks how long it has been idle: to set one for each request costs more.
     private func watchIdleness(in timeout: TimeAmount, _ context: ChannelHandlerContext) {
-        self.idleDeadline = self.schedule(in: timeout, context) { [self] context in
+        self.idleDeadline = self.schedule(in: timeout, context) { [self] in
             let timeout = TimeAmount(self.limits.idleTimeout)
             let left = (self.idleSince ?? context.eventLoop.now) + timeout - context.eventLoop.now
             if left > .zero {
@@ -106,9 +82,9 @@ final class ConnectionGuard: ChannelDuplexHandler {
     private func schedule(
         in timeout: TimeAmount,
         _ context: ChannelHandlerContext,
-        action: @escaping (ChannelHandlerContext) -> Void
+        _ action: @escaping () -> Void
     ) -> Scheduled<Void> {
-        context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { action(context) }
+        context.eventLoop.assumeIsolated().scheduleTask(in: timeout, action)
     }
 }
 

@@ -10,14 +10,23 @@ struct FirstOpeningBarrier<Room: RemoteRoom>: Sendable {
     let timeout: Duration
 
     /// Whether requests pass at once.
-    var isOpen: Bool { self.room.firstOpening.isOpen }
+    private var isOpen: Bool { self.room.firstOpening.isOpen }
+
+    /// The given reply, at once or when the stream has been open.
+    func reply(_ reply: @escaping @Sendable () throws(HTTPFailure) -> HTTPReply) throws(HTTPFailure) -> HTTPReply {
+        if self.isOpen { return try reply() }
+        return .after { departure throws(HTTPFailure) in
+            try await self.pass(departure)
+            return try reply()
+        }
+    }
 
     /// Waits until the stream has been open.
     ///
     /// - Parameter departure: Opens when whoever asked has gone.
     /// - Throws: ``HTTPFailure/notOpenYet`` when the time is up, when the program is stopping, or when whoever asked
     ///   has gone: then nothing may be sent or fetched for them.
-    func pass(_ departure: Gate) async throws(HTTPFailure) {
+    private func pass(_ departure: Gate) async throws(HTTPFailure) {
         let opening = self.room.firstOpening
         if opening.isOpen { return }
         await cancelWhenGracefulShutdown { [timeout] in

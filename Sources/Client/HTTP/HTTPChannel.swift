@@ -11,13 +11,13 @@ import Musl
 import Darwin
 #endif
 
-/// Sets up the connections of the HTTP server, and answers those of their requests for which something is waited for.
+/// Sets up the connections of the HTTP server, and waits for what their requests wait for.
 struct HTTPChannel: ServerChildChannel {
     struct Value: ServerChildChannelValue {
         let channel: any Channel
         fileprivate let connection: NIOLoopBound<HTTPConnection>
         fileprivate let departure: Gate
-        fileprivate let deferred: AsyncStream<HTTPReply.Deferred>
+        fileprivate let waits: AsyncStream<HTTPReply.Wait>
     }
 
     private static let unsentBytes = 128 * 1024
@@ -29,11 +29,12 @@ struct HTTPChannel: ServerChildChannel {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
-            let (deferred, continuation) = AsyncStream.makeStream(of: HTTPReply.Deferred.self)
+            let (waits, continuation) = AsyncStream.makeStream(of: HTTPReply.Wait.self)
             let connection = HTTPConnection(
                 greatestBodyBytes: self.greatestBodyBytes,
+                connectionGuard: ConnectionGuard(limits: self.limits),
                 reply: self.reply,
-                deferred: continuation
+                waits: continuation
             )
             let pipeline = channel.pipeline.syncOperations
             // The system keeps little that the peer has not been sent, so that a slow peer is not taken for one that takes nothing.
@@ -46,32 +47,35 @@ struct HTTPChannel: ServerChildChannel {
                 ByteToMessageHandler(decoder, maximumBufferSize: 2 * self.limits.headerBytes),
                 HTTPEventTranslator(),
                 HTTPServerPipelineHandler(),
-                ConnectionGuard(limits: self.limits),
                 connection
             )
             return Value(
                 channel: channel,
                 connection: NIOLoopBound(connection, eventLoop: channel.eventLoop),
                 departure: connection.departure,
-                deferred: deferred
+                waits: waits
             )
         }
     }
 
-    /// Returns when the connection has ended. When the task is cancelled, it ends the connection.
+    /// Returns when the connection has ended, and what was under way for it. When the task is cancelled, it gives that up, and
+    /// closes the connection.
     func handle(value: Value, logger: Logger) async {
-        for await deferred in value.deferred {
-            let response = await Self.response(deferred, value.departure)
-            value.channel.eventLoop.execute { value.connection.value.respondToDeferred(response) }
+        let loop = value.channel.eventLoop
+        for await wait in value.waits {
+            let reply = await Self.outcome(of: wait, value.departure)
+            loop.execute { value.connection.value.answer(reply) }
         }
-        value.channel.close(promise: nil)
+        // Where the task has been cancelled, the connection is still there.
+        loop.execute { value.connection.value.cancel() }
+        try? await value.channel.closeFuture.get()
     }
 
-    private static func response(_ deferred: HTTPReply.Deferred, _ departure: Gate) async -> HTTPResponse {
+    private static func outcome(of wait: HTTPReply.Wait, _ departure: Gate) async -> Result<HTTPReply, HTTPFailure> {
         do throws(HTTPFailure) {
-            return try await deferred(departure)
+            return .success(try await wait(departure))
         } catch {
-            return error.response
+            return .failure(error)
         }
     }
 }

@@ -35,15 +35,19 @@ final class HTTPConnection: ChannelInboundHandler {
     let departure = Gate()
 
     private let greatestBodyBytes: Int
+    private let connectionGuard: ConnectionGuard
     private let reply: (HTTPRequest) throws(HTTPFailure) -> HTTPReply
-    private let deferred: AsyncStream<HTTPReply.Deferred>.Continuation
+    private let waits: AsyncStream<HTTPReply.Wait>.Continuation
+    /// What has been begun and has not called back; it goes on when the connection has ended.
+    private var underWay: Cancellation?
     private var context: ChannelHandlerContext?
     private var state = State.idle
     /// Of the request that is being received.
     private var body = ByteBuffer()
     /// Whether the peer sends no more, or the program is stopping.
     private var isEnding = false
-    private let writer = HTTPResponseWriter()
+    private var isCancelled = false
+    private let writer: HTTPResponseWriter
     private var next: Outgoing?
     private var isWriting = false
     /// Responses that have been decided on, and have not been handed to the system as a whole.
@@ -51,28 +55,35 @@ final class HTTPConnection: ChannelInboundHandler {
 
     /// - Parameters:
     ///   - greatestBodyBytes: The longest body of a request that is taken, in bytes.
+    ///   - connectionGuard: Watches the peer.
     ///   - reply: Answers a request, or says how to. Called on the connection's event loop, which it may not block.
-    ///   - deferred: Takes what makes a response later, which is to come back with ``respondToDeferred(_:)``. Ends with the connection.
+    ///   - waits: Takes what a request waits for, whose outcome is to come back with ``answer(_:)``. Ends when the connection has
+    ///     ended, and nothing is under way for it.
     init(
         greatestBodyBytes: Int,
+        connectionGuard: ConnectionGuard,
         reply: @escaping (HTTPRequest) throws(HTTPFailure) -> HTTPReply,
-        deferred: AsyncStream<HTTPReply.Deferred>.Continuation
+        waits: AsyncStream<HTTPReply.Wait>.Continuation
     ) {
         self.greatestBodyBytes = greatestBodyBytes
+        self.connectionGuard = connectionGuard
+        self.writer = HTTPResponseWriter(willEnd: connectionGuard.responseEnds)
         self.reply = reply
-        self.deferred = deferred
+        self.waits = waits
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        self.connectionGuard.connectionBegan(context)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        self.connectionGuard.connectionEnded()
         self.next = nil
         self.writer.abandon()
         self.departure.open()
-        self.deferred.finish()
+        self.finishWhenDone()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -96,6 +107,7 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.connectionGuard.writabilityChanged(context)
         self.writer.resume(context)
         self.writeNext()
         context.fireChannelWritabilityChanged()
@@ -108,7 +120,7 @@ extension HTTPConnection {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch (self.unwrapInboundIn(data), self.state) {
         case (.head(let head), .idle):
-            self.begin(head, context)
+            self.requestBegan(head, context)
         case (.body(var part), .receiving):
             if self.body.readableBytes + part.readableBytes > self.greatestBodyBytes {
                 self.respond(HTTPFailure.bodyTooLong(limit: self.greatestBodyBytes).response)
@@ -116,15 +128,29 @@ extension HTTPConnection {
                 self.body.writeBuffer(&part)
             }
         case (.end, .receiving(let head)):
+            self.connectionGuard.requestEnded()
             self.state = .answering(head)
-            self.answer(HTTPRequest(head, body: exchange(&self.body, with: ByteBuffer())))
+            let request = HTTPRequest(head, body: exchange(&self.body, with: ByteBuffer()))
+            self.answer(Result { () throws(HTTPFailure) in try self.reply(request) })
         default:
             // What is left of a request that was answered before its end.
             break
         }
     }
 
-    private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if case .receiving = self.state {
+            self.connectionGuard.requestGoesOn(context) { self.requestTimedOut() }
+        }
+        context.fireChannelReadComplete()
+    }
+
+    private func requestTimedOut() {
+        if case .receiving = self.state { self.respond(HTTPFailure.timeout.response) }
+    }
+
+    private func requestBegan(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        self.connectionGuard.requestBegan()
         self.state = .receiving(head)
         self.body = ByteBuffer()
         if !head.isValid {
@@ -138,17 +164,6 @@ extension HTTPConnection {
         }
     }
 
-    private func answer(_ request: HTTPRequest) {
-        do throws(HTTPFailure) {
-            switch try self.reply(request) {
-            case .now(let response): self.respond(response)
-            case .later(let deferred): self.deferred.yield(deferred)
-            }
-        } catch {
-            self.respond(error.response)
-        }
-    }
-
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch (error, self.state) {
         case (_, .answering), (_, .closing):
@@ -158,8 +173,6 @@ extension HTTPConnection {
             self.respond(HTTPFailure.headersTooLong.response)
         case (is HTTPParserError, .idle), (is HTTPParserError, .receiving):
             self.respond(HTTPFailure.notHTTP.response)
-        case (is RequestTimeout, .receiving):
-            self.respond(HTTPFailure.timeout.response)
         default:
             context.close(promise: nil)
         }
@@ -169,9 +182,47 @@ extension HTTPConnection {
 // MARK: - Responses
 
 extension HTTPConnection {
-    /// Sends the response to a request that was answered later. Called on the connection's event loop.
-    func respondToDeferred(_ response: HTTPResponse) {
-        if case .answering = self.state { self.respond(response) }
+    /// Answers the request that has come. Called on the connection's event loop.
+    func answer(_ reply: Result<HTTPReply, HTTPFailure>) {
+        guard case .answering = self.state else { return }
+        switch reply {
+        case .success(.now(let response)): self.respond(response)
+        case .success(.begin(let begin)): self.start(begin)
+        case .success(.after(let wait)): self.waits.yield(wait)
+        case .failure(let failure): self.respond(failure.response)
+        }
+    }
+
+    private func start(_ begin: HTTPReply.Begin) {
+        guard let loop = self.context?.eventLoop else { return }
+        let connection = NIOLoopBound(self, eventLoop: loop)
+        self.underWay = begin { response in
+            loop.execute { connection.value.hasEnded(with: response) }
+        }
+    }
+
+    /// What was begun has called back.
+    private func hasEnded(with response: HTTPResponse) {
+        self.underWay = nil
+        if self.context != nil { self.respond(response) }
+        if self.isCancelled { self.context?.close(promise: nil) }
+        self.finishWhenDone()
+    }
+
+    private func finishWhenDone() {
+        if self.context == nil, self.underWay == nil { self.waits.finish() }
+    }
+
+    /// Closes the connection; what is under way is given up and answered before. Called on the connection's event loop.
+    func cancel() {
+        // The response is the last one then, and no further request begins.
+        self.isEnding = true
+        guard let underWay = self.underWay else {
+            self.context?.close(promise: nil)
+            return
+        }
+        self.isCancelled = true
+        underWay()
     }
 
     /// Sends the response to the request that has come, is coming, or could not be read.
@@ -181,7 +232,9 @@ extension HTTPConnection {
         switch self.state {
         case .idle: (request, isLast) = (nil, true)
         // Where its end will be is not known, or does not come.
-        case .receiving(let head): (request, isLast) = (head, true)
+        case .receiving(let head):
+            self.connectionGuard.requestEnded()
+            (request, isLast) = (head, true)
         case .answering(let head): (request, isLast) = (head, self.isEnding || response.isLast(to: head))
         case .closing: return
         }
@@ -200,6 +253,7 @@ extension HTTPConnection {
         // While the peer takes nothing, nothing is written, and so nothing more is read.
         while let context = self.context, context.takesMore, let next = self.next.take() {
             self.writer.write(next.response, to: next.request, isLast: next.isLast, context) {
+                self.connectionGuard.responseEnded(context)
                 next.response.whenWritten?()
                 self.unwrittenResponses -= 1
                 self.closeWhenDone()

@@ -1,9 +1,14 @@
 /// How a request is answered.
-enum HTTPReply {
-    /// Makes a response when something has been waited for. The gate opens when whoever sent the request has gone.
-    typealias Deferred = @Sendable (_ departure: Gate) async throws(HTTPFailure) -> HTTPResponse
+enum HTTPReply: Sendable {
+    /// Begins what makes the response, on the connection's event loop, which it may not block. It calls back once, on any thread.
+    typealias Begin = @Sendable (_ respond: @escaping @Sendable (HTTPResponse) -> Void) -> Cancellation
+    /// Waits before it says how the request is answered. The gate opens when whoever sent the request has gone.
+    typealias Wait = @Sendable (_ departure: Gate) async throws(HTTPFailure) -> HTTPReply
 
     /// At once.
     case now(HTTPResponse)
-    case later(Deferred)
+    /// When something has called back, which goes on when whoever sent the request has gone.
+    case begin(Begin)
+    /// After something has been waited for.
+    case after(Wait)
 }

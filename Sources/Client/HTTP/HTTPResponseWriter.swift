@@ -6,10 +6,16 @@ final class HTTPResponseWriter {
     /// After so many parts of a body the event loop's other connections have their turn.
     private static let partsInARow = 8
 
+    /// Called before the end of each response is written.
+    private let willEnd: (ChannelHandlerContext) -> Void
     private var rest: HTTPResponse.Parts?
     private var isWritingRest = false
     private var isResumeScheduled = false
     private var completion: (() -> Void)?
+
+    init(willEnd: @escaping (ChannelHandlerContext) -> Void) {
+        self.willEnd = willEnd
+    }
 
     /// Begins to write a response.
     ///
@@ -70,6 +76,7 @@ final class HTTPResponseWriter {
 
     /// Lets the next request through, whose response may be begun before this returns.
     private func end(_ context: ChannelHandlerContext) {
+        self.willEnd(context)
         let promise = context.eventLoop.makePromise(of: Void.self)
         if let completion = self.completion.take() { promise.futureResult.assumeIsolated().whenSuccess(completion) }
         context.writeAndFlush(HTTPConnection.wrapOutboundOut(.end(nil)), promise: promise)

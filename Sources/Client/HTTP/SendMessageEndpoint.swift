@@ -15,25 +15,31 @@ struct SendMessageEndpoint<Room: RemoteRoom>: Sendable {
         if let violation = self.limits.violation(author: message.author, text: message.text) {
             throw .tooLarge(violation)
         }
-        return .later { departure throws(HTTPFailure) in
-            guard self.sends.begin() else { throw .tooManySends }
-            defer { self.sends.end() }
-            try await self.barrier.pass(departure)
-            return try await self.send(message)
+        return try self.barrier.reply { self.send(message) }
+    }
+
+    private func send(_ message: SendMessageBody) -> HTTPReply {
+        .begin { respond in
+            guard self.sends.begin() else {
+                respond(HTTPFailure.tooManySends.response)
+                return {}
+            }
+            return self.room.send(author: message.author, text: message.text) { outcome in
+                self.sends.end()
+                respond(Self.response(outcome))
+            }
         }
     }
 
-    private func send(_ message: SendMessageBody) async throws(HTTPFailure) -> HTTPResponse {
-        do throws(SendError) {
-            let sendTime = try await self.room.send(author: message.author, text: message.text)
-            return HTTPResponse(body: Self.body(sendTime: sendTime))
-        } catch {
-            throw HTTPFailure(error)
+    private static func response(_ outcome: Result<SendTime, SendError>) -> HTTPResponse {
+        switch outcome {
+        case .success(let sendTime): HTTPResponse(body: self.body(sendTime: sendTime))
+        case .failure(let error): HTTPFailure(error).response
         }
     }
 
     private static func body(sendTime: SendTime) -> ByteBuffer {
-        var body = ByteBuffer()
+        var body = ByteBufferAllocator().buffer(capacity: 64)
         body.writeStaticString(#"{"sendTime":"#)
         body.writeJSON(sendTime)
         body.writeStaticString(#","error":null}"#)

@@ -7,7 +7,7 @@ extension JSONReader {
         self.skipPlainBytes()
         let end = self.offset
         if self.readByteIfPresent(where: { $0 == UInt8(ascii: "\"") }) {
-            return try self.makeString(self.bytes[start..<end], start: start)
+            return try self.makeString(self.bytes.span.extracting(start..<end), start: start)
         }
         return try self.readStringWithEscapes(start: start)
     }
@@ -17,7 +17,7 @@ extension JSONReader {
         var decoded = Array(self.bytes[start..<self.offset])
         while true {
             if self.readByteIfPresent(where: { $0 == UInt8(ascii: "\"") }) {
-                return try self.makeString(decoded, start: start)
+                return try self.makeString(decoded.span, start: start)
             }
             if self.readByteIfPresent(where: { $0 == UInt8(ascii: "\\") }) {
                 decoded.append(contentsOf: try self.readEscape().utf8)
@@ -93,10 +93,9 @@ extension JSONReader {
         return unit
     }
 
-    private func makeString(_ bytes: some Collection<UInt8>, start: Int) throws(JSONError) -> String {
-        guard let string = String(validating: bytes, as: UTF8.self) else {
-            throw JSONError(code: .badUTF8, offset: start)
-        }
-        return string
+    private func makeString(_ bytes: Span<UInt8>, start: Int) throws(JSONError) -> String {
+        // `String(validating:as:)` does the same with ten times the instructions.
+        guard let text = try? UTF8Span(validating: bytes) else { throw JSONError(code: .badUTF8, offset: start) }
+        return String(copying: text)
     }
 }

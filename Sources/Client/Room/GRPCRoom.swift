@@ -12,23 +12,40 @@ struct GRPCRoom: RemoteRoom {
     var subscription: SubscriptionStatus { follower.status }
 
     /// Sends a message, and waits a while for it to come back: a sender that fetches next finds its own message.
-    func send(author: String, text: String) async throws(SendError) -> SendTime {
-        let sendTime = try await accepted(author: author, text: text)
-        if subscription.stream == .open {
-            await follower.waitForArrival(of: sendTime)
+    func send(
+        author: String,
+        text: String,
+        completion: @escaping @Sendable (Result<SendTime, SendError>) -> Void
+    ) -> Cancellation {
+        let request = SendMessageRequest(author: author, text: text)
+        // Waits for a connection: a server that restarts is back within the timeout.
+        let options = CallOptions(timeout: sendTimeout, waitForReady: true)
+        do throws(RPCError) {
+            let call = try channel.unary(MessengerMethods.sendMessage, request, options: options) { result in
+                do throws(RPCError) {
+                    let sendTime = try result.get().sendTime
+                    whenArrived(sendTime) { completion(.success(sendTime)) }
+                } catch {
+                    completion(.failure(failure(error)))
+                }
+            }
+            return { call.cancel() }
+        } catch {
+            completion(.failure(failure(error)))
+            return {}
         }
-        return sendTime
     }
 
-    private func accepted(author: String, text: String) async throws(SendError) -> SendTime {
-        do {
-            let request = SendMessageRequest(author: author, text: text)
-            // Waits for a connection: a server that restarts is back within the timeout.
-            let options = CallOptions(timeout: sendTimeout, waitForReady: true)
-            return try await channel.unary(MessengerMethods.sendMessage, request, options: options).sendTime
-        } catch {
-            throw SendError(error, isConnected: subscription.stream.isConnected)
+    private func whenArrived(_ time: SendTime, _ action: @escaping @Sendable () -> Void) {
+        if subscription.stream == .open {
+            follower.whenArrived(time, action)
+        } else {
+            action()
         }
+    }
+
+    private func failure(_ error: RPCError) -> SendError {
+        SendError(error, isConnected: subscription.stream.isConnected)
     }
 }
 

@@ -8,7 +8,7 @@ final class Arrivals: Sendable {
     private struct Waiter {
         let time: SendTime
         let deadline: ContinuousClock.Instant
-        let continuation: CheckedContinuation<Void, Never>
+        let action: @Sendable () -> Void
     }
 
     private struct State {
@@ -51,22 +51,20 @@ final class Arrivals: Sendable {
             state.waiting.removeFirst(arrived.count)
             return arrived
         }
-        for waiter in arrived { waiter.continuation.resume() }
+        for waiter in arrived { waiter.action() }
     }
 
-    /// Returns when the message with this time has arrived, or when it has been waited for long enough.
-    func wait(for time: SendTime) async {
-        guard state.withLock({ $0.isAwaited(time) }) else { return }
-        await withCheckedContinuation { continuation in
-            let waiter = Waiter(time: time, deadline: .now + patience, continuation: continuation)
-            let (isAwaited, isAlone) = state.withLock { state in
-                guard state.isAwaited(time) else { return (false, false) }
-                state.insert(waiter)
-                return (true, state.waiting.count == 1)
-            }
-            if !isAwaited { continuation.resume() }
-            if isAlone { began.yield() }
+    /// Calls back once, when the message with this time has arrived, or when it has been waited for long enough: on the thread
+    /// that notices it, which may be the caller's.
+    func whenReached(_ time: SendTime, _ action: @escaping @Sendable () -> Void) {
+        let waiter = Waiter(time: time, deadline: .now + patience, action: action)
+        let (isAwaited, isAlone) = state.withLock { state in
+            guard state.isAwaited(time) else { return (false, false) }
+            state.insert(waiter)
+            return (true, state.waiting.count == 1)
         }
+        if !isAwaited { action() }
+        if isAlone { began.yield() }
     }
 
     /// Ends all waits: nothing arrives for now.
@@ -97,6 +95,6 @@ final class Arrivals: Sendable {
             }
             return ended
         }
-        for waiter in ended { waiter.continuation.resume() }
+        for waiter in ended { waiter.action() }
     }
 }

@@ -31,9 +31,9 @@ final class Subscription: Service {
         return status
     }
 
-    /// Waits until the message with this time is in the inbox, or was, but no longer than half a second.
-    func waitForArrival(of time: SendTime) async {
-        await arrivals.wait(for: time)
+    /// Calls back when the message with this time is in the inbox, or was, but after half a second at the latest.
+    func whenArrived(_ time: SendTime, _ action: @escaping @Sendable () -> Void) {
+        arrivals.whenReached(time, action)
     }
 
     func run() async throws {

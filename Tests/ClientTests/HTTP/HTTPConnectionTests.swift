@@ -11,7 +11,8 @@ import Testing
 @Suite struct HTTPConnectionTests {
     private let channel = EmbeddedChannel()
 
-    /// - Parameter reply: Answers a request; ``respondToDeferred(_:)`` those that are to be answered later.
+    private let later = Later()
+
     private func open(reply: @escaping @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply = Self.echoPath) throws
     {
         let limits = HTTPLimits(idleTimeout: .seconds(60), requestTimeout: .seconds(30), stallTimeout: .seconds(20))
@@ -43,17 +44,76 @@ import Testing
         self.channel.pipeline.fireChannelWritabilityChanged()
     }
 
-    private func respondToDeferred(_ text: String = "later") throws {
-        let connection = try self.channel.pipeline.syncOperations.handler(type: HTTPConnection.self)
-        connection.respondToDeferred(HTTPResponse(body: ByteBuffer(string: text)))
+    /// Answers `/later` when it is told to, and the other paths at once.
+    private final class Later: Sendable {
+        private let begun = Mutex<(@Sendable (HTTPResponse) -> Void)?>(nil)
+
+        func reply(to request: HTTPRequest) -> HTTPReply {
+            guard request.path == "/later" else { return HTTPConnectionTests.echoPath(request) }
+            return .begin { respond in
+                self.begun.withLock { $0 = respond }
+                return { self.respond("given up") }
+            }
+        }
+
+        func respond(_ text: String) {
+            self.begun.withLock { $0.take() }?(HTTPResponse(body: ByteBuffer(string: text)))
+        }
     }
 
-    /// Answers `/later` later, and the other paths at once.
-    private static func laterOrEcho(_ request: HTTPRequest) -> HTTPReply {
-        request.path == "/later" ? .later { _ in HTTPResponse(body: ByteBuffer()) } : Self.echoPath(request)
+    private func respondLater(_ text: String = "later") {
+        self.later.respond(text)
+        self.channel.embeddedEventLoop.run()
     }
 
-    private static let later = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
+    private static let requestForLater = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    @Test func whatIsUnderWayIsGivenUpAndAnsweredBeforeTheConnectionIsClosed() throws {
+        let paths = Mutex<[String]>([])
+        try self.open { [later] request in
+            paths.withLock { $0.append(request.path) }
+            return later.reply(to: request)
+        }
+        try self.send(Self.requestForLater + "GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+        try self.channel.pipeline.syncOperations.handler(type: HTTPConnection.self).cancel()
+        self.channel.embeddedEventLoop.run()
+        let received = try self.received()
+        #expect(received.contains("\r\nConnection: close\r\n"))
+        #expect(received.hasSuffix("\r\n\r\ngiven up"))
+        #expect(paths.withLock { $0 } == ["/later"])
+        #expect(!self.channel.isActive)
+    }
+
+    @Test func aConnectionWithNothingUnderWayIsClosedAtOnce() throws {
+        try self.open(reply: self.later.reply(to:))
+        try self.channel.pipeline.syncOperations.handler(type: HTTPConnection.self).cancel()
+        #expect(!self.channel.isActive)
+    }
+
+    /// A message that is on its way goes on without whoever sent it, and the program's end waits for it.
+    @Test func aConnectionIsOverWhenNothingIsUnderWayForIt() throws {
+        let waits = AsyncStream.makeStream(of: HTTPReply.Wait.self)
+        let limits = HTTPLimits(idleTimeout: .seconds(60), requestTimeout: .seconds(30), stallTimeout: .seconds(20))
+        let connection = HTTPConnection(
+            greatestBodyBytes: 100,
+            connectionGuard: ConnectionGuard(limits: limits),
+            reply: self.later.reply(to:),
+            waits: waits.continuation
+        )
+        let isOver = Atomic(false)
+        waits.continuation.onTermination = { _ in isOver.store(true, ordering: .relaxed) }
+        try self.channel.pipeline.syncOperations.addHandler(connection)
+        var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/later")
+        head.headers.add(name: "Host", value: "a")
+        try self.channel.writeInbound(HTTPServerRequestPart.head(head))
+        try self.channel.writeInbound(HTTPServerRequestPart.end(nil))
+        _ = try self.channel.finish()
+        let wasOver = isOver.load(ordering: .relaxed)
+        #expect(!wasOver)
+        self.respondLater()
+        let isOverNow = isOver.load(ordering: .relaxed)
+        #expect(isOverNow)
+    }
 
     // MARK: Requests
 
@@ -69,11 +129,11 @@ import Testing
     /// All of them wait for the first response. Each one that is sent lets the next request through, whose response is there
     /// at once.
     @Test func anEndlessRowOfRequestsIsAnsweredInOrder() throws {
-        try self.open(reply: Self.laterOrEcho)
+        try self.open(reply: self.later.reply(to:))
         let count = 20_000
-        try self.send(Self.later + (0..<count).map { "GET /\($0) HTTP/1.1\r\nHost: a\r\n\r\n" }.joined())
+        try self.send(Self.requestForLater + (0..<count).map { "GET /\($0) HTTP/1.1\r\nHost: a\r\n\r\n" }.joined())
         #expect(try self.received() == "")
-        try self.respondToDeferred()
+        self.respondLater()
         let paths = try self.received().matches(of: /\r\n\r\n\/(\d+)/).map { Int($0.1) }
         #expect(paths == Array(0..<count))
     }
@@ -86,12 +146,12 @@ import Testing
     ])
     func aRequestThatIsRefusedInItsTurnIsNotTaken(request: String) throws {
         let paths = Mutex<[String]>([])
-        try self.open { request in
+        try self.open { [later] request in
             paths.withLock { $0.append(request.path) }
-            return Self.laterOrEcho(request)
+            return later.reply(to: request)
         }
-        try self.send(Self.later + request + "GET /c HTTP/1.1\r\nHost: a\r\n\r\n")
-        try self.respondToDeferred()
+        try self.send(Self.requestForLater + request + "GET /c HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.respondLater()
         #expect(try self.received().matches(of: /HTTP\/1.1 (\d+)/).map { $0.1 }.first == "200")
         #expect(paths.withLock { $0 } == ["/later"])
         #expect(!self.channel.isActive)
@@ -130,11 +190,11 @@ import Testing
     }
 
     @Test func whatNeverEndsIsRefusedInItsTurn() throws {
-        try self.open(reply: Self.laterOrEcho)
-        try self.send(Self.later + "GET / HTTP/1.1\r\nHost:")
+        try self.open(reply: self.later.reply(to:))
+        try self.send(Self.requestForLater + "GET / HTTP/1.1\r\nHost:")
         for _ in 0..<40 { try self.send(String(repeating: " ", count: 1024)) }
         #expect(try self.received() == "")
-        try self.respondToDeferred()
+        self.respondLater()
         let statuses = try self.received().matches(of: /HTTP\/1.1 (\d+)/).map { $0.1 }
         #expect(statuses == ["200", "431"])
         #expect(!self.channel.isActive)
@@ -153,12 +213,12 @@ import Testing
 
     @Test(arguments: [false, true])
     func whatIsNoRequestHasItsTurn(isPeerDone: Bool) throws {
-        try self.open(reply: Self.laterOrEcho)
-        try self.send(Self.later + "nonsense\r\n\r\n")
+        try self.open(reply: self.later.reply(to:))
+        try self.send(Self.requestForLater + "nonsense\r\n\r\n")
         try self.send("more nonsense\r\n\r\n")
         if isPeerDone { self.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
         #expect(try self.received() == "")
-        try self.respondToDeferred()
+        self.respondLater()
         let received = try self.received()
         #expect(received.hasPrefix("HTTP/1.1 200 OK\r\n"))
         #expect(received.contains("HTTP/1.1 400 Bad Request\r\n"))
@@ -275,8 +335,8 @@ import Testing
     }
 
     @Test func aRequestThatWaitsForItsResponseIsLeftAlone() throws {
-        try self.open { _ in .later { _ in HTTPResponse(body: ByteBuffer()) } }
-        try self.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        try self.open(reply: self.later.reply(to:))
+        try self.send(Self.requestForLater)
         self.advance(by: .hours(1))
         #expect(self.channel.isActive)
     }
@@ -349,10 +409,10 @@ import Testing
 
     /// Cut short by its peer's end, it is an error that the pipeline's handler hands on from within the last response's end.
     @Test func halfARequestAfterTheLastIsNotAnswered() throws {
-        try self.open(reply: Self.laterOrEcho)
-        try self.send(Self.later + "nonsense\r\n\r\n")
+        try self.open(reply: self.later.reply(to:))
+        try self.send(Self.requestForLater + "nonsense\r\n\r\n")
         self.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
-        try self.respondToDeferred()
+        self.respondLater()
         #expect(try self.received().hasSuffix("\r\nConnection: close\r\n\r\nlater"))
         #expect(!self.channel.isActive)
     }
