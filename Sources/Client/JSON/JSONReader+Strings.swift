@@ -94,7 +94,7 @@ extension JSONReader {
     }
 
     private func makeString(_ bytes: Span<UInt8>, start: Int) throws(JSONError) -> String {
-        // `String(validating:as:)` does the same with ten times the instructions.
+        // `String(validating:as:)` does the same with three times the instructions.
         guard let text = try? UTF8Span(validating: bytes) else { throw JSONError(code: .badUTF8, offset: start) }
         return String(copying: text)
     }
