@@ -77,8 +77,12 @@ extension Channel {
     /// As ``unary(_:_:options:)``, for a caller that is no task, an event loop of its own for example.
     ///
     /// The call is begun on the thread of its completion queue, with what else is sent in that thread's turn.
-    /// - Parameter completion: Called once, unless this throws: on that thread, which it may not block; on any, with
-    ///   `UNAVAILABLE`, once the group has been shut down.
+    /// - Parameters:
+    ///   - method: What to call.
+    ///   - request: What to send.
+    ///   - options: How the call is made.
+    ///   - completion: Called once, unless this throws: on that thread, which it may not block; on any, with `UNAVAILABLE`, once
+    ///     the group has been shut down.
     /// - Returns: The call, which goes on when it is let go of.
     /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` once the group has been shut down, and
     ///   what encoding the request throws.
