@@ -72,7 +72,7 @@ final class ClientCall: Call, @unchecked Sendable {
         guard operation == .end else { return super.completed(operation, succeeded: succeeded) }
         if let observer { observer.callEnded(receivedStatus, nil) }
         // No task waits then, for the operation or for the end.
-        if let exchanged = exchanged.take() { return exchanged(response) }
+        if let exchanged = exchanged.take() { return exchanged(takeResponse()) }
         super.completed(operation, succeeded: succeeded)
         let waiting = ending.withLock { ending in
             defer { ending = .ended }
@@ -102,7 +102,7 @@ final class ClientCall: Call, @unchecked Sendable {
             holdSent(message: request)
             addExchange(to: &batch)
         }
-        return try response.get()
+        return try takeResponse().get()
     }
 
     /// As ``exchange(_:)``, without a task, and begun on the thread of the queue.
@@ -125,7 +125,7 @@ final class ClientCall: Call, @unchecked Sendable {
     }
 
     /// Of a call with one response that has ended.
-    private var response: Result<ByteBuffer, RPCError> {
+    private func takeResponse() -> Result<ByteBuffer, RPCError> {
         if let error = receivedError { return .failure(error) }
         guard let message = takeReceivedMessage() else { return .failure(.noResponse) }
         return .success(message)
