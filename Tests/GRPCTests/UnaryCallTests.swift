@@ -104,16 +104,13 @@ struct UnaryCallTests {
             }
             #expect(soon.code == .cancelled)
 
-            let call = Mutex<UnaryCall?>(nil)
-            async let later = Self.outcome { completion in
-                let begun = loopback.channel.echo("", completion: completion)
-                call.withLock { $0 = begun }
-            }
+            let (codes, ended) = AsyncStream.makeStream(of: Status.Code.self)
+            let call = loopback.channel.echo("") { ended.yield($0.code) }
             await entered.wait()
-            call.withLock { $0 }?.cancel()
-            #expect(await later.code == .cancelled)
+            call?.cancel()
+            #expect(await codes.first { _ in true } == .cancelled)
             // Of a call that has ended there is nothing to cancel.
-            call.withLock { $0 }?.cancel()
+            call?.cancel()
         }
     }
 

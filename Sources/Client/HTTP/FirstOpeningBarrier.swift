@@ -9,15 +9,12 @@ struct FirstOpeningBarrier<Room: RemoteRoom>: Sendable {
     /// How long a request is held back at most.
     let timeout: Duration
 
-    /// Whether requests pass at once.
-    private var isOpen: Bool { self.room.firstOpening.isOpen }
-
     /// The given reply, at once or when the stream has been open.
-    func reply(_ reply: @escaping @Sendable () throws(HTTPFailure) -> HTTPReply) throws(HTTPFailure) -> HTTPReply {
-        if self.isOpen { return try reply() }
+    func reply(_ reply: @escaping @Sendable () -> HTTPReply) -> HTTPReply {
+        if self.room.firstOpening.isOpen { return reply() }
         return .after { departure throws(HTTPFailure) in
             try await self.pass(departure)
-            return try reply()
+            return reply()
         }
     }
 
@@ -28,7 +25,6 @@ struct FirstOpeningBarrier<Room: RemoteRoom>: Sendable {
     ///   has gone: then nothing may be sent or fetched for them.
     private func pass(_ departure: Gate) async throws(HTTPFailure) {
         let opening = self.room.firstOpening
-        if opening.isOpen { return }
         await cancelWhenGracefulShutdown { [timeout] in
             await withTaskGroup { group in
                 group.addTask { _ = await opening.wait(atMost: timeout) }

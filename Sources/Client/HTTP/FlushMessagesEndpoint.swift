@@ -8,8 +8,8 @@ struct FlushMessagesEndpoint<Room: RemoteRoom>: Sendable {
     /// Answers with the messages as a JSON array, in chunks when they are many.
     ///
     /// When the connection breaks before all have been written, the messages are in the inbox again.
-    func reply() throws(HTTPFailure) -> HTTPReply {
-        try self.barrier.reply { .now(self.flush()) }
+    func reply() -> HTTPReply {
+        self.barrier.reply { .now(self.flush()) }
     }
 
     private func flush() -> HTTPResponse {

@@ -16,7 +16,7 @@ struct Routes<Room: RemoteRoom>: Sendable {
             return try self.sending.reply(to: request)
         case "/getAndFlushMessages":
             try request.requireMethod([.POST])
-            return try self.fetching.reply()
+            return self.fetching.reply()
         case "/healthz":
             try request.requireMethod([.GET, .HEAD])
             return .now(self.health.whetherAlive())

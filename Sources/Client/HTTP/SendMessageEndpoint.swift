@@ -15,7 +15,7 @@ struct SendMessageEndpoint<Room: RemoteRoom>: Sendable {
         if let violation = self.limits.violation(author: message.author, text: message.text) {
             throw .tooLarge(violation)
         }
-        return try self.barrier.reply { self.send(message) }
+        return self.barrier.reply { self.send(message) }
     }
 
     private func send(_ message: SendMessageBody) -> HTTPReply {

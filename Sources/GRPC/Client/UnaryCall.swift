@@ -14,7 +14,7 @@ public struct UnaryCall: Sendable {
     /// Weak, so that a call is let go of on the thread where it ends. On another one that costs a client with many calls a
     /// tenth of its processor time: the core's threads get in each other's way.
     ///
-    /// `@unchecked`: it is set once, before it is shared.
+    /// `@unchecked`: it is set once, before it is shared; a weak reference is cleared atomically.
     private final class Reference: @unchecked Sendable {
         private(set) weak var call: ClientCall?
 
