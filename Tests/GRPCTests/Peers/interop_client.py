@@ -5,10 +5,10 @@ Every check is an assertion; the exit code is 0 if all hold.
 
 import queue
 import random
-import signal
 import sys
 
 import grpc
+import program
 from interop_messages import (
     AS_RECEIVED,
     BoolValue,
@@ -24,8 +24,7 @@ from interop_messages import (
     zeros,
 )
 
-# A case that hangs is killed, and has failed.
-signal.alarm(60)
+program.end_within(60)
 
 target = f"127.0.0.1:{sys.argv[1]}"
 channel = grpc.insecure_channel(target, options=AS_RECEIVED)
@@ -215,3 +214,4 @@ def channel_soak():
 
 globals()[sys.argv[2]]()
 channel.close()
+program.end()

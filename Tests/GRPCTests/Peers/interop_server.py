@@ -7,6 +7,7 @@ import sys
 from concurrent import futures
 
 import grpc
+import program
 from interop_messages import (
     AS_RECEIVED,
     Empty,
@@ -16,6 +17,8 @@ from interop_messages import (
     handlers,
     zeros,
 )
+
+program.end_within(120)
 
 codes = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -89,3 +92,4 @@ print(server.add_insecure_port("127.0.0.1:0"), flush=True)
 server.start()
 sys.stdin.read()
 server.stop(None)
+program.end()

@@ -8,6 +8,9 @@ import threading
 import time
 
 import grpc
+import program
+
+program.end_within(120)
 
 channel = grpc.insecure_channel(f"127.0.0.1:{sys.argv[1]}", options=[("grpc.max_receive_message_length", -1)])
 unary = channel.unary_unary("/test.Echo/Unary")
@@ -146,3 +149,4 @@ for check in checks:
     check()
     print(check.__name__, flush=True)
 channel.close()
+program.end()

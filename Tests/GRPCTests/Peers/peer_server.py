@@ -8,6 +8,9 @@ import threading
 from concurrent import futures
 
 import grpc
+import program
+
+program.end_within(120)
 
 cancelled = threading.Event()
 
@@ -61,3 +64,4 @@ print(server.add_insecure_port("127.0.0.1:0"), flush=True)
 server.start()
 sys.stdin.read()
 server.stop(None)
+program.end()
