@@ -99,7 +99,7 @@ let package = Package(
             dependencies: ["CGRPC", "CGRPCInspection", "CInterop", "GRPC", "GRPCServices"],
             exclude: [
                 "Interop/Protos", "Peers/interop_client.py", "Peers/interop_messages.py", "Peers/interop_server.py",
-                "Peers/peer_client.py", "Peers/peer_server.py",
+                "Peers/peer_client.py", "Peers/peer_server.py", "Peers/program.py",
             ],
             swiftSettings: swiftSettings
         ),

@@ -36,6 +36,8 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     private let lateEvents = LateEvents()
     private let threadID = Atomic<UInt>(0)
     private let wakeup: Wakeup
+    /// Polls until then do not wait.
+    private let now = gpr_inf_past(GPR_CLOCK_MONOTONIC)
 
     // The thread's own.
     private var jobs: [UnownedJob] = []
@@ -53,8 +55,6 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     /// Operations that were complete when their start returned.
     private var immediateCompletions: UInt = 0
 
-    /// Events taken in one turn at the most, so that jobs are not starved by a storm of them.
-    private static let eventsPerTurn = 256
     /// After so many operations for which no task had to wait, the one that has had the last of them does wait.
     private static let immediateCompletionsInARow: UInt = 64
 
@@ -84,24 +84,35 @@ extension CompletionQueue {
     private func run() {
         threadID.store(UInt(pthread_self()), ordering: .relaxed)
         let never = gpr_inf_future(GPR_CLOCK_MONOTONIC)
-        let now = gpr_inf_past(GPR_CLOCK_MONOTONIC)
-        while true {
-            var event = poll(until: hasWork ? now : never)
+        var isOpen = true
+        while isOpen {
+            let event = poll(until: hasWork ? now : never)
             holdsGate = gate.enter()
-            var taken = 0
-            while event.type == GRPC_OP_COMPLETE {
-                deliver(event)
-                taken += 1
-                guard taken < Self.eventsPerTurn else { break }
-                event = poll(until: now)
-            }
+            isOpen = takeEvents(event)
             deliverPostedEvents()
             runJobs()
             runWork()
             endTurn()
-            guard event.type != GRPC_QUEUE_SHUTDOWN else { break }
         }
         end()
+    }
+
+    /// Delivers the event that a poll has given, and those that are there beside it. `false` if the queue has been shut down.
+    private func takeEvents(_ first: grpc_event) -> Bool {
+        var event = first
+        var budget = PollBudget()
+        while true {
+            switch event.type {
+            case GRPC_OP_COMPLETE:
+                deliver(event)
+                guard budget.mayPollAfterEvent() else { return true }
+            case GRPC_QUEUE_SHUTDOWN:
+                return false
+            default:
+                guard budget.mayPollAfterNothing(before: work.lazy.map(\.sendCount).max() ?? 0) else { return true }
+            }
+            event = poll(until: now)
+        }
     }
 
     private func poll(until deadline: gpr_timespec) -> grpc_event {

@@ -86,6 +86,9 @@ final class Audience: TurnWork, @unchecked Sendable {
         schedule()
     }
 
+    /// At least one to each of them.
+    var sendCount: Int { hasNews.load(ordering: .relaxed) ? followers.count : unfinished.count }
+
     /// Called by the queue, once after each time that it was asked to.
     func run() {
         isScheduled.store(false, ordering: .sequentiallyConsistent)

@@ -1,0 +1,46 @@
+import Testing
+
+@testable import GRPC
+
+@Suite struct PollBudgetTests {
+    /// How often a turn polls on, if no poll gives anything.
+    private func pollsInVain(before sends: Int) -> Int {
+        var budget = PollBudget()
+        var polls = 0
+        while budget.mayPollAfterNothing(before: sends) { polls += 1 }
+        return polls
+    }
+
+    @Test(arguments: [0, 1, 127])
+    func theFirstPollInVainEndsATurnThatSendsLittle(_ sends: Int) {
+        #expect(pollsInVain(before: sends) == 0)
+    }
+
+    @Test(arguments: [(128, 8), (500, 31), (1000, 62)])
+    func aTurnThatSendsMuchPollsOnAsLongAsThatCostsLittleBesideIt(_ sends: Int, _ polls: Int) {
+        #expect(pollsInVain(before: sends) == polls)
+    }
+
+    @Test func eventsLetATurnPollOnWithinItsBound() {
+        var budget = PollBudget()
+        var polls = 1
+        while budget.mayPollAfterEvent() { polls += 1 }
+        #expect(polls == 256)
+    }
+
+    @Test func pollsInVainCountAsWell() {
+        #expect(pollsInVain(before: 1_000_000) == 255)
+        var budget = PollBudget()
+        var polls = 1
+        while polls < 200, budget.mayPollAfterEvent() { polls += 1 }
+        while budget.mayPollAfterNothing(before: 1_000_000) { polls += 1 }
+        #expect(polls == 256)
+    }
+
+    @Test func anEventDoesNotMakeUpForPollsInVain() {
+        var budget = PollBudget()
+        var misses = 0
+        while budget.mayPollAfterNothing(before: 128), budget.mayPollAfterEvent() { misses += 1 }
+        #expect(misses == 8)
+    }
+}
