@@ -11,12 +11,17 @@ import Testing
         return polls
     }
 
+    /// `#expect` does not take what mutates.
+    private func expect(_ value: Bool, is expected: Bool, _ location: SourceLocation = #_sourceLocation) {
+        #expect(value == expected, sourceLocation: location)
+    }
+
     @Test(arguments: [0, 1, 127])
     func theFirstPollInVainEndsATurnThatSendsLittle(_ sends: Int) {
         #expect(pollsInVain(before: sends) == 0)
     }
 
-    @Test(arguments: [(128, 8), (500, 31), (1000, 62)])
+    @Test(arguments: [(128, 8), (500, 31), (1000, 62), (4000, 250)])
     func aTurnThatSendsMuchPollsOnAsLongAsThatCostsLittleBesideIt(_ sends: Int, _ polls: Int) {
         #expect(pollsInVain(before: sends) == polls)
     }
@@ -42,5 +47,35 @@ import Testing
         var misses = 0
         while budget.mayPollAfterNothing(before: 128), budget.mayPollAfterEvent() { misses += 1 }
         #expect(misses == 8)
+    }
+
+    @Test func lessIsLookedWhereNothingComes() {
+        var budget = PollBudget()
+        var polls: [Int] = []
+        for _ in 0..<6 {
+            var count = 0
+            while budget.mayPollAfterNothing(before: 500) { count += 1 }
+            polls.append(count)
+            budget.turnEnded()
+        }
+        #expect(polls == [31, 15, 7, 3, 3, 3])
+
+        // One that has looked further and found something.
+        expect(budget.mayPollAfterNothing(before: 500), is: true)
+        expect(budget.mayPollAfterEvent(), is: true)
+        budget.turnEnded()
+        var count = 0
+        while budget.mayPollAfterNothing(before: 500) { count += 1 }
+        #expect(count == 31)
+    }
+
+    @Test func turnsThatDoNotLookFurtherChangeNothing() {
+        var budget = PollBudget()
+        for _ in 0..<10 {
+            expect(budget.mayPollAfterEvent(), is: true)
+            expect(budget.mayPollAfterNothing(before: 10), is: false)
+            budget.turnEnded()
+        }
+        expect(budget.mayPollAfterNothing(before: 128), is: true)
     }
 }

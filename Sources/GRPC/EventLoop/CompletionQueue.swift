@@ -46,6 +46,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     @exclusivity(unchecked) private var events: [Event] = []
     private var work: [any TurnWork] = []
     private(set) var isPolling = false
+    private var budget = PollBudget()
     /// Whether this turn holds the gate.
     private(set) var holdsGate = false
     /// The number of the turn, which no other queue of the group uses.
@@ -100,7 +101,7 @@ extension CompletionQueue {
     /// Delivers the event that a poll has given, and those that are there beside it. `false` if the queue has been shut down.
     private func takeEvents(_ first: grpc_event) -> Bool {
         var event = first
-        var budget = PollBudget()
+        defer { budget.turnEnded() }
         while true {
             switch event.type {
             case GRPC_OP_COMPLETE:
