@@ -86,7 +86,7 @@ final class Audience: TurnWork, @unchecked Sendable {
         schedule()
     }
 
-    /// At least one to each of them.
+    /// One to each of them; those whose clients take nothing at the moment are counted too.
     var sendCount: Int { hasNews.load(ordering: .relaxed) ? followers.count : unfinished.count }
 
     /// Called by the queue, once after each time that it was asked to.
