@@ -34,9 +34,11 @@ public final class Channel: @unchecked Sendable {
         handle = arguments.withCoreArguments { arguments in
             credentials.withHandle { grpc_channel_create(target, $0, arguments) }
         }
+        group.channelBegan(socket)
     }
 
     deinit {
+        group.channelEnded(socket)
         grpc_channel_destroy(handle)
     }
 }

@@ -13,7 +13,6 @@ internal import Synchronization
 final class CallbackQueue: @unchecked Sendable {
     let handle: OpaquePointer
 
-    private let library: Library
     private let calls = Atomic<Int>(0)
     /// What the core calls when the queue is drained.
     private let drained: UnsafeMutablePointer<cgrpc_tag>
@@ -21,8 +20,7 @@ final class CallbackQueue: @unchecked Sendable {
     /// Calls bound to one queue.
     private static let capacity = 16
 
-    init(library: Library) {
-        self.library = library
+    init() {
         drained = .allocate(capacity: 1)
         cgrpc_tag_init(drained, 0, callbackQueueDrained)
         // Never NULL: it allocates and aborts on failure. The functor is the tag's first member.

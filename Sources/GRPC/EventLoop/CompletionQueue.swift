@@ -26,7 +26,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     /// The queue that the thread polls.
     let handle: OpaquePointer
     /// For long-lived calls, whose events come to this queue's thread.
-    let streamQueues: StreamQueues
+    let streamQueues = StreamQueues()
     /// Passed by every start of an operation on this queue or on ``streamQueues``, and held by a turn for all starts in it.
     let gate = OperationGate()
     /// Passed by wake-ups: they go on until the thread has nothing more to wait for.
@@ -61,8 +61,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
 
     /// Starts the thread.
     /// - Parameter index: Its place in its group.
-    init(library: Library, index: Int) throws(SystemError) {
-        streamQueues = StreamQueues(library: library)
+    init(index: Int) throws(SystemError) {
         turn = UInt64(index + 1) << 48
         // Never NULL: it allocates and aborts on failure.
         handle = grpc_completion_queue_create_for_next(nil)

@@ -8,19 +8,14 @@ struct StreamQueues: ~Copyable, Sendable {
         var isClosed = false
     }
 
-    private let library: Library
     private let state = Mutex(State())
-
-    init(library: Library) {
-        self.library = library
-    }
 
     /// One with room for another call; `nil` once closed.
     func withRoom() -> CallbackQueue? {
         state.withLock { state in
             guard !state.isClosed else { return nil }
             if let queue = state.queues.last(where: { $0.hasRoom }) { return queue }
-            let queue = CallbackQueue(library: library)
+            let queue = CallbackQueue()
             state.queues.append(queue)
             return queue
         }

@@ -52,9 +52,6 @@ public final class Server: @unchecked Sendable {
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
-    /// How long a connection may take, after all calls have been cancelled, to send what is left.
-    private static let farewell = Duration.milliseconds(500)
-
     /// - Parameters:
     ///   - methods: What clients can call.
     ///   - interceptors: What sees each call of them, in this order.
@@ -219,7 +216,7 @@ extension Server {
         let cancellation = Task {
             try await Task.sleep(for: gracePeriod)
             grpc_server_cancel_all_calls(handle)
-            try await Task.sleep(for: Self.farewell)
+            try await Task.sleep(for: CompletionQueueGroup.farewell)
             acceptor.disconnect()
         }
         await withCheckedContinuation { continuation in

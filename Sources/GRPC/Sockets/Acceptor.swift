@@ -80,7 +80,7 @@ final class Acceptor: @unchecked Sendable {
 
     /// Ends all connections, whatever is left to be sent on them. The core waits for a peer that does not read, also to close.
     func disconnect() {
-        for connection in connections.withLock(\.all) { connection.disconnect() }
+        for connection in connections.withLock(\.all) { connection.socket.disconnect() }
     }
 
     /// The connection of a call; `nil` for one with encryption, where the core does not tell.
@@ -132,7 +132,7 @@ extension Acceptor {
     private func hasRoom() -> Bool {
         let all = connections.withLock { $0.count < options.maxConnections ? nil : $0.all }
         guard let all else { return true }
-        let closed = all.filter { !$0.isOpen }
+        let closed = all.filter { !$0.socket.isOpen }
         return connections.withLock { connections in
             for connection in closed { connections.remove(connection) }
             return connections.count < options.maxConnections

@@ -5,10 +5,13 @@ internal import Synchronization
 ///
 /// The core makes a socket for each attempt to connect, one after the other, and makes none while a connection is there.
 final class ChannelSocket: Sendable {
-    private let current = Mutex<Cork?>(nil)
+    private let current = Mutex<(socket: CoreSocket, cork: Cork)?>(nil)
 
     /// What holds back what is sent on it; `nil` before the first attempt to connect.
-    var cork: Cork? { current.withLock { $0 } }
+    var cork: Cork? { current.withLock { $0?.cork } }
+
+    /// Ends the connection, if there is one.
+    func disconnect() { current.withLock { $0?.socket }?.disconnect() }
 
     /// The core's hook for the sockets of one channel, which tells this object of them. The caller has a reference to it.
     func makeWatch() -> UnsafeMutablePointer<cgrpc_socket_watch>? {
@@ -18,7 +21,7 @@ final class ChannelSocket: Sendable {
     private static let made: @convention(c) (UnsafeMutableRawPointer?, CInt) -> Void = { target, descriptor in
         guard let target else { return }
         Unmanaged<ChannelSocket>.fromOpaque(target)._withUnsafeGuaranteedRef { socket in
-            socket.current.withLock { $0 = Cork(descriptor: descriptor) }
+            socket.current.withLock { $0 = (CoreSocket(descriptor: descriptor), Cork(descriptor: descriptor)) }
         }
     }
 

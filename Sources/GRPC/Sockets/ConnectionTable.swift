@@ -10,7 +10,7 @@ struct ConnectionTable {
 
     /// Takes the place of one that had the same descriptor, which has been closed, then.
     mutating func insert(_ connection: Connection) {
-        let index = Int(connection.descriptor)
+        let index = Int(connection.socket.descriptor)
         while connections.count <= index { connections.append(nil) }
         if connections[index] == nil { count += 1 }
         connections[index] = connection
@@ -21,7 +21,7 @@ struct ConnectionTable {
 
     /// Forgets one, unless another has taken its place.
     mutating func remove(_ connection: Connection) {
-        let index = Int(connection.descriptor)
+        let index = Int(connection.socket.descriptor)
         guard connections.indices.contains(index), connections[index] === connection else { return }
         connections[index] = nil
         count -= 1

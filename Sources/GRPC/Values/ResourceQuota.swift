@@ -9,10 +9,10 @@ internal import CGRPC
 /// `@unchecked`: the core's handle is thread-safe and counts its references.
 public final class ResourceQuota: @unchecked Sendable {
     let handle: OpaquePointer
-    private let library = Library()
 
     /// - Parameter bytes: The bound, at least 1 MiB.
     public init(bytes: Int) {
+        Library.initialize()
         handle = grpc_resource_quota_create("swift")
         grpc_resource_quota_resize(handle, max(bytes, 1 << 20))
     }
