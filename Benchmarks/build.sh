@@ -6,13 +6,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 out=$PWD/../.build/bench
 readonly cxx=(g++ -std=c++17 -O2 -Wall -Wextra -Werror)
+# The C++ peers have gRPC's core in them, as our releases.
+readonly static_core=("-L$out/static-core" -lgrpc)
 
 # One function for each program: how it is built, in its own folder, into the file named by $1.
 build_messenger_load() { "${cxx[@]}" -I../common ./*.cpp -o "$1"; }
-build_cpp_core() { "${cxx[@]}" -I../../common ./*.cpp -o "$1" -lgrpc -lgpr -labsl_synchronization -pthread; }
+build_cpp_core() { "${cxx[@]}" -I../../common ./*.cpp -o "$1" "${static_core[@]}" -pthread; }
 build_cpp_callback() {
     "${cxx[@]}" -isystem generated ./*.cpp generated/*.cc -o "$1" \
-        -lgrpc++ -lgrpc -lgpr -lprotobuf -labsl_synchronization -pthread
+        -l:libgrpc++.a "${static_core[@]}" -lprotobuf -pthread
 }
 # With Debian's Go packages, which are source trees.
 build_grpc_go() { GOPATH=/usr/share/gocode GO111MODULE=off GOFLAGS='' go build -o "$1" .; }
@@ -43,6 +45,7 @@ build() {
 }
 
 mkdir -p "$out"
+../Sources/CGRPC/static-core.sh "$out/static-core" >/dev/null
 names=("$@")
 [ $# -gt 0 ] || names=("${!folders[@]}")
 for name in "${names[@]}"; do build "$name"; done
