@@ -6,15 +6,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 out=$PWD/../.build/bench
 readonly cxx=(g++ -std=c++17 -O2 -Wall -Wextra -Werror)
-# The C++ peers have gRPC's core in them, as our releases.
-readonly static_core=("-L$out/static-core" -lgrpc)
 
 # One function for each program: how it is built, in its own folder, into the file named by $1.
 build_messenger_load() { "${cxx[@]}" -I../common ./*.cpp -o "$1"; }
-build_cpp_core() { "${cxx[@]}" -I../../common ./*.cpp -o "$1" "${static_core[@]}" -pthread; }
+build_cpp_core() { "${cxx[@]}" -I../../common ./*.cpp -o "$1" "$static_core" -lgrpc -lgpr -labsl_synchronization -pthread; }
 build_cpp_callback() {
     "${cxx[@]}" -isystem generated ./*.cpp generated/*.cc -o "$1" \
-        -l:libgrpc++.a "${static_core[@]}" -lprotobuf -pthread
+        -l:libgrpc++.a "$static_core" -lgrpc -lgpr -labsl_synchronization -lprotobuf -pthread
 }
 # With Debian's Go packages, which are source trees.
 build_grpc_go() { GOPATH=/usr/share/gocode GO111MODULE=off GOFLAGS='' go build -o "$1" .; }
@@ -38,14 +36,16 @@ declare -rA folders=(
 build() {
     local name=$1 program=$out/$1 folder=${folders[$1]-}
     [ -n "$folder" ] || { echo "build.sh: there is no $name" >&2 && exit 64; }
-    [ ! -e "$program" ] || [ -n "$(find "$folder" common build.sh -newer "$program" -print -quit)" ] || return 0
+    local sources=("$folder" common build.sh ../Sources/CGRPC/static-core.sh)
+    [ ! -e "$program" ] || [ -n "$(find "${sources[@]}" -newer "$program" -print -quit)" ] || return 0
     echo "building $name" >&2
     (cd "$folder" && "build_${name//-/_}" "$program.new")
     mv "$program.new" "$program"
 }
 
 mkdir -p "$out"
-../Sources/CGRPC/static-core.sh "$out/static-core" >/dev/null
+# The C++ peers have gRPC's core in them, as our releases.
+static_core=$(../Sources/CGRPC/static-core.sh "$out/static-core" | tail -n 1)
 names=("$@")
 [ $# -gt 0 ] || names=("${!folders[@]}")
 for name in "${names[@]}"; do build "$name"; done

@@ -11,8 +11,9 @@ COPY Sources Sources
 COPY Tests Tests
 # Kept from build to build, as on a developer's machine: after a change only what it touches is compiled again.
 RUN --mount=type=cache,id=messenger-build-6.3-bookworm,target=/messenger/.build,sharing=locked \
-    for product in messenger-server messenger-client; do \
-        swift build -c release --static-swift-stdlib $(Sources/CGRPC/static-core.sh .build/static-core) --product $product \
+    core=$(Sources/CGRPC/static-core.sh .build/static-core) \
+    && for product in messenger-server messenger-client; do \
+        swift build -c release --static-swift-stdlib $core --product $product \
         && strip -o /usr/local/bin/$product .build/release/$product \
         || exit 1; \
     done

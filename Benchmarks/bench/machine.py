@@ -16,7 +16,7 @@ def describe(ours: list[str]) -> dict[str, str]:
 
     cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")), "unknown")
-    packages = ("libgrpc29", "libgrpc++1.51", "golang-go", "golang-google-grpc-dev")
+    packages = ("libgrpc-dev", "libgrpc++-dev", "golang-go", "golang-google-grpc-dev")
     versions = {name: output("dpkg-query", "-W", "-f", "${Version}", name) for name in packages}
     return {
         "date": time.strftime("%Y-%m-%d %H:%M %Z"),

@@ -72,14 +72,16 @@ public final class CompletionQueueGroup: Sendable {
 
     /// Waits for the operations in flight and ends the threads. Calls begun afterwards fail with `UNAVAILABLE`.
     ///
-    /// Calls still open must have been cancelled. Half a second later the connections are ended, as the peer may not read what
-    /// is left to be sent; a call that waits for a connection is waited for. Servers must have been shut down: it would wait
-    /// for ever for the calls that they wait for, so it traps.
+    /// Calls still open must have been cancelled. Half a second later the channels' connections are ended, as a peer may not
+    /// read what is left to be sent; a call that was not cancelled then ends with `UNAVAILABLE`, and one that waits for a
+    /// connection is waited for. Servers must have been shut down: it would wait for ever for the calls that they wait for, so
+    /// it traps.
     public func shutDown() async {
         users.withLock { users in
             precondition(users.servers == 0, "a server is to be shut down before its queues")
             users.isShutDown = true
         }
+        for queue in queues { queue.close() }
         // The core goes on with what it has begun to send, also for a call that has been cancelled.
         let disconnection = Task {
             try await Task.sleep(for: Self.farewell)

@@ -1,17 +1,26 @@
 internal import CGRPC
 internal import Synchronization
 
-/// The socket of a channel's connection, as far as can be known: the one that was made last.
+/// The sockets of a channel's connections, as far as can be known. Calls are on the one that was made last.
 ///
-/// The core makes a socket for each attempt to connect, one after the other, and makes none while a connection is there.
+/// The core makes a socket for each attempt to connect, one after the other, and makes none while there is a connection that
+/// takes calls.
 final class ChannelSocket: Sendable {
-    private let current = Mutex<(socket: CoreSocket, cork: Cork)?>(nil)
+    private struct State {
+        var cork: Cork?
+        /// Those that may be open: one on which the server takes no more calls goes on beside its successor.
+        var sockets: [CoreSocket] = []
+    }
+
+    private let state = Mutex(State())
 
     /// What holds back what is sent on it; `nil` before the first attempt to connect.
-    var cork: Cork? { current.withLock { $0?.cork } }
+    var cork: Cork? { state.withLock { $0.cork } }
 
-    /// Ends the connection, if there is one.
-    func disconnect() { current.withLock { $0?.socket }?.disconnect() }
+    /// Ends the channel's connections.
+    func disconnect() {
+        for socket in state.withLock(\.sockets) { socket.disconnect() }
+    }
 
     /// The core's hook for the sockets of one channel, which tells this object of them. The caller has a reference to it.
     func makeWatch() -> UnsafeMutablePointer<cgrpc_socket_watch>? {
@@ -21,7 +30,11 @@ final class ChannelSocket: Sendable {
     private static let made: @convention(c) (UnsafeMutableRawPointer?, CInt) -> Void = { target, descriptor in
         guard let target else { return }
         Unmanaged<ChannelSocket>.fromOpaque(target)._withUnsafeGuaranteedRef { socket in
-            socket.current.withLock { $0 = (CoreSocket(descriptor: descriptor), Cork(descriptor: descriptor)) }
+            socket.state.withLock { state in
+                state.cork = Cork(descriptor: descriptor)
+                state.sockets.removeAll { !$0.isOpen }
+                state.sockets.append(CoreSocket(descriptor: descriptor))
+            }
         }
     }
 
