@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # static-core.sh DIRECTORY: prints the options, a line each, with which `swift build` links gRPC's core into a program.
 #
-# For releases: with the core in it a program starts in two thirds of the time, as it has not sixty libraries to find and
+# For releases: with the core in it a program starts in two thirds of the time, as it has not fifty libraries to find and
 # bind, and a call takes a tenth less of the processor, as the core's thread-local variables need no lookup.
 #
 # In the directory it makes linker scripts in the place of the shared libraries. OpenSSL and zlib stay shared, so that their
