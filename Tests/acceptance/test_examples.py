@@ -11,7 +11,7 @@ ARTICLE = ROOT / "Sources" / "GRPC" / "GRPC.docc" / "FirstService.md"
 EXAMPLE = ROOT / "Examples" / "FirstService" / "FirstService.swift"
 
 
-@pytest.mark.skipif("MESSENGER_TEST_BIN" in os.environ, reason="other programs than ours come without examples")
+@pytest.mark.skipif("MESSENGER_TEST_BIN" in os.environ, reason="a release comes without examples")
 def test_the_first_service(ours):
     blocks = ARTICLE.read_text().split("```")
     assert blocks[1] == "swift\n" + EXAMPLE.read_text()
