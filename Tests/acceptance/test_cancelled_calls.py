@@ -126,7 +126,8 @@ class Neighbours:
             self._got += self._other.take(1)
         stream = b"".join(grpc_message(message.SerializeToString()) for message in self._got)
         self.calls.wait_bytes(self._near, at_least=len(stream))
-        assert self.calls.got(self._near).digest.digest() == hashlib.md5(stream).digest(), "the readers got different"
+        near = self.calls.got(self._near)
+        assert near.digest.digest() == hashlib.md5(stream).digest(), f"{near.bytes} and {len(stream)} bytes: not the same"
         return [message for message in self._got if message.author == "cancelled"]
 
 

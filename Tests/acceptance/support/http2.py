@@ -158,5 +158,6 @@ class Answering:
             state = self.streams.setdefault((connection, stream), Stream())
             state.opened = True
             if kind == DATA:
-                state.bytes += len(payload)
+                # In this order: who has waited for the bytes looks at the digest.
                 state.digest.update(payload)
+                state.bytes += len(payload)
