@@ -4,13 +4,13 @@ public struct MethodDescriptor<Request: WireMessage, Response: WireMessage>: Sen
     public let service: String
     /// The method's name within its service.
     public let method: String
+    /// The method's path in HTTP/2: `/service/method`.
+    public let path: String
 
     /// The method with these names, which are those of the service's `.proto` file.
     public init(service: String, method: String) {
         self.service = service
         self.method = method
+        path = "/\(service)/\(method)"
     }
-
-    /// The method's path in HTTP/2: `/service/method`.
-    public var path: String { "/\(service)/\(method)" }
 }
