@@ -40,13 +40,13 @@ final class ConnectionGuard {
         self.requestDeadline = nil
     }
 
-    /// The end of a response is about to be written: the next request may have come already, and be let through with it.
-    func responseEnds(_ context: ChannelHandlerContext) {
+    /// The end of a response has been written: the next request may begin.
+    func responseEnded(_ context: ChannelHandlerContext) {
         self.idleSince = context.eventLoop.now
     }
 
-    /// The peer has all of a response only now.
-    func responseEnded(_ context: ChannelHandlerContext) {
+    /// The system has all of a response only now.
+    func responseWritten(_ context: ChannelHandlerContext) {
         if self.idleSince != nil { self.idleSince = context.eventLoop.now }
     }
 

@@ -42,11 +42,8 @@ struct HTTPChannel: ServerChildChannel {
             try? channel.syncOptions?.setOption(.notSentLowWatermark, value: Self.unsentBytes)
             let decoder = HTTPRequestDecoder(limitConfiguration: self.limits.decoderLimits)
             try pipeline.addHandlers(
-                HTTPResponseEncoder(),
                 // Beside header fields the decoder has no limits, and it holds what it cannot make anything of.
                 ByteToMessageHandler(decoder, maximumBufferSize: 2 * self.limits.headerBytes),
-                HTTPEventTranslator(),
-                HTTPServerPipelineHandler(),
                 connection
             )
             return Value(

@@ -3,29 +3,33 @@ import NIOHTTP1
 
 /// One connection of the HTTP server: takes a request, has it answered and writes the response; then the next one.
 ///
-/// NIO's handler for pipelining, which comes before it, lets no request through while another one is being answered. Where
-/// more have come already, the end of a response lets the next one through at once: writing calls ``channelRead`` then.
+/// What comes while a request is being answered waits for its turn, and no more is read until that has come.
 ///
 /// The connection ends when the peer has gone, in time or not (``ConnectionGuard``), and with a response that is the last one:
 /// because peer or program will not go on, or because it was given before the request's end. The peer is told by the end of
 /// what it gets, and its own end is waited for, as closing at once could take the response from it.
-final class HTTPConnection: ChannelInboundHandler {
+final class HTTPConnection: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
-    typealias OutboundOut = HTTPServerResponsePart
+    typealias OutboundIn = Never
+    typealias OutboundOut = ByteBuffer
 
     private enum State {
-        /// A request may come, once the response to the one before has been written.
+        /// A request may come.
         case idle
         case receiving(HTTPRequestHead)
         case answering(HTTPRequestHead)
+        /// The response is being written.
+        case responding
         /// The last response has been written, or is about to be.
         case closing
     }
 
-    private struct Outgoing {
-        let response: HTTPResponse
-        let request: HTTPRequestHead?
-        let isLast: Bool
+    private enum Arrival {
+        case part(HTTPServerRequestPart)
+        /// What cannot be read as a request.
+        case unreadable(HTTPFailure)
+        /// The peer sends no more.
+        case end
     }
 
     /// Opens when the peer has gone.
@@ -42,14 +46,16 @@ final class HTTPConnection: ChannelInboundHandler {
     private var underWay: Cancellation?
     private var context: ChannelHandlerContext?
     private var state = State.idle
+    /// What has come before its turn.
+    private var backlog = CircularBuffer<Arrival>()
+    private var isTakingBacklog = false
+    private var isReadPending = false
     /// Of the request that is being received.
     private var body = ByteBuffer()
     /// Whether the peer sends no more, or the program is stopping.
     private var isEnding = false
     private var isCancelled = false
-    private let writer: HTTPResponseWriter
-    private var next: Outgoing?
-    private var isWriting = false
+    private let writer = HTTPResponseWriter()
     /// Responses that have been decided on, and have not been handed to the system as a whole.
     private var unwrittenResponses = 0
 
@@ -67,7 +73,6 @@ final class HTTPConnection: ChannelInboundHandler {
     ) {
         self.greatestBodyBytes = greatestBodyBytes
         self.connectionGuard = connectionGuard
-        self.writer = HTTPResponseWriter(willEnd: connectionGuard.responseEnds)
         self.reply = reply
         self.waits = waits
     }
@@ -80,7 +85,6 @@ final class HTTPConnection: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         self.connectionGuard.connectionEnded()
-        self.next = nil
         self.writer.abandon()
         self.departure.open()
         self.finishWhenDone()
@@ -94,10 +98,8 @@ final class HTTPConnection: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case ChannelEvent.inputClosed:
-            self.isEnding = true
-            self.departure.open()
-            self.closeWhenDone()
-        case is ConnectionShouldEnd:
+            if self.backlog.isEmpty { self.take(.end) } else { self.backlog.append(.end) }
+        case is ChannelShouldQuiesceEvent:
             self.isEnding = true
             self.closeWhenDone()
         default:
@@ -109,7 +111,6 @@ final class HTTPConnection: ChannelInboundHandler {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         self.connectionGuard.writabilityChanged(context)
         self.writer.resume(context)
-        self.writeNext()
         context.fireChannelWritabilityChanged()
     }
 }
@@ -118,38 +119,96 @@ final class HTTPConnection: ChannelInboundHandler {
 
 extension HTTPConnection {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch (self.unwrapInboundIn(data), self.state) {
-        case (.head(let head), .idle):
-            self.requestBegan(head, context)
-        case (.body(var part), .receiving):
+        self.arrived(.part(self.unwrapInboundIn(data)))
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        self.watchRequest(context)
+        context.fireChannelReadComplete()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if self.backlog.isEmpty { context.read() } else { self.isReadPending = true }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        switch (error, self.state) {
+        case (HTTPParserError.headerOverflow, _), (is ByteToMessageDecoderError.PayloadTooLargeError, _):
+            self.arrived(.unreadable(.headersTooLong))
+        case (is HTTPParserError, _):
+            self.arrived(.unreadable(.notHTTP))
+        case (_, .answering), (_, .closing):
+            break
+        default:
+            context.close(promise: nil)
+        }
+    }
+
+    private func arrived(_ arrival: Arrival) {
+        if self.hasTurn, self.backlog.isEmpty { self.take(arrival) } else { self.backlog.append(arrival) }
+    }
+
+    /// Whether what comes next may be taken.
+    private var hasTurn: Bool {
+        switch self.state {
+        case .idle, .receiving, .closing: true
+        case .answering, .responding: false
+        }
+    }
+
+    private func takeBacklog() {
+        // What is taken may be answered at once, which calls this again: a row of requests would need as much of the stack as
+        // there are.
+        guard !self.isTakingBacklog else { return }
+        self.isTakingBacklog = true
+        while self.hasTurn, let arrival = self.backlog.popFirst() { self.take(arrival) }
+        self.isTakingBacklog = false
+        guard let context = self.context else { return }
+        self.watchRequest(context)
+        if self.isReadPending, self.backlog.isEmpty {
+            self.isReadPending = false
+            context.read()
+        }
+    }
+
+    private func take(_ arrival: Arrival) {
+        switch (arrival, self.state) {
+        case (.part(.head(let head)), .idle):
+            self.requestBegan(head)
+        case (.part(.body(var part)), .receiving):
             if self.body.readableBytes + part.readableBytes > self.greatestBodyBytes {
                 self.respond(HTTPFailure.bodyTooLong(limit: self.greatestBodyBytes).response)
             } else {
                 self.body.writeBuffer(&part)
             }
-        case (.end, .receiving(let head)):
+        case (.part(.end), .receiving(let head)):
             self.connectionGuard.requestEnded()
             self.state = .answering(head)
             let request = HTTPRequest(head, body: exchange(&self.body, with: ByteBuffer()))
             self.answer(Result { () throws(HTTPFailure) in try self.reply(request) })
+        case (.unreadable(let failure), .idle), (.unreadable(let failure), .receiving):
+            self.respond(failure.response)
+        case (.end, _):
+            self.isEnding = true
+            self.departure.open()
+            self.closeWhenDone()
         default:
             // What is left of a request that was answered before its end.
             break
         }
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
-        if case .receiving = self.state {
-            self.connectionGuard.requestGoesOn(context) { self.requestTimedOut() }
-        }
-        context.fireChannelReadComplete()
+    /// Of a request some may have come, and not all.
+    private func watchRequest(_ context: ChannelHandlerContext) {
+        guard case .receiving = self.state else { return }
+        self.connectionGuard.requestGoesOn(context) { self.requestTimedOut() }
     }
 
     private func requestTimedOut() {
         if case .receiving = self.state { self.respond(HTTPFailure.timeout.response) }
     }
 
-    private func requestBegan(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    private func requestBegan(_ head: HTTPRequestHead) {
         self.connectionGuard.requestBegan()
         self.state = .receiving(head)
         self.body = ByteBuffer()
@@ -159,22 +218,7 @@ extension HTTPConnection {
             // At once, so that a peer that asks first need not send the body at all.
             self.respond(HTTPFailure.bodyTooLong(limit: self.greatestBodyBytes).response)
         } else if head.expectsContinue {
-            let head = HTTPResponseHead(version: head.version, status: .continue)
-            context.writeAndFlush(self.wrapOutboundOut(.head(head)), promise: nil)
-        }
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        switch (error, self.state) {
-        case (_, .answering), (_, .closing):
-            // Of what comes after the request, which has its turn, or none.
-            break
-        case (HTTPParserError.headerOverflow, .idle), (HTTPParserError.headerOverflow, .receiving):
-            self.respond(HTTPFailure.headersTooLong.response)
-        case (is HTTPParserError, .idle), (is HTTPParserError, .receiving):
-            self.respond(HTTPFailure.notHTTP.response)
-        default:
-            context.close(promise: nil)
+            self.context?.writeAndFlush(self.wrapOutboundOut(.goOn), promise: nil)
         }
     }
 }
@@ -197,7 +241,7 @@ extension HTTPConnection {
         guard let loop = self.context?.eventLoop else { return }
         let connection = NIOLoopBound(self, eventLoop: loop)
         self.underWay = begin { response in
-            loop.execute { connection.value.hasEnded(with: response) }
+            loop.execute { connection.value.hasEnded(with: response()) }
         }
     }
 
@@ -236,29 +280,23 @@ extension HTTPConnection {
             self.connectionGuard.requestEnded()
             (request, isLast) = (head, true)
         case .answering(let head): (request, isLast) = (head, self.isEnding || response.isLast(to: head))
-        case .closing: return
+        case .responding, .closing: return
         }
-        self.state = isLast ? .closing : .idle
-        self.next = Outgoing(response: response, request: request, isLast: isLast)
+        guard let context = self.context else { return }
+        self.state = isLast ? .closing : .responding
         self.unwrittenResponses += 1
-        self.writeNext()
-    }
-
-    private func writeNext() {
-        // To write may let the next request through, and so call this again: a row of requests would need as much of the
-        // stack as there are.
-        guard !self.isWriting else { return }
-        self.isWriting = true
-        defer { self.isWriting = false }
-        // While the peer takes nothing, nothing is written, and so nothing more is read.
-        while let context = self.context, context.takesMore, let next = self.next.take() {
-            self.writer.write(next.response, to: next.request, isLast: next.isLast, context) {
-                self.connectionGuard.responseEnded(context)
-                next.response.whenWritten?()
-                self.unwrittenResponses -= 1
-                self.closeWhenDone()
-                if next.isLast { context.close(mode: .output, promise: nil) }
-            }
+        // While the peer takes nothing, nothing is written, and so nothing more is taken.
+        self.writer.write(response, to: request, isLast: isLast, context) {
+            self.connectionGuard.responseEnded(context)
+            if !isLast { self.state = .idle }
+            self.takeBacklog()
+            self.closeWhenDone()
+        } completion: {
+            self.connectionGuard.responseWritten(context)
+            response.whenWritten?()
+            self.unwrittenResponses -= 1
+            self.closeWhenDone()
+            if isLast { context.close(mode: .output, promise: nil) }
         }
     }
 
@@ -267,7 +305,7 @@ extension HTTPConnection {
         guard self.isEnding, self.unwrittenResponses == 0 else { return }
         switch self.state {
         case .idle, .closing: self.context?.close(promise: nil)
-        case .receiving, .answering: break
+        case .receiving, .answering, .responding: break
         }
     }
 }

@@ -1,5 +1,3 @@
-import Synchronization
-
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -8,17 +6,19 @@ import Musl
 import Darwin
 #endif
 
-/// The time in the `Date` field of a response, such as `Sun, 12 Sep 2021 10:25:22 GMT`.
-enum HTTPDate {
-    private static let latest = Mutex((second: time_t(-1), text: ""))
+/// The time in the `Date` field of responses, such as `Sun, 12 Sep 2021 10:25:22 GMT`: its text is made once a second.
+struct HTTPDate {
+    private var second = time_t(-1)
+    private var text = ""
 
-    /// The time now. Made once a second. Thread-safe.
-    static var now: String {
-        let second = time(nil)
-        return self.latest.withLock { latest in
-            if latest.second != second { latest = (second, self.text(of: second)) }
-            return latest.text
+    /// The time now.
+    mutating func now() -> String {
+        let now = time(nil)
+        if now != self.second {
+            self.second = now
+            self.text = Self.text(of: now)
         }
+        return self.text
     }
 
     /// Names of days and months are English: the program never leaves the C locale.

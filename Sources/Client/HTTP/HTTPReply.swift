@@ -1,7 +1,9 @@
 /// How a request is answered.
 enum HTTPReply: Sendable {
-    /// Begins what makes the response, on the connection's event loop, which it may not block. It calls back once, on any thread.
-    typealias Begin = @Sendable (_ respond: @escaping @Sendable (HTTPResponse) -> Void) -> Cancellation
+    /// Makes a response, on the connection's event loop, which it may not block.
+    typealias Make = @Sendable () -> HTTPResponse
+    /// Begins what has to be done for the response, on the same loop. It calls back once, on any thread.
+    typealias Begin = @Sendable (_ respond: @escaping @Sendable (@escaping Make) -> Void) -> Cancellation
     /// Waits before it says how the request is answered. The gate opens when whoever sent the request has gone.
     typealias Wait = @Sendable (_ departure: Gate) async throws(HTTPFailure) -> HTTPReply
 

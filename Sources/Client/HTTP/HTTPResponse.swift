@@ -22,20 +22,4 @@ extension HTTPResponse {
         // In HTTP/1.0 a body without a length ends with the connection.
         request.isLast || (request.version == .http1_0 && self.rest != nil)
     }
-
-    /// The head as it is sent.
-    func head(to request: HTTPRequestHead?, isLast: Bool) -> HTTPResponseHead {
-        var head = HTTPResponseHead(version: request?.version == .http1_0 ? .http1_0 : .http1_1, status: self.status)
-        head.headers.reserveCapacity(self.headers.count + 4)
-        head.headers.add(name: "Content-Type", value: "application/json")
-        if self.rest == nil { head.headers.add(name: "Content-Length", value: String(self.body.readableBytes)) }
-        head.headers.add(name: "Date", value: HTTPDate.now)
-        if isLast {
-            head.headers.add(name: "Connection", value: "close")
-        } else if head.version == .http1_0 {
-            head.headers.add(name: "Connection", value: "keep-alive")
-        }
-        head.headers.add(contentsOf: self.headers)
-        return head
-    }
 }

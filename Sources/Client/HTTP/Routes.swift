@@ -3,10 +3,20 @@ import NIOHTTP1
 /// Finds who answers a request.
 ///
 /// There are four paths, so a `switch` does it.
-struct Routes<Room: RemoteRoom>: Sendable {
-    let sending: SendMessageEndpoint<Room>
-    let fetching: FlushMessagesEndpoint<Room>
-    let health: HealthEndpoint<Room>
+final class Routes<Room: RemoteRoom>: Sendable {
+    private let sending: SendMessageEndpoint<Room>
+    private let fetching: FlushMessagesEndpoint<Room>
+    private let health: HealthEndpoint<Room>
+
+    init(
+        sending: SendMessageEndpoint<Room>,
+        fetching: FlushMessagesEndpoint<Room>,
+        health: HealthEndpoint<Room>
+    ) {
+        self.sending = sending
+        self.fetching = fetching
+        self.health = health
+    }
 
     /// Answers a request, or says how to. Does not block.
     func reply(to request: HTTPRequest) throws(HTTPFailure) -> HTTPReply {

@@ -2,12 +2,19 @@ import Messenger
 import NIOCore
 
 /// `POST /sendMessage`: sends one message into the room.
-struct SendMessageEndpoint<Room: RemoteRoom>: Sendable {
-    let room: Room
-    let limits: MessageLimits
-    let barrier: FirstOpeningBarrier<Room>
-    /// Bounds the messages that are on their way: a send goes on when whoever asked for it has gone.
-    let sends: SendLimit
+final class SendMessageEndpoint<Room: RemoteRoom>: Sendable {
+    private let room: Room
+    private let limits: MessageLimits
+    private let barrier: FirstOpeningBarrier<Room>
+    private let sends: SendLimit
+
+    /// - Parameter sends: Bounds the messages that are on their way: a send goes on when whoever asked for it has gone.
+    init(room: Room, limits: MessageLimits, barrier: FirstOpeningBarrier<Room>, sends: SendLimit) {
+        self.room = room
+        self.limits = limits
+        self.barrier = barrier
+        self.sends = sends
+    }
 
     /// Sends the message that the request holds, and answers `{"sendTime":"…","error":null}`.
     func reply(to request: HTTPRequest) throws(HTTPFailure) -> HTTPReply {
@@ -21,12 +28,12 @@ struct SendMessageEndpoint<Room: RemoteRoom>: Sendable {
     private func send(_ message: SendMessageBody) -> HTTPReply {
         .begin { respond in
             guard self.sends.begin() else {
-                respond(HTTPFailure.tooManySends.response)
+                respond { HTTPFailure.tooManySends.response }
                 return {}
             }
             return self.room.send(author: message.author, text: message.text) { outcome in
                 self.sends.end()
-                respond(Self.response(outcome))
+                respond { Self.response(outcome) }
             }
         }
     }

@@ -2,11 +2,19 @@ import GRPC
 import Messenger
 
 /// The room on the other side of a gRPC channel.
-struct GRPCRoom: RemoteRoom {
-    let channel: Channel
-    let follower: Subscription
-    /// How long the server may take to accept a message.
-    let sendTimeout: Duration
+///
+/// A class, as the endpoints are: what is copied with each request would count references that all threads share.
+final class GRPCRoom: RemoteRoom {
+    private let channel: Channel
+    private let follower: Subscription
+    private let sendTimeout: Duration
+
+    /// - Parameter sendTimeout: How long the server may take to accept a message.
+    init(channel: Channel, follower: Subscription, sendTimeout: Duration) {
+        self.channel = channel
+        self.follower = follower
+        self.sendTimeout = sendTimeout
+    }
 
     var firstOpening: Gate { follower.firstOpening }
     var subscription: SubscriptionStatus { follower.status }
@@ -21,7 +29,7 @@ struct GRPCRoom: RemoteRoom {
         // Waits for a connection: a server that restarts is back within the timeout.
         let options = CallOptions(timeout: sendTimeout, waitForReady: true)
         do throws(RPCError) {
-            let call = try channel.unary(MessengerMethods.sendMessage, request, options: options) { result in
+            let call = try channel.unary(MessengerMethods.sendMessage, request, options: options) { [self] result in
                 do throws(RPCError) {
                     let sendTime = try result.get().sendTime
                     whenArrived(sendTime) { completion(.success(sendTime)) }

@@ -1,3 +1,4 @@
+import DequeModule
 import Messenger
 import Synchronization
 
@@ -14,7 +15,7 @@ final class Arrivals: Sendable {
     private struct State {
         var latest: SendTime?
         /// In the order of their times.
-        var waiting: [Waiter] = []
+        var waiting: Deque<Waiter> = []
         var isClosed = false
 
         func isAwaited(_ time: SendTime) -> Bool {
@@ -26,6 +27,12 @@ final class Arrivals: Sendable {
             // Nearly always the last.
             let index = (waiting.lastIndex { $0.time <= waiter.time } ?? -1) + 1
             waiting.insert(waiter, at: index)
+        }
+
+        /// The first one that waits for no later time.
+        mutating func takeFirst(upTo time: SendTime) -> Waiter? {
+            guard let first = waiting.first, first.time <= time else { return nil }
+            return waiting.removeFirst()
         }
     }
 
@@ -44,14 +51,8 @@ final class Arrivals: Sendable {
 
     /// The message with this time, and so all before it, have arrived.
     func reached(_ time: SendTime) {
-        let arrived = state.withLock { state in
-            state.latest = time
-            // A copy: a slice would share the array, and so make a copy of all of it.
-            let arrived = Array(state.waiting.prefix { $0.time <= time })
-            state.waiting.removeFirst(arrived.count)
-            return arrived
-        }
-        for waiter in arrived { waiter.action() }
+        state.withLock { $0.latest = time }
+        while let waiter = state.withLock({ $0.takeFirst(upTo: time) }) { waiter.action() }
     }
 
     /// Calls back once, when the message with this time has arrived, or when it has been waited for long enough: on the thread

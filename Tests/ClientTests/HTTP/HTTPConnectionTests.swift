@@ -46,7 +46,7 @@ import Testing
 
     /// Answers `/later` when it is told to, and the other paths at once.
     private final class Later: Sendable {
-        private let begun = Mutex<(@Sendable (HTTPResponse) -> Void)?>(nil)
+        private let begun = Mutex<(@Sendable (@escaping HTTPReply.Make) -> Void)?>(nil)
 
         func reply(to request: HTTPRequest) -> HTTPReply {
             guard request.path == "/later" else { return HTTPConnectionTests.echoPath(request) }
@@ -57,7 +57,7 @@ import Testing
         }
 
         func respond(_ text: String) {
-            self.begun.withLock { $0.take() }?(HTTPResponse(body: ByteBuffer(string: text)))
+            self.begun.withLock { $0.take() }?({ HTTPResponse(body: ByteBuffer(string: text)) })
         }
     }
 
@@ -136,6 +136,34 @@ import Testing
         self.respondLater()
         let paths = try self.received().matches(of: /\r\n\r\n\/(\d+)/).map { Int($0.1) }
         #expect(paths == Array(0..<count))
+    }
+
+    /// So what waits is no more than what was read at once.
+    @Test func noMoreIsReadWhileSomethingWaitsForItsTurn() throws {
+        let reads = Reads()
+        try self.channel.pipeline.syncOperations.addHandler(reads)
+        try self.open(reply: self.later.reply(to:))
+        try self.send(Self.requestForLater)
+        self.channel.read()
+        let before = reads.count
+        #expect(before > 0)
+        try self.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.channel.read()
+        #expect(reads.count == before)
+        self.respondLater()
+        #expect(reads.count == before + 1)
+        #expect(try self.received().hasSuffix("\r\n\r\n/next"))
+    }
+
+    /// Counts what is asked for.
+    private final class Reads: ChannelOutboundHandler {
+        typealias OutboundIn = Never
+        private(set) var count = 0
+
+        func read(context: ChannelHandlerContext) {
+            self.count += 1
+            context.read()
+        }
     }
 
     @Test(arguments: [
@@ -236,6 +264,26 @@ import Testing
         #expect(!self.channel.isActive)
     }
 
+    @Test(arguments: ["GET", "HEAD"])
+    func aLongBodyComesInChunks(method: String) throws {
+        try self.open(reply: Self.inParts)
+        try self.send("\(method) /a HTTP/1.1\r\nHost: a\r\n\r\n")
+        let received = try self.received()
+        let (_, head, body) = try #require(received.wholeMatch(of: /(.*?\r\n\r\n)(.*)/.dotMatchesNewlines())).output
+        #expect(head.contains("\r\nTransfer-Encoding: chunked\r\n"))
+        #expect(!head.contains("Content-Length"))
+        #expect(body == (method == "HEAD" ? "" : "2\r\n[1\r\n2\r\n,2\r\n1\r\n]\r\n0\r\n\r\n"))
+    }
+
+    private static func inParts(_ request: HTTPRequest) -> HTTPReply {
+        .now(
+            HTTPResponse(
+                body: ByteBuffer(string: "[1"),
+                rest: [",2", "]"].lazy.map(ByteBuffer.init(string:)).makeIterator()
+            )
+        )
+    }
+
     // MARK: HTTP/1.0
 
     @Test func http10EndsWithItsResponse() throws {
@@ -254,14 +302,7 @@ import Testing
     }
 
     @Test func http10KnowsNoChunks() throws {
-        try self.open { _ in
-            .now(
-                HTTPResponse(
-                    body: ByteBuffer(string: "[1"),
-                    rest: [",2", "]"].lazy.map(ByteBuffer.init(string:)).makeIterator()
-                )
-            )
-        }
+        try self.open(reply: Self.inParts)
         try self.send("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         let received = try self.received()
         #expect(received.hasSuffix("\r\n\r\n[1,2]"))
@@ -321,6 +362,18 @@ import Testing
         self.advance(by: .seconds(1))
         #expect(try self.received().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
         #expect(!self.channel.isActive)
+    }
+
+    @Test func aRequestThatCameInPartBeforeItsTurnHasItsTimeFromThen() throws {
+        try self.open(reply: self.later.reply(to:))
+        try self.send(Self.requestForLater + "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
+        self.advance(by: .seconds(31))
+        self.respondLater()
+        #expect(try self.received().hasSuffix("\r\n\r\nlater"))
+        self.advance(by: .seconds(29))
+        #expect(try self.received() == "")
+        self.advance(by: .seconds(1))
+        #expect(try self.received().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
     }
 
     @Test func requestsThatEndInTimeAreLeftAlone() throws {

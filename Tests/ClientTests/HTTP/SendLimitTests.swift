@@ -22,7 +22,7 @@ import Testing
                 Issue.record("a send calls back")
                 return
             }
-            _ = begin { response in statuses.withLock { $0.append(response.status) } }
+            _ = begin { response in statuses.withLock { $0.append(response().status) } }
         }
         // A reply that is not begun, as its connection has gone, does not count.
         _ = try endpoint.reply(to: request)
