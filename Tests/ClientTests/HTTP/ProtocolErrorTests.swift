@@ -3,7 +3,7 @@ import Testing
 
 @testable import Client
 
-/// What is no HTTP, over a real connection: Hummingbird answers it before our responder could.
+/// What is no HTTP, over a real connection.
 @Suite(.timeLimit(.minutes(1))) struct ProtocolErrorTests {
     @Test(arguments: [
         "nonsense\r\n\r\n",
