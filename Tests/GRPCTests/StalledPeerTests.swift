@@ -27,10 +27,9 @@ struct StalledPeerTests {
         var options = ChannelOptions()
         options.keepalive = nil
         let channel = Channel(target: "127.0.0.1:\(listener.port)", options: options, group: group)
-        let call = try channel.bidirectional(Echo.chat)
+        let call = try channel.bidirectional(Echo.chat, options: CallOptions(waitForReady: true))
         Task { try await call.requests.write(ByteBuffer(String(repeating: "x", count: 1 << 26))) }
-        let peer = await StalledPeer(of: listener)
-        while peer.hasRoom { await Task.yield() }
+        let peer = try await StalledPeer.accepted(by: listener)
         call.cancel()
         return peer
     }
@@ -46,21 +45,47 @@ private struct StalledPeer {
         0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7F, 0xFF, 0, 0,
     ]
 
-    init(of listener: ListeningSocket) async {
-        var descriptor: Int32
-        repeat {
-            await Task.yield()
-            descriptor = accept(listener.descriptor, nil, nil)
-        } while descriptor < 0
-        _ = Self.preface.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-        self.descriptor = descriptor
+    /// So much of what it has been sent has to be there.
+    private static let bytes: Int32 = 1 << 15
+
+    /// Waits for a client that has sent a lot.
+    static func accepted(by listener: ListeningSocket) async throws -> StalledPeer {
+        let listener = listener.descriptor
+        return try await withCheckedThrowingContinuation { continuation in
+            // On a thread of its own: other tests may keep those of tasks busy for longer than a client waits for its connection.
+            do {
+                try Thread.start(named: "stalled-peer") {
+                    continuation.resume(with: Result { try StalledPeer(acceptedBy: listener) })
+                }
+            } catch {
+                continuation.resume(throwing: error)
+            }
+        }
     }
 
-    /// Whether the client has not sent much yet.
-    var hasRoom: Bool {
-        var count: Int32 = 0
-        _ = ioctl(descriptor, UInt(FIONREAD), &count)
-        return count < 1 << 15
+    private init(acceptedBy listener: Int32) throws {
+        while true {
+            try Self.waitForInput(listener)
+            let descriptor = accept(listener, nil, nil)
+            guard descriptor >= 0 else { continue }
+            var enough = Self.bytes
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVLOWAT, &enough, socklen_t(MemoryLayout<Int32>.size))
+            _ = Self.preface.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            try Self.waitForInput(descriptor)
+            var count: Int32 = 0
+            _ = ioctl(descriptor, UInt(FIONREAD), &count)
+            if count >= Self.bytes {
+                self.descriptor = descriptor
+                return
+            }
+            // The client has given this connection up, and makes another one.
+            close(descriptor)
+        }
+    }
+
+    private static func waitForInput(_ descriptor: Int32) throws {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        try #require(poll(&entry, 1, 30_000) > 0, "the client sends nothing")
     }
 
     func leave() { close(descriptor) }
