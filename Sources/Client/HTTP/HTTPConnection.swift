@@ -26,8 +26,8 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private enum Arrival {
         case part(HTTPServerRequestPart)
-        /// What cannot be read as a request.
-        case unreadable(HTTPFailure)
+        /// What cannot be read as a request. Indirect, as there may be thousands of parts and hardly any of these.
+        indirect case unreadable(HTTPFailure)
         /// The peer sends no more.
         case end
     }
@@ -85,6 +85,9 @@ final class HTTPConnection: ChannelDuplexHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         self.connectionGuard.connectionEnded()
+        // A send that is under way keeps this, and needs none of it.
+        self.backlog = CircularBuffer()
+        self.body = ByteBuffer()
         self.writer.abandon()
         self.departure.open()
         self.finishWhenDone()
@@ -137,7 +140,8 @@ extension HTTPConnection {
             self.arrived(.unreadable(.headersTooLong))
         case (is HTTPParserError, _):
             self.arrived(.unreadable(.notHTTP))
-        case (_, .answering), (_, .closing):
+        case (_, .answering), (_, .responding), (_, .closing):
+            // What follows something unreadable, which has its turn; where the connection fails, it ends by itself.
             break
         default:
             context.close(promise: nil)
@@ -162,6 +166,10 @@ extension HTTPConnection {
         guard !self.isTakingBacklog else { return }
         self.isTakingBacklog = true
         while self.hasTurn, let arrival = self.backlog.popFirst() { self.take(arrival) }
+        // With its last request being answered, the peer has gone.
+        if case .end? = self.backlog.first, let end = self.backlog.popFirst() { self.take(end) }
+        // It would keep the memory for as many as there ever were.
+        if self.backlog.isEmpty, self.backlog.capacity > 64 { self.backlog = CircularBuffer() }
         self.isTakingBacklog = false
         guard let context = self.context else { return }
         self.watchRequest(context)

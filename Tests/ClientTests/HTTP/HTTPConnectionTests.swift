@@ -253,6 +253,31 @@ import Testing
         #expect(!self.channel.isActive)
     }
 
+    @Test func whatIsNoRequestLetsAResponseBeWritten() throws {
+        try self.open()
+        self.setWritable(false)
+        try self.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+        try self.send("nonsense\r\n\r\n")
+        try self.send("more nonsense\r\n\r\n")
+        self.setWritable(true)
+        let statuses = try self.received().matches(of: /HTTP\/1.1 (\d+)/).map { $0.1 }
+        #expect(statuses == ["200", "400"])
+    }
+
+    @Test func aPeerThatIsDoneAfterItsLastRequestHasGoneWhileThatIsAnswered() throws {
+        try self.open(reply: self.later.reply(to:))
+        try self.send(Self.requestForLater + Self.requestForLater)
+        self.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        let departure = try self.channel.pipeline.syncOperations.handler(type: HTTPConnection.self).departure
+        #expect(!departure.isOpen)
+        self.respondLater()
+        #expect(departure.isOpen)
+        #expect(try self.received().hasSuffix("\r\n\r\nlater"))
+        self.respondLater()
+        #expect(try self.received().contains("\r\nConnection: close\r\n"))
+        #expect(!self.channel.isActive)
+    }
+
     /// As nothing could follow it: NIO's decoder waits for another one to take its place.
     @Test(arguments: [
         "GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c", "CONNECT a:1 HTTP/1.1\r\nHost: a",
