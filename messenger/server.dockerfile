@@ -5,7 +5,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends libgrpc-dev libhiredis-dev libprotobuf-c-dev libsqlite3-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /messenger
-COPY Package.* ./
+COPY Package.swift ./
 COPY Examples Examples
 COPY Sources Sources
 COPY Tests Tests

@@ -5,7 +5,7 @@ let package = Package(
     name: "hummingbird-bare",
     platforms: [.macOS(.v15)],
     dependencies: [
-        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: [])
+        .package(url: "https://github.com/hummingbird-project/hummingbird", .upToNextMinor(from: "2.28.1"), traits: [])
     ],
     targets: [
         .executableTarget(
