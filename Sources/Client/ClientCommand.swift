@@ -93,6 +93,7 @@ extension ClientSettings {
             "version": "\(Version.current)",
             "server": "\(serverAddress)",
             "tlsAuthorities": "\(tlsAuthorities.settingText)",
+            "httpHost": "\(httpHost.settingText)",
             "httpPort": "\(httpPort)",
             "httpConnections": "\(httpLimits.possibleConnections)",
             "httpIdleTimeout": "\(httpLimits.idleTimeout.settingText)",

@@ -24,15 +24,17 @@ struct GRPCService: Service {
         let log = CallLog(logger)
         let server = try Server(methods: methods, interceptors: [log.interceptor], options: options, group: group)
 
-        let ports: [Int]
         do {
-            ports = try await server.start(listeningOn: addresses)
+            _ = try await server.start(listeningOn: addresses)
         } catch {
             await group.shutDown()
-            if case .badCredentials = error { throw StartError(.badConfiguration, "Cannot serve: \(error)") }
-            throw StartError(.unavailable, "Cannot serve: \(error)")
+            switch error {
+            case .badCredentials: throw StartError(.badConfiguration, "Cannot serve: \(error)")
+            case .cannotListen(let error): throw Setting.serverHost.cannotListen(error, .serverPort)
+            default: throw StartError(.unavailable, "Cannot serve: \(error)")
+            }
         }
-        logger.info("listening", metadata: startMetadata(port: ports[0]))
+        logger.info("listening", metadata: startMetadata(addresses: server.addresses))
 
         try? await gracefulShutdown()
         logger.info("stopping", metadata: ["openCalls": "\(server.openCalls)"])
@@ -74,15 +76,15 @@ struct GRPCService: Service {
     }
 
     private var addresses: [ListenAddress] {
-        var addresses = [ListenAddress("0.0.0.0:\(settings.port)", credentials: settings.credentials)]
+        var addresses = [ListenAddress(settings.host.address(port: settings.port), credentials: settings.credentials)]
         if let socket = settings.socket.path { addresses.append("unix:\(socket)") }
         return addresses
     }
 
-    private func startMetadata(port: Int) -> Logger.Metadata {
+    private func startMetadata(addresses: [String]) -> Logger.Metadata {
         let metadata: Logger.Metadata = [
             "version": "\(Version.current)",
-            "address": "0.0.0.0:\(port)",
+            "address": "\(addresses.filter { !$0.hasPrefix("unix:") }.joined(separator: ","))",
             "encryption": "\(settings.encryption.rawValue)",
             "socket": "\(settings.socket.settingText)",
             "maxAuthorBytes": "\(settings.messageLimits.authorBytes)",

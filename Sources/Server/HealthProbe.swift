@@ -11,7 +11,10 @@ enum HealthProbe {
             // The probe would need a certificate of its own, and to trust the server's.
             throw StartError(.badConfiguration, "A health check of a server with TLS needs MESSENGER_SERVER_SOCKET")
         }
-        let target = settings.socket.path.map { "unix:\($0)" } ?? "127.0.0.1:\(settings.port)"
+        // With its scheme: a host may have the name of one.
+        let target =
+            settings.socket.path.map { "unix:\($0)" }
+            ?? "dns:///\(settings.host.reachableAddress(port: settings.port))"
         do {
             let group = try CompletionQueueGroup(count: 1)
             let answer = await answer(target, group)

@@ -2,6 +2,12 @@ import Messenger
 
 // What the client's HTTP server can be told.
 
+extension Setting where Value == ListenHost {
+    static var httpHost: Self {
+        Setting("MESSENGER_HTTP_HOST", default: .all, summary: "Where the HTTP server listens.")
+    }
+}
+
 extension Setting where Value == Port {
     static var httpPort: Self {
         Setting("MESSENGER_HTTP_PORT", default: 8080, summary: "Port of the HTTP server; 0 takes any free one.")

@@ -6,6 +6,8 @@ import Messenger
 struct ClientSettings: Sendable {
     /// Where the gRPC server listens.
     var serverAddress = ServerAddress.standard
+    /// Where the HTTP server listens.
+    var httpHost = ListenHost.all
     /// The port of the HTTP server; 0 takes any free one.
     var httpPort: Port = 8080
     /// What a peer of the HTTP server may use up.

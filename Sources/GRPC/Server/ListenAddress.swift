@@ -2,8 +2,8 @@
 ///
 /// A string literal is an address without encryption: `"127.0.0.1:50051"`.
 public struct ListenAddress: Sendable, ExpressibleByStringInterpolation {
-    /// `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`; port 0 for any that is free. `0.0.0.0` is every address of this machine,
-    /// of either family where the system has both.
+    /// `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`; port 0 for any that is free. `*:PORT` is every address of this machine,
+    /// `0.0.0.0` every one of IPv4, `[::]` every one of IPv6.
     ///
     /// The socket of `unix:PATH` can be used by whoever can write to it: that is for its folder to limit. Any socket
     /// there is replaced, also that of a process that still runs.

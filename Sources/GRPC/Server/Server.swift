@@ -34,6 +34,7 @@ public final class Server: @unchecked Sendable {
     private let entrances = Entrance.Maker()
     private let registrations: [Registration]
     private let callCount = Atomic<Int>(0)
+    private let listening = Mutex<[String]>([])
     /// Those that have been reset but not cleared away are counted too, hence more than may be open.
     private let maxCallsPerConnection: Int
     private let lifecycle = Mutex(Lifecycle.idle)
@@ -147,8 +148,12 @@ extension Server {
             for socket in sockets { socket.close() }
             throw error
         }
+        listening.withLock { $0 = sockets.map(\.address) }
         return (ports, sockets)
     }
+
+    /// Where a server that has been started listens, in numbers: `127.0.0.1:51075`, `[::]:51075`, `unix:/run/socket`.
+    public var addresses: [String] { listening.withLock(\.self) }
 
     private func entrance(for address: ListenAddress) throws(ServerStartError) -> Entrance? {
         if address.credentials.isInsecure { return nil }

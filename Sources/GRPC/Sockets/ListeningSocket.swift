@@ -5,34 +5,54 @@ internal import Musl
 #endif
 
 /// A socket that listens. Whoever has it last closes it.
-struct ListeningSocket: Sendable {
-    let descriptor: Int32
+public struct ListeningSocket: Sendable {
+    /// The system's number of the socket.
+    public let descriptor: Int32
+    /// Where it listens: `127.0.0.1:51075`, `[::]:51075` or `unix:/run/socket`.
+    public let address: String
     /// The port, which the system has chosen if it was asked for any; 0 for a socket with a path.
-    let port: UInt16
+    public let port: UInt16
     /// Where its connections go; `nil` for those without encryption.
     var entrance: Entrance?
     /// The file of a socket with a path.
     private let file: SocketFile?
 
+    /// How often to look for a port that is free at all addresses, when the system may choose it.
+    private static let attemptsAtAnyPort = 16
+
     /// Listens on every address that a text names, with one port for all.
     ///
-    /// `0.0.0.0` is every address of this machine, of either family where the system has both.
-    /// - Parameter text: `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`.
+    /// Addresses of a family that this machine does not have are left out, if there is another one.
+    /// - Parameter text: `HOST:PORT`, `[IPv6]:PORT`, `*:PORT` for every address of both families, or `unix:PATH`.
     /// - Returns: At least one.
-    /// - Throws: If that is not possible.
-    static func listen(on text: String) throws(SystemError) -> [ListeningSocket] {
+    /// - Throws: If one of them is not possible.
+    public static func listen(on text: String) throws(SystemError) -> [ListeningSocket] {
         if text.hasPrefix("unix:") { return [try listen(path: String(text.dropFirst("unix:".count)), named: text)] }
-        var addresses = try SocketAddress.resolve(text)
-        if text.hasPrefix("0.0.0.0:") {
-            let either = try SocketAddress.resolve("[::]:" + text.dropFirst("0.0.0.0:".count))
-            if let socket = try? ListeningSocket(either[0], named: text) { return [socket] }
+        let addresses = try SocketAddress.resolve(text)
+        var attempts = 1
+        while true {
+            do throws(SystemError) {
+                return try listen(at: addresses, named: text)
+            } catch {
+                // The port that is free in one family may be taken in the other one.
+                guard error.errno == EADDRINUSE, addresses[0].port == 0, attempts < attemptsAtAnyPort else {
+                    throw error
+                }
+                attempts += 1
+            }
         }
+    }
+
+    private static func listen(
+        at addresses: [SocketAddress],
+        named text: String
+    ) throws(SystemError) -> [ListeningSocket] {
         var sockets: [ListeningSocket] = []
         var absence = SystemError(doing: "listening on \(text)", errno: EADDRNOTAVAIL)
-        for index in addresses.indices {
-            if addresses[index].port == 0, let first = sockets.first { addresses[index].port = first.port }
+        for var address in addresses {
+            if address.port == 0, let first = sockets.first { address.port = first.port }
             do {
-                sockets.append(try ListeningSocket(addresses[index], named: text))
+                sockets.append(try ListeningSocket(address, named: address.text))
             } catch  where isAbsence(error.errno) {
                 absence = error
             } catch {
@@ -61,9 +81,12 @@ struct ListeningSocket: Sendable {
         guard descriptor >= 0 else { throw SystemError(doing: "listening on \(text)", errno: errno) }
         // Connections of an earlier process may still be ending; that is to keep nobody from listening.
         setSocketOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
-        if address.family == AF_INET6 { setSocketOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
+        // Each family has a socket of its own: with one for both, who else listens in one family would go unnoticed.
+        if address.family == AF_INET6 { setSocketOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
         do throws(SystemError) {
-            port = try address.listen(descriptor, as: text)
+            let bound = try address.listen(descriptor, as: text)
+            port = bound.port
+            self.address = path == nil ? bound.text : text
         } catch {
             closeDescriptor(descriptor)
             throw error
@@ -81,7 +104,8 @@ struct ListeningSocket: Sendable {
         return connection
     }
 
-    func close() {
+    /// Stops listening.
+    public func close() {
         // Not that of a process which has taken the place meanwhile. While ours is open no other has its inode.
         if let file, SocketFile(path: file.path) == file { unlink(file.path) }
         closeDescriptor(descriptor)

@@ -30,9 +30,14 @@ struct SocketAddress: Sendable {
 
     /// The addresses that a text names: one, or as many as a host name has.
     ///
-    /// - Parameter text: `HOST:PORT` or `[IPv6]:PORT`.
+    /// - Parameter text: `HOST:PORT`, `[IPv6]:PORT`, or `*:PORT` for all addresses of either family.
+    /// - Returns: At least one, each once.
     /// - Throws: If there is none.
     static func resolve(_ text: String) throws(SystemError) -> [SocketAddress] {
+        if text.hasPrefix("*:") {
+            let port = text.dropFirst(2)
+            return try resolve("0.0.0.0:\(port)") + resolve("[::]:\(port)")
+        }
         let action = "listening on \(text)"
         guard let separator = text.lastIndex(of: ":"), UInt16(text[text.index(after: separator)...]) != nil else {
             throw SystemError(doing: action, errno: EINVAL)
@@ -48,11 +53,19 @@ struct SocketAddress: Sendable {
         }
         defer { freeaddrinfo(list) }
         var addresses: [SocketAddress] = []
+        var texts: [[UInt8]] = []
         var next = list
         while let info = next?.pointee {
-            addresses.append(SocketAddress(info))
+            let address = SocketAddress(info)
+            let text = Array(address.text.utf8)
+            // The file of hosts may name an address more than once.
+            if !texts.contains(text) {
+                addresses.append(address)
+                texts.append(text)
+            }
             next = info.ai_next
         }
+        guard !addresses.isEmpty else { throw SystemError(doing: action, errno: EADDRNOTAVAIL) }
         return addresses
     }
 
@@ -101,13 +114,13 @@ struct SocketAddress: Sendable {
 // MARK: - Sockets
 
 extension SocketAddress {
-    /// Makes a socket listen here. Returns the port, which the system chooses where it is 0 here.
-    func listen(_ socket: Int32, as text: String) throws(SystemError) -> UInt16 {
+    /// Makes a socket listen here. Returns its address, whose port the system chooses where it is 0 here.
+    func listen(_ socket: Int32, as text: String) throws(SystemError) -> SocketAddress {
         var bound = SocketAddress()
         guard withPointer({ bind(socket, $0, $1) }) == 0, startListening(socket) == 0,
             bound.withMutablePointer({ getsockname(socket, $0, $1) }) == 0
         else { throw SystemError(doing: "listening on \(text)", errno: errno) }
-        return bound.port
+        return bound
     }
 
     /// Accepts a connection, and becomes the address that it comes from. Returns a descriptor, or -1 and `errno`.
@@ -127,14 +140,20 @@ private func acceptConnection(
 extension SocketAddress: CustomStringConvertible {
     /// In the core's form, `ipv4:127.0.0.1:4242` for example.
     var description: String {
-        if family == AF_UNIX { return "unix:" }
+        switch family {
+        case AF_UNIX: "unix:"
+        case AF_INET6: "ipv6:\(text)"
+        default: "ipv4:\(text)"
+        }
+    }
+
+    /// An address of the internet protocols with its port, in numbers: `127.0.0.1:4242` or `[::1]:4242`.
+    var text: String {
         var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
         let error = withPointer { getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST) }
         guard error == 0, let text = String(validating: host.prefix { $0 != 0 }, as: UTF8.self) else {
             return "unknown"
         }
-        // A client that came by version 4 to a socket for both.
-        if text.hasPrefix("::ffff:") { return "ipv4:\(text.dropFirst("::ffff:".count)):\(port)" }
-        return family == AF_INET6 ? "ipv6:[\(text)]:\(port)" : "ipv4:\(text):\(port)"
+        return family == AF_INET6 ? "[\(text)]:\(port)" : "\(text):\(port)"
     }
 }

@@ -2,6 +2,12 @@ import Messenger
 
 // What the server alone can be told.
 
+extension Setting where Value == ListenHost {
+    static var serverHost: Self {
+        Setting("MESSENGER_SERVER_HOST", default: .all, summary: "Where the gRPC server listens.")
+    }
+}
+
 extension Setting where Value == Port {
     static var serverPort: Self {
         Setting("MESSENGER_SERVER_PORT", default: 51075, summary: "Port of the gRPC server; 0 takes any free one.")

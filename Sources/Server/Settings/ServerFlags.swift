@@ -5,6 +5,7 @@ import Messenger
 
 /// The server's flags, each of which falls back to an environment variable and then to a default.
 struct ServerFlags: ParsableArguments {
+    @Option(.serverHost) var host: ListenHost?
     @Option(.serverPort) var port: Port?
     @Option(.logLevel) var logLevel: Logger.Level?
     @Option(.maxAuthorBytes) var maxAuthorBytes: ByteCount?
@@ -27,6 +28,7 @@ struct ServerFlags: ParsableArguments {
     func settings(environment: ProcessEnvironment = .current) throws(StartError) -> ServerSettings {
         let (credentials, encryption) = try credentials(environment)
         return ServerSettings(
+            host: try Setting.serverHost.value(flag: host, environment: environment),
             port: try Setting.serverPort.value(flag: port, environment: environment),
             logLevel: try Setting.logLevel.value(flag: logLevel, environment: environment),
             messageLimits: MessageLimits(

@@ -4,6 +4,8 @@ import Messenger
 
 /// What the server can be told, each by a flag or an environment variable.
 struct ServerSettings: Sendable {
+    /// Where the server listens.
+    var host = ListenHost.all
     var port: Port = 51075
     var logLevel = Logger.Level.info
     var messageLimits = MessageLimits()
