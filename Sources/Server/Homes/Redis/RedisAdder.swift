@@ -10,15 +10,18 @@ struct RedisAdder {
     private let interrupt: RedisInterrupt
     private var link: RedisLink
 
+    private var ageClock: AgeClock
     private var lastTrim = ContinuousClock.now
     private static let trimInterval = Duration.seconds(1)
 
     /// Commands on their way to Redis at once.
     private static let pipeline = 1000
 
-    init(_ host: RedisHost, retention: Retention, outages: Outages, interrupt: RedisInterrupt) {
+    /// - Parameter latest: The time of the stream's last message.
+    init(_ host: RedisHost, retention: Retention, latest: SendTime, outages: Outages, interrupt: RedisInterrupt) {
         self.retention = retention
         most = "\(retention.messages)"
+        ageClock = AgeClock(latest: latest, age: retention.age)
         self.outages = outages
         self.interrupt = interrupt
         link = RedisLink(host, interrupt)
@@ -45,7 +48,7 @@ struct RedisAdder {
             }
             if retention.age != nil, ContinuousClock.now - lastTrim >= Self.trimInterval {
                 lastTrim = .now
-                try stream.trim(before: retention.expiry(.now()))
+                try stream.trim(before: retention.expiry(ageClock.now()))
             }
             guard let refused else {
                 // What only removes also works where nothing can be added.

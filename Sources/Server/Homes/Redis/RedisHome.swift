@@ -39,7 +39,13 @@ final class RedisHome: HistoryHome {
             self.progress = progress
             latest = progress.acknowledged
             let outages = Outages(logger: logger)
-            var connected = RedisAdder(host, retention: retention, outages: outages, interrupt: progress.interrupt)
+            var connected = RedisAdder(
+                host,
+                retention: retention,
+                latest: latest,
+                outages: outages,
+                interrupt: progress.interrupt
+            )
             try connected.connect()
             let adder = Mutex(connected)
             writer = try BatchWorker(
