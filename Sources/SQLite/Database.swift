@@ -6,9 +6,11 @@ import CSQLite
 /// sees to it, and SQLite takes no locks of its own.
 public final class Database {
     let handle: OpaquePointer
+    private let interrupt: Interrupt?
 
     /// Opens a file for reading and writing, and makes it if it is not there.
-    public init(path: String) throws(SQLiteError) {
+    /// - Parameter interrupt: Bounds how long this connection waits for locks; without one it does not wait.
+    public init(path: String, interrupt: Interrupt? = nil) throws(SQLiteError) {
         var handle: OpaquePointer?
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
         let code = sqlite3_open_v2(path, &handle, flags, nil)
@@ -17,9 +19,12 @@ public final class Database {
             throw SQLiteError(code, handle)
         }
         self.handle = handle
+        self.interrupt = interrupt
+        interrupt?.add(handle)
     }
 
     deinit {
+        interrupt?.remove(handle)
         sqlite3_close_v2(handle)
     }
 
@@ -33,6 +38,15 @@ public final class Database {
     public func execute(_ sql: String) throws(SQLiteError) {
         let code = sqlite3_exec(handle, sql, nil, nil, nil)
         guard code == SQLITE_OK else { throw SQLiteError(code, handle) }
+    }
+
+    /// Moves what is in the write-ahead log into the file, and empties the log. Waits for nobody: as long as another
+    /// connection reads or writes, part of it stays.
+    /// - Returns: Whether the log is empty.
+    public func emptyWriteAheadLog() throws(SQLiteError) -> Bool {
+        sqlite3_busy_handler(handle, nil, nil)
+        defer { interrupt?.wait(handle) }
+        return try number("PRAGMA wal_checkpoint(TRUNCATE)") == 0
     }
 
     /// The first column of the first row; `nil` if there is none or it is NULL.

@@ -15,7 +15,15 @@ struct GRPCService: Service {
     func run() async throws {
         let group = try CompletionQueueGroup()
         let readers = Broadcast(group: group)
-        let room = try makeRoom(readers)
+        let room: Room<ByteBuffer>
+        do {
+            room = try await makeRoom(readers)
+        } catch {
+            await group.shutDown()
+            // Stopped while it checked a big history.
+            if Task.isShuttingDownGracefully { return logger.info("stopped before the history was open") }
+            throw error
+        }
         let service = MessengerService(room: room, limits: settings.messageLimits, readers: readers)
         let health = HealthService()
         health.set(.serving, for: MessengerMethods.service)
@@ -27,6 +35,7 @@ struct GRPCService: Service {
         do {
             _ = try await server.start(listeningOn: addresses)
         } catch {
+            await room.home?.close()
             await group.shutDown()
             switch error {
             case .badCredentials: throw StartError(.badConfiguration, "Cannot serve: \(error)")
@@ -47,8 +56,8 @@ struct GRPCService: Service {
         logger.info("stopped", metadata: ["calls": "\(log.calls)", "failedCalls": "\(log.failedCalls)"])
     }
 
-    private func makeRoom(_ readers: Broadcast) throws(StartError) -> Room<ByteBuffer> {
-        let home = try settings.history.home(logger: logger)
+    private func makeRoom(_ readers: Broadcast) async throws(StartError) -> Room<ByteBuffer> {
+        let home = try await settings.history.home(logger: logger)
         let room = Room<ByteBuffer>(
             limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes),
             home: home,

@@ -8,12 +8,12 @@ struct HistorySettings: Sendable {
     var sync = SQLiteFile.Sync.full
     var retention = Retention()
 
-    /// Opens the home; `nil` for memory alone. Blocks.
-    func home(logger: Logger) throws(StartError) -> (any HistoryHome)? {
+    /// Opens the home; `nil` for memory alone.
+    func home(logger: Logger) async throws(StartError) -> (any HistoryHome)? {
         switch location {
         case .memory: nil
         case .redis(let address): try RedisHome(address, retention: retention, logger: logger)
-        case .sqlite(let path): try SQLiteHome(path: path, sync: sync, retention: retention, logger: logger)
+        case .sqlite(let path): try await SQLiteHome.open(path: path, sync: sync, retention: retention, logger: logger)
         }
     }
 

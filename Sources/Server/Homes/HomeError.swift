@@ -19,6 +19,7 @@ enum HomeTrouble: String {
     case memoryIsFull = "the history's memory is full; the message was not accepted"
     case tooMuchWaits = "too much waits for the history; the message was not accepted"
     case cannotBeWritten = "the history cannot be written now"
+    case fileIsGone = "the history's file was removed or replaced; the server has to be restarted"
     case cannotBeRead = "the history cannot be read now"
     case cannotBeReached = "the history cannot be reached now"
 
@@ -27,7 +28,7 @@ enum HomeTrouble: String {
         switch self {
         case .diskIsFull, .memoryIsFull: "full"
         case .tooMuchWaits: "busy"
-        case .cannotBeWritten, .cannotBeRead, .cannotBeReached: "away"
+        case .cannotBeWritten, .fileIsGone, .cannotBeRead, .cannotBeReached: "away"
         }
     }
 }

@@ -76,6 +76,18 @@ struct SQLiteLog {
         if isUntidy { tidyUp() }
     }
 
+    /// Removes what is over the limits, which may have been greater when the file was last open.
+    mutating func trim(now: SendTime, unless isStopped: () -> Bool) throws(SQLiteError) {
+        while !isStopped(), retention.isPassed(by: load, oldest: oldestTime, now: now) {
+            let before = (heldAfter, oldestTime)
+            try append([], now: now)
+            if before == (heldAfter, oldestTime) { return }
+        }
+    }
+
+    /// Empties the write-ahead log after it was long, if nobody else is reading.
+    func shortenWriteAheadLog() { _ = try? database.emptyWriteAheadLog() }
+
     /// Moves all that is in the write-ahead log into the file itself, which then is all there is to copy.
     mutating func tidyUp() {
         // If it fails, the log is moved the next time or at the next start.

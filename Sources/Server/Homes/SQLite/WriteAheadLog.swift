@@ -22,7 +22,8 @@ struct WriteAheadLog {
     ///
     /// - Parameter isSynced: Whether each commit waited for the disk. Where none did, a power cut leaves holes too, and
     ///   nothing that is missed was promised to outlive that.
-    static func damage(in path: String, isSynced: Bool) -> String? {
+    /// - Parameter isStopped: Asked for each frame; then the result says nothing.
+    static func damage(in path: String, isSynced: Bool, unless isStopped: () -> Bool = { false }) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
@@ -30,12 +31,12 @@ struct WriteAheadLog {
         guard var log = WriteAheadLog(descriptor, header) else {
             return isZero(descriptor) ? nil : "the header of its write-ahead log is wrong"
         }
-        let rest = log.countCommits()
+        let rest = log.countCommits(unless: isStopped)
         // One may be that which was under way: its sender was not told yet.
         guard isSynced, rest > 1 else { return nil }
         return """
-            \(rest) commits in its write-ahead log cannot be read; if its disk had failed, nobody was told that they were kept: \
-            --history-sync normal starts without them
+            \(rest) commits in its write-ahead log cannot be read. If its disk had failed before, they were never acknowledged, \
+            and --history-sync normal starts without them
             """
     }
 
@@ -54,11 +55,11 @@ struct WriteAheadLog {
     }
 
     /// The commits after the first frame that is not right.
-    private mutating func countCommits() -> Int {
+    private mutating func countCommits(unless isStopped: () -> Bool) -> Int {
         var commits = 0
         var isRight = true
         var offset = Self.headerSize
-        while let frame = Self.read(descriptor, at: offset, Self.frameHeaderSize + pageSize) {
+        while !isStopped(), let frame = Self.read(descriptor, at: offset, Self.frameHeaderSize + pageSize) {
             offset += frame.count
             // Frames of an earlier use of the log lie after the last one. Those of a commit that failed have this use's salt:
             // SQLiteLog sees to it that they do not stay.

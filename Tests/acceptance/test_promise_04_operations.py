@@ -1,0 +1,179 @@
+"""Promise 4: what docs/operations.md and the errors advise works when it is followed to the letter."""
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from support.api import connected, reading
+from support.durable import read, send, serve, start
+from support.needs import lacks
+from support.processes import ROOT, one_line
+
+BAD_DATA = 65
+
+
+def blocks(heading: str) -> list[str]:
+    """The commands below a heading of the operations page."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    section = re.search(rf"^### {heading}\n(.*?)(?=^##)", text, re.DOTALL | re.MULTILINE)
+    assert section, heading
+    return re.findall(r"```sh\n(.*?)```", section[1], re.DOTALL)
+
+
+def follow(commands: str, history: Path, backup: Path) -> str:
+    """Runs commands as they stand on the page, apart from the three values that an operator chooses."""
+    if not shutil.which("sqlite3"):
+        lacks("there is no sqlite3 here")
+    commands = re.sub(r"^\s*OWNER=.*$", f"OWNER={os.geteuid()}", commands, flags=re.MULTILINE)
+    environment = {**os.environ, "HISTORY": str(history), "BACKUP": str(backup)}
+    return subprocess.run(
+        ["bash", "-eu", "-c", commands], env=environment, check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "history.db"
+
+
+@pytest.fixture
+def backup(tmp_path) -> Path:
+    (tmp_path / "backups").mkdir()
+    return tmp_path / "backups" / "messenger.db"
+
+
+def restore(path: Path, backup: Path) -> None:
+    move, put = blocks("Restore")
+    follow("\n".join(["OWNER=me", move, put]), path, backup)
+
+
+def test_a_backup_of_a_running_server_is_restored(launch, path, backup):
+    """Taken while messages are sent: it has all up to some moment, and the restored server goes on from there."""
+    _, running, _ = blocks("Back up")
+    server = serve(launch, path)
+    times = send(server, *map(str, range(50)))
+    is_over, more = threading.Event(), []
+
+    def go_on() -> None:
+        while not is_over.is_set():
+            more.extend(send(server, "more"))
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        assert follow(running, path, backup).strip() == "ok"
+    finally:
+        is_over.set()
+        thread.join()
+    assert backup.stat().st_mode & 0o777 == 0o600
+    server.stop()
+    restore(path, backup)
+    server = serve(launch, path, port=server.port)
+    assert read(server, times[0] - 1, 50) == [str(index) for index in range(50)]
+    assert send(server, "next")[0] > times[-1]
+    assert {file.stat().st_mode & 0o777 for file in path.parent.glob("history.db*") if file.is_file()} == {0o600}
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_backup_of_a_stopped_server_is_restored(launch, path, backup, end):
+    """After a kill too, when the newest messages are in the log alone."""
+    _, _, stopped = blocks("Back up")
+    server = serve(launch, path)
+    times = send(server, *map(str, range(20)))
+    getattr(server, end)()
+    follow(stopped, path, backup)
+    server = serve(launch, path, port=server.port)
+    send(server, "after the backup")
+    server.kill()
+    restore(path, backup)
+    server = serve(launch, path, port=server.port)
+    with connected(server.address) as channel, reading(channel, times[0] - 1) as reader:
+        texts = [message.text for message in reader.take(20)]
+        assert texts == [str(index) for index in range(20)]
+        send(server, "next")
+        assert reader.take(1)[0].text == "next"
+
+
+def spoil_page(path: Path) -> None:
+    with open(path, "r+b") as file:
+        file.seek(4096 * 3)
+        file.write(b"\xff" * 4096)
+
+
+def spoil_all(path: Path) -> None:
+    path.write_text("this is no history\n" * 1000)
+
+
+def spoil_log(path: Path) -> None:
+    with open(f"{path}-wal", "r+b") as file:
+        file.seek(os.path.getsize(file.name) * 4 // 10)
+        file.write(b"\xff" * 9)
+
+
+def lose_file(path: Path) -> None:
+    path.unlink()
+
+
+DAMAGES = {
+    "page": (spoil_page, "stop"),
+    "all": (spoil_all, "stop"),
+    "log": (spoil_log, "kill"),
+    "lost": (lose_file, "kill"),
+}
+
+
+@pytest.mark.parametrize("spoil, end", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("is_through_a_link", [False, True])
+def test_the_advice_for_a_damaged_history(launch, tmp_path, backup, spoil, end, is_through_a_link):
+    """The line names the files to move, where they truly are. Moved, a new history begins; with the backup copied to the
+    path that it names, the old one goes on."""
+    path = tmp_path / "room" / "history.db"
+    path.parent.mkdir()
+    setting = path
+    if is_through_a_link:
+        setting = tmp_path / "link.db"
+        setting.symlink_to(path)
+    server = serve(launch, setting)
+    times = send(server, *("x" * 1000 for _ in range(100)))
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("VACUUM INTO ?", (str(backup),))
+    getattr(server, end)()
+    spoil(path)
+
+    line = one_line(start(launch, setting), BAD_DATA)
+    advice = re.search(r"move (.*) to another folder and copy the backup to (\S+)\. To begin anew, only move them", line)
+    assert advice, line
+    for number, copies in enumerate([False, True]):
+        away = tmp_path / f"away{number}"
+        away.mkdir()
+        files = advice[1].split() if number == 0 else [str(file) for file in path.parent.iterdir()]
+        for file in files:
+            shutil.move(file, away)
+        assert list(path.parent.iterdir()) == []
+        if copies:
+            shutil.copy(backup, advice[2])
+        server = serve(launch, setting)
+        if copies:
+            assert read(server, times[0] - 1, 100) == ["x" * 1000] * 100
+        send(server, "next")
+        server.stop()
+
+
+def test_the_advice_for_a_log_after_a_disk_failure(launch, path):
+    """`--history-sync normal` starts without what cannot be read, and then `full` starts too."""
+    server = serve(launch, path)
+    times = send(server, *("x" * 1000 for _ in range(100)))
+    server.kill()
+    spoil_log(path)
+    assert "--history-sync normal starts" in one_line(start(launch, path), BAD_DATA)
+    server = launch.server("--history-sync", "normal", MESSENGER_HISTORY=f"sqlite:{path}").wait_ready()
+    assert read(server, times[0] - 1, 10) == ["x" * 1000] * 10
+    server.stop()
+    serve(launch, path)
