@@ -93,11 +93,13 @@ let package = Package(
         ),
         // The interop tests' messages: protobuf-c's output, as above.
         .target(name: "CInterop", path: "Tests/CInterop", linkerSettings: [.linkedLibrary("protobuf-c")]),
+        // What the tests of several modules share.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
         // What the core tells tests only.
         .systemLibrary(name: "CGRPCInspection", path: "Tests/CGRPCInspection"),
         .testTarget(
             name: "GRPCTests",
-            dependencies: ["CGRPC", "CGRPCInspection", "CInterop", "GRPC", "GRPCServices"],
+            dependencies: ["CGRPC", "CGRPCInspection", "CInterop", "GRPC", "GRPCServices", "TestSupport"],
             exclude: [
                 "Interop/Protos", "Peers/interop_client.py", "Peers/interop_messages.py", "Peers/interop_server.py",
                 "Peers/peer_client.py", "Peers/peer_server.py", "Peers/program.py",
@@ -107,7 +109,7 @@ let package = Package(
         .testTarget(
             name: "MessengerTests",
             dependencies: [
-                "GRPC", "Messenger",
+                "GRPC", "Messenger", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -127,7 +129,7 @@ let package = Package(
         .testTarget(
             name: "ClientTests",
             dependencies: [
-                "Client", "Messenger", "GRPC",
+                "Client", "Messenger", "GRPC", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -55,7 +55,7 @@ build() {
     fuzzer Wire Fuzzing/Support/*.swift
     mapfile -t sources < <(find Sources/GRPCServices -name '*.swift')
     fuzzer Services Fuzzing/Support/*.swift "${sources[@]}"
-    fuzzer JSON Fuzzing/Support/Expectation.swift Fuzzing/StandIns/HTTPFailure.swift Sources/Client/JSON/*.swift \
+    fuzzer JSON Fuzzing/Support/{Expectation,TimeLimit}.swift Fuzzing/StandIns/HTTPFailure.swift Sources/Client/JSON/*.swift \
         Sources/Client/HTTP/SendMessageBody.swift
 }
 
@@ -64,7 +64,7 @@ run() {
     local corpus=$out/corpus/$1
     mkdir -p "$corpus" "$out/findings"
     echo "== $1: $2 s"
-    if ! "$out/$1" "$corpus" "Fuzzing/Corpus/$1" -max_total_time="$2" -timeout=25 -rss_limit_mb=1024 -max_len=4096 \
+    if ! "$out/$1" "$corpus" "Fuzzing/Corpus/$1" -max_total_time="$2" -timeout=25 -rss_limit_mb=1024 -max_len=65536 \
         -artifact_prefix="$out/findings/$1-" -print_final_stats=1 >"$out/$1.log" 2>&1 </dev/null; then
         tail -50 "$out/$1.log"
         echo "$1 has found something; the input is in $out/findings" >&2

@@ -5,7 +5,10 @@ import NIOCore
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzJSON(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = input(start, count)
+    limited { check(input(start, count)) }
+}
+
+private func check(_ bytes: [UInt8]) {
     switch decode(bytes) {
     case .success(let body):
         expect(error(in: bytes) == nil, "\(body) of what is not JSON")
@@ -18,7 +21,7 @@ public func fuzzJSON(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     }
     // As a value that nobody asked for, and as one in an array.
     if let error = error(in: bytes) {
-        expect((0...count).contains(error.offset), "an error beyond the end")
+        expect((0...bytes.count).contains(error.offset), "an error beyond the end")
     } else {
         let nested = error(in: Array("[".utf8) + withoutMark(bytes) + Array("]".utf8))
         expect(nested == nil || nested?.code == .tooDeep, "a value, but not in an array: \(String(describing: nested))")
@@ -28,7 +31,6 @@ public func fuzzJSON(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         case .failure: expect(nested?.code == .tooDeep, "a value, but not of another key")
         }
     }
-    return 0
 }
 
 private func decode(_ bytes: [UInt8]) -> Result<SendMessageBody, HTTPFailure> {

@@ -8,7 +8,10 @@ private let reflection: ReflectionService = {
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzServices(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = input(start, count)
+    limited { check(input(start, count)) }
+}
+
+private func check(_ bytes: [UInt8]) {
     let fields = Result { () throws(ProtobufFields.Malformed) in try ProtobufFields(bytes[...]) }
     let check = HealthCheckRequest?(trying: { try HealthCheckRequest(decoding: ByteBuffer(bytes)) })
     let request = ReflectionRequest?(trying: { try ReflectionRequest(decoding: ByteBuffer(bytes)) })
@@ -17,6 +20,7 @@ public func fuzzServices(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     if let check {
         let again = HealthCheckRequest?(trying: { try HealthCheckRequest(decoding: check.encoded()) })
         expect(again?.service == check.service, "\(check) has become \(String(describing: again))")
+        expect(check.service.bytes.count <= 257, "a long name is kept")
     }
     if let request {
         let response = ReflectionResponse(to: request, reflection.answer(request.question))
@@ -29,5 +33,4 @@ public func fuzzServices(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
             fatalError("an answer that is no protobuf")
         }
     }
-    return 0
 }

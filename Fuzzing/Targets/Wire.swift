@@ -5,7 +5,10 @@ import Messenger
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzWire(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = input(start, count)
+    limited { check(input(start, count)) }
+}
+
+private func check(_ bytes: [UInt8]) {
     compare(SendMessageRequest.self, bytes) { fields throws(ProtobufFields.Malformed) in
         try fields.text(1).flatMap { author throws(ProtobufFields.Malformed) in
             try fields.text(2).map { SendMessageRequest(author: author, text: $0) }
@@ -25,7 +28,6 @@ public func fuzzWire(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         guard let author, let text, let time else { return nil }
         return Message(author: author, text: text, sendTime: time)
     }
-    return 0
 }
 
 /// Decodes the bytes in two ways, which must agree, and what came of it again from its encoded form.

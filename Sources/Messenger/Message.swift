@@ -1,3 +1,5 @@
+internal import GRPC
+
 /// A message that the room has accepted.
 public struct Message: Sendable, Equatable {
     /// Who sent it, as the sender says.
@@ -12,5 +14,10 @@ public struct Message: Sendable, Equatable {
         self.author = author
         self.text = text
         self.sendTime = sendTime
+    }
+
+    /// Whether the times are the same, and the texts byte for byte.
+    public static func == (left: Message, right: Message) -> Bool {
+        left.sendTime == right.sendTime && left.author.hasBytes(of: right.author) && left.text.hasBytes(of: right.text)
     }
 }

@@ -42,6 +42,7 @@ extension SendTime: CustomStringConvertible {
     /// - Returns: `nil` when the text has another form, names no existing day or time, or does not fit into 64-bit
     ///   nanoseconds. A leap second (`:60`) is no time of the Unix clock, so it is refused too.
     public init?(rfc3339 text: String) {
+        guard text.utf8.count <= 30 else { return nil }
         let bytes = Array(text.utf8)
         let separators: [(Int, Unicode.Scalar)] = [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":")]
         guard

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import GRPCServices
@@ -30,12 +31,12 @@ import Testing
         "test.Scope.second",
     ])
     func findsSymbols(name: String) {
-        #expect(index.descriptors(ofSymbol: name)?.count == 1)
+        #expect(index.descriptors(ofSymbol: Name(name))?.count == 1)
     }
 
     @Test(arguments: ["", "test", "Base", ".test.Base", "test.Base.Kind"])
     func findsNothingElse(name: String) {
-        #expect(index.descriptors(ofSymbol: name) == nil)
+        #expect(index.descriptors(ofSymbol: Name(name)) == nil)
     }
 
     @Test func findsExtensions() {

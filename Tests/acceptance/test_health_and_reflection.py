@@ -101,13 +101,15 @@ def test_services_are_listed(ask):
         MESSENGER + ".ReadMessages",
         "mes_grpc.Message",
         "mes_grpc.Message.sendTime",
+        "mes_grpc.ReadMessagesRequest._after",
+        "grpc.reflection.v1.ServerReflectionRequest.message_request",
         "google.protobuf.Timestamp",
         "grpc.health.v1.HealthCheckResponse.ServingStatus",
         "grpc.health.v1.HealthCheckResponse.SERVING",
     ],
 )
 def test_symbols_are_found(ask, symbol):
-    """Services, methods, messages, fields, enums and their values, each with the files that it needs."""
+    """Services, methods, messages, fields, oneofs, enums and their values, each with the files that it needs."""
     assert ask(file_containing_symbol=symbol).file_descriptor_response.file_descriptor_proto
 
 

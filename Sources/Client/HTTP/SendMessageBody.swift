@@ -1,9 +1,15 @@
+import GRPC
+
 /// The body of `POST /sendMessage`: a JSON object with the strings `author` and `text`.
 ///
 /// Other keys are ignored. A key that is given twice is refused: which of the two was meant is anybody's guess.
 struct SendMessageBody: Equatable {
     let author: String
     let text: String
+
+    static func == (left: Self, right: Self) -> Bool {
+        left.author.hasBytes(of: right.author) && left.text.hasBytes(of: right.text)
+    }
 
     /// Decodes a body.
     ///
@@ -18,10 +24,12 @@ struct SendMessageBody: Equatable {
         do throws(JSONError) {
             var key = try reader.readFirstKey()
             while let name = key {
-                switch name {
-                case "author": try author.read(from: &reader)
-                case "text": try text.read(from: &reader)
-                default: try reader.skipValue()
+                if name.hasBytes(of: "author") {
+                    try author.read(from: &reader)
+                } else if name.hasBytes(of: "text") {
+                    try text.read(from: &reader)
+                } else {
+                    try reader.skipValue()
                 }
                 key = try reader.readNextKey()
             }

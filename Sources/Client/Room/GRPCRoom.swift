@@ -62,7 +62,7 @@ extension SendError {
     init(_ error: RPCError, isConnected: Bool) {
         let trouble = error.metadata.first(MessengerMethods.troubleKey)
         switch error.code {
-        case .resourceExhausted where trouble == "full":
+        case .resourceExhausted where trouble?.hasBytes(of: "full") == true:
             self.init(code: .storageFull, message: error.sentence)
         case .resourceExhausted where trouble != nil:
             self.init(code: .resourceExhausted, message: error.sentence)
@@ -84,5 +84,8 @@ extension SendError {
 
 extension RPCError {
     /// The server's own words, where they are for users.
-    fileprivate var sentence: String { message.prefix(1).uppercased() + message.dropFirst() + "." }
+    fileprivate var sentence: String {
+        let first = message.unicodeScalars.first?.properties.uppercaseMapping ?? ""
+        return first + String(message.unicodeScalars.dropFirst()) + "."
+    }
 }

@@ -59,7 +59,9 @@ final class Subscription: Service {
             let details = metadata(failure, retryIn: next.delay)
             if next.isBehindGap {
                 logger.error("messages lost: the server does not hold them any more", metadata: details)
-            } else if let failure, failure.code == .outOfRange || failure.description == lastFailure?.description {
+            } else if let failure,
+                failure.code == .outOfRange || lastFailure?.description.hasBytes(of: failure.description) == true
+            {
                 // Said already: a server that is away for long is to fill no disk.
                 logger.debug("stream still not open", metadata: details)
             } else if isFirst {

@@ -35,7 +35,7 @@ final class UnknownMethodCall: Call, @unchecked Sendable {
         UnknownMethodCall(server: server, queue: queue).post()
         var batch = cgrpc_batch()
         // Cut: it is the client's, and goes back in a header.
-        let method = String(copying: details.pointee.method).prefix(200)
+        let method = String(decoding: [UInt8](copying: details.pointee.method).prefix(200), as: UTF8.self)
         holdSent(Status(code: .unimplemented, message: "unknown method \(method)"))
         cgrpc_batch_send_initial_metadata(&batch, nil, 0, 0)
         cgrpc_batch_send_status_from_server(&batch, storage, nil, 0)

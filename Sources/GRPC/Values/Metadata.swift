@@ -17,6 +17,15 @@ public struct Metadata: Sendable, Hashable {
     private struct Entry: Sendable, Hashable {
         var key: String
         var value: Value
+
+        static func == (left: Entry, right: Entry) -> Bool {
+            left.key.hasBytes(of: right.key) && left.value == right.value
+        }
+
+        func hash(into hasher: inout Hasher) {
+            key.hashBytes(into: &hasher)
+            hasher.combine(value)
+        }
     }
 
     /// No entries.
@@ -29,12 +38,12 @@ public struct Metadata: Sendable, Hashable {
 
     /// The values of a key, in the order in which they were added or received.
     public subscript(key: String) -> [Value] {
-        entries.lazy.filter { $0.key == key }.map(\.value)
+        entries.lazy.filter { $0.key.hasBytes(of: key) }.map(\.value)
     }
 
     /// The first text value of a key.
     public func first(_ key: String) -> String? {
-        for entry in entries where entry.key == key {
+        for entry in entries where entry.key.hasBytes(of: key) {
             if case .string(let string) = entry.value { return string }
         }
         return nil
@@ -42,7 +51,7 @@ public struct Metadata: Sendable, Hashable {
 
     /// The first binary value of a key that ends in `-bin`.
     public func firstBinary(_ key: String) -> [UInt8]? {
-        for entry in entries where entry.key == key {
+        for entry in entries where entry.key.hasBytes(of: key) {
             if case .binary(let bytes) = entry.value { return bytes }
         }
         return nil
@@ -68,6 +77,25 @@ extension Metadata: ExpressibleByDictionaryLiteral {
     /// Entries in the order of the literal, in which a key may occur more than once.
     public init(dictionaryLiteral elements: (String, Value)...) {
         entries = elements.map { Entry(key: $0, value: $1) }
+    }
+}
+
+extension Metadata.Value {
+    /// Whether both are of one kind and have the same bytes.
+    public static func == (left: Self, right: Self) -> Bool {
+        switch (left, right) {
+        case (.string(let left), .string(let right)): left.hasBytes(of: right)
+        case (.binary(let left), .binary(let right)): left == right
+        default: false
+        }
+    }
+
+    /// Hashes the bytes.
+    public func hash(into hasher: inout Hasher) {
+        switch self {
+        case .string(let string): string.hashBytes(into: &hasher)
+        case .binary(let bytes): hasher.combine(bytes)
+        }
     }
 }
 

@@ -15,6 +15,17 @@ public struct Status: Sendable, Hashable {
 
     /// The call was completed.
     public static let ok = Status(code: .ok)
+
+    /// Whether the codes are the same, and the messages byte for byte.
+    public static func == (left: Status, right: Status) -> Bool {
+        left.code == right.code && left.message.hasBytes(of: right.message)
+    }
+
+    /// Hashes the code and the message's bytes.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(code)
+        message.hashBytes(into: &hasher)
+    }
 }
 
 extension Status {

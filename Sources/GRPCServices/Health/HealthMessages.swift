@@ -3,9 +3,9 @@ internal import GRPC
 
 /// Which service is asked about; empty for the server as a whole.
 struct HealthCheckRequest: WireMessage {
-    var service: String
+    var service: Name
 
-    init(service: String) {
+    init(service: Name) {
         self.service = service
     }
 
@@ -15,7 +15,7 @@ struct HealthCheckRequest: WireMessage {
         } free: {
             grpc__health__v1__health_check_request__free_unpacked($0, nil)
         } _: { message in
-            message.service.string
+            message.service.name
         }
     }
 
@@ -24,7 +24,7 @@ struct HealthCheckRequest: WireMessage {
         defer { extendLifetime(arena) }
         var message = Grpc__Health__V1__HealthCheckRequest()
         grpc__health__v1__health_check_request__init(&message)
-        message.service = arena.string(service)
+        message.service = arena.name(service)
         return ByteBuffer(
             packing: &message,
             size: grpc__health__v1__health_check_request__get_packed_size,

@@ -7,14 +7,14 @@ internal import Synchronization
 /// server's own shutdown, so that nobody sends new calls.
 public final class HealthService: Sendable {
     private struct State {
-        var statuses: [String: ServingStatus] = ["": .serving]
+        var statuses: [Name: ServingStatus] = ["": .serving]
         var watchers: [Int: Watcher] = [:]
         var nextWatcher = 0
         var isShutDown = false
     }
 
     private struct Watcher {
-        var service: String
+        var service: Name
         var updates: AsyncStream<ServingStatus>.Continuation
     }
 
@@ -24,8 +24,10 @@ public final class HealthService: Sendable {
     public init() {}
 
     /// Sets the status of a service, or of the server as a whole. Does nothing after ``shutDown()``.
-    /// - Parameter service: The service's full name; empty for the server as a whole.
+    /// - Parameter service: The service's full name, of 256 bytes at the most; empty for the server as a whole.
     public func set(_ status: ServingStatus, for service: String = "") {
+        let service = Name(service)
+        guard !service.isTooLong else { return }
         state.withLock { state in
             guard !state.isShutDown else { return }
             state.statuses[service] = status
@@ -49,9 +51,10 @@ public final class HealthService: Sendable {
     public var methods: [ServerMethod] {
         [
             .unary(HealthMethods.check, immediateHandler: { request, _ in try self.check(request) }).slots(4),
-            .serverStreaming(HealthMethods.watch) { request, writer, _ in try await self.watch(request, writer) }.slots(
-                4
-            ),
+            .serverStreaming(HealthMethods.watch) { request, writer, _ in
+                try await self.watch(request.service, writer)
+            }
+            .slots(4),
         ]
     }
 
@@ -62,17 +65,17 @@ public final class HealthService: Sendable {
         return HealthCheckResponse(status: status)
     }
 
-    private func watch(_ request: HealthCheckRequest, _ writer: ResponseWriter<HealthCheckResponse>) async throws {
+    private func watch(_ service: Name, _ writer: ResponseWriter<HealthCheckResponse>) async throws {
         // Only the latest matters to one who has not read the one before.
         let (updates, continuation) = AsyncStream.makeStream(
             of: ServingStatus.self,
             bufferingPolicy: .bufferingNewest(1)
         )
         let id = state.withLock { state in
-            continuation.yield(state.statuses[request.service] ?? .serviceUnknown)
+            continuation.yield(state.statuses[service] ?? .serviceUnknown)
             if state.isShutDown { continuation.finish() }
             state.nextWatcher += 1
-            state.watchers[state.nextWatcher] = Watcher(service: request.service, updates: continuation)
+            state.watchers[state.nextWatcher] = Watcher(service: service, updates: continuation)
             return state.nextWatcher
         }
         defer { state.withLock { _ = $0.watchers.removeValue(forKey: id) } }

@@ -5,19 +5,19 @@ internal import GRPC
 public struct DescriptorIndex: Sendable {
     /// The number of an extension of a message.
     struct Extension: Hashable, Sendable {
-        var extendee: String
+        var extendee: Name
         var number: Int32
     }
 
     private struct File: Sendable {
         var descriptor: [UInt8]
-        var dependencies: [String]
+        var dependencies: [Name]
     }
 
-    private var files: [String: File] = [:]
-    private var fileOfSymbol: [String: String] = [:]
-    private var fileOfExtension: [Extension: String] = [:]
-    private var messages: Set<String> = []
+    private var files: [Name: File] = [:]
+    private var fileOfSymbol: [Name: Name] = [:]
+    private var fileOfExtension: [Extension: Name] = [:]
+    private var messages: Set<Name> = []
     /// The full names of all services, in the order of the files.
     public private(set) var services: [String] = []
 
@@ -43,21 +43,21 @@ public struct DescriptorIndex: Sendable {
         } free: {
             grpc__reflection__index__file__free_unpacked($0, nil)
         } _: { file in
-            let name = file.name.string
+            let name = file.name.name
             guard files[name] == nil else { return }
-            let dependencies = UnsafeBufferPointer(start: file.dependency, count: file.n_dependency).map(\.string)
+            let dependencies = UnsafeBufferPointer(start: file.dependency, count: file.n_dependency).map(\.name)
             files[name] = File(descriptor: descriptor, dependencies: dependencies)
             addSymbols(of: file, in: name)
         }
     }
 
-    private mutating func addSymbols(of file: Grpc__Reflection__Index__File, in name: String) {
-        let package = file.package.string
+    private mutating func addSymbols(of file: Grpc__Reflection__Index__File, in name: Name) {
+        let package = file.package.name
         for service in pointees(file.service, file.n_service) {
             let service = (
                 name: qualified(service.name, in: package), methods: pointees(service.method, service.n_method)
             )
-            services.append(service.name)
+            services.append("\(service.name)")
             fileOfSymbol[service.name] = name
             for method in service.methods { fileOfSymbol[qualified(method.name, in: service.name)] = name }
         }
@@ -66,31 +66,34 @@ public struct DescriptorIndex: Sendable {
         for field in pointees(file.extension, file.n_extension) { add(extension: field, in: package, of: name) }
     }
 
-    private mutating func add(_ type: Grpc__Reflection__Index__Type, in scope: String, of file: String) {
+    private mutating func add(_ type: Grpc__Reflection__Index__Type, in scope: Name, of file: Name) {
         let typeName = qualified(type.name, in: scope)
         messages.insert(typeName)
         fileOfSymbol[typeName] = file
         for field in pointees(type.field, type.n_field) { fileOfSymbol[qualified(field.name, in: typeName)] = file }
+        for oneof in pointees(type.oneof_decl, type.n_oneof_decl) {
+            fileOfSymbol[qualified(oneof.name, in: typeName)] = file
+        }
         for nested in pointees(type.nested_type, type.n_nested_type) { add(nested, in: typeName, of: file) }
         for nested in pointees(type.enum_type, type.n_enum_type) { add(nested, in: typeName, of: file) }
         for field in pointees(type.extension, type.n_extension) { add(extension: field, in: typeName, of: file) }
     }
 
-    private mutating func add(_ type: Grpc__Reflection__Index__Enum, in scope: String, of file: String) {
+    private mutating func add(_ type: Grpc__Reflection__Index__Enum, in scope: Name, of file: Name) {
         fileOfSymbol[qualified(type.name, in: scope)] = file
         // The values of an enum are in the scope around it.
         for value in pointees(type.value, type.n_value) { fileOfSymbol[qualified(value.name, in: scope)] = file }
     }
 
-    private mutating func add(extension field: Grpc__Reflection__Index__Field, in scope: String, of file: String) {
+    private mutating func add(extension field: Grpc__Reflection__Index__Field, in scope: Name, of file: Name) {
         fileOfSymbol[qualified(field.name, in: scope)] = file
         // A descriptor names types from the root, with a dot before.
-        let extendee = field.extendee.string.drop { $0 == "." }
-        fileOfExtension[Extension(extendee: String(extendee), number: field.number)] = file
+        let extendee = Name(field.extendee.bytes.drop { $0 == UInt8(ascii: ".") })
+        fileOfExtension[Extension(extendee: extendee, number: field.number)] = file
     }
 
-    private func qualified(_ name: ProtobufCBinaryData, in scope: String) -> String {
-        scope.isEmpty ? name.string : "\(scope).\(name.string)"
+    private func qualified(_ name: ProtobufCBinaryData, in scope: Name) -> Name {
+        scope.bytes.isEmpty ? name.name : Name(scope.bytes + [UInt8(ascii: ".")] + name.bytes)
     }
 
     private func pointees<Value>(_ start: UnsafeMutablePointer<UnsafeMutablePointer<Value>?>?, _ count: Int) -> [Value]
@@ -103,10 +106,10 @@ public struct DescriptorIndex: Sendable {
 
 extension DescriptorIndex {
     /// The descriptor of a file and of all files that it depends on, directly or not; `nil` for an unknown file.
-    func descriptors(ofFile name: String) -> [[UInt8]]? {
+    func descriptors(ofFile name: Name) -> [[UInt8]]? {
         guard files[name] != nil else { return nil }
         var names = [name]
-        var seen: Set<String> = [name]
+        var seen: Set<Name> = [name]
         var descriptors: [[UInt8]] = []
         while !names.isEmpty {
             guard let file = files[names.removeFirst()] else { continue }
@@ -117,17 +120,17 @@ extension DescriptorIndex {
     }
 
     /// As ``descriptors(ofFile:)``, for the file that defines a symbol.
-    func descriptors(ofSymbol name: String) -> [[UInt8]]? {
+    func descriptors(ofSymbol name: Name) -> [[UInt8]]? {
         fileOfSymbol[name].flatMap { descriptors(ofFile: $0) }
     }
 
     /// As ``descriptors(ofFile:)``, for the file that defines an extension.
-    func descriptors(ofExtension number: Int32, of extendee: String) -> [[UInt8]]? {
+    func descriptors(ofExtension number: Int32, of extendee: Name) -> [[UInt8]]? {
         fileOfExtension[Extension(extendee: extendee, number: number)].flatMap { descriptors(ofFile: $0) }
     }
 
     /// The numbers of a message's extensions, ascending; `nil` for an unknown message.
-    func extensionNumbers(of message: String) -> [Int32]? {
+    func extensionNumbers(of message: Name) -> [Int32]? {
         guard messages.contains(message) else { return nil }
         return fileOfExtension.keys.filter { $0.extendee == message }.map(\.number).sorted()
     }

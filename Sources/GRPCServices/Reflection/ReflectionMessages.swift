@@ -4,10 +4,10 @@ internal import GRPC
 /// One question of a client, and the bytes that it came as, for the answer repeats it.
 struct ReflectionRequest: WireMessage {
     enum Question: Sendable, Equatable {
-        case fileByName(String)
-        case fileContainingSymbol(String)
-        case fileContainingExtension(of: String, number: Int32)
-        case extensionNumbers(of: String)
+        case fileByName(Name)
+        case fileContainingSymbol(Name)
+        case fileContainingExtension(of: Name, number: Int32)
+        case extensionNumbers(of: Name)
         case services
         case none
     }
@@ -34,17 +34,17 @@ extension ReflectionRequest.Question {
     fileprivate init(_ message: Grpc__Reflection__V1__ServerReflectionRequest) {
         switch message.message_request_case {
         case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME:
-            self = .fileByName(message.file_by_filename.string)
+            self = .fileByName(message.file_by_filename.name)
         case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_SYMBOL:
-            self = .fileContainingSymbol(message.file_containing_symbol.string)
+            self = .fileContainingSymbol(message.file_containing_symbol.name)
         case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_EXTENSION:
             guard let request = message.file_containing_extension?.pointee else {
                 self = .none
                 return
             }
-            self = .fileContainingExtension(of: request.containing_type.string, number: request.extension_number)
+            self = .fileContainingExtension(of: request.containing_type.name, number: request.extension_number)
         case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_ALL_EXTENSION_NUMBERS_OF_TYPE:
-            self = .extensionNumbers(of: message.all_extension_numbers_of_type.string)
+            self = .extensionNumbers(of: message.all_extension_numbers_of_type.name)
         case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_LIST_SERVICES:
             self = .services
         default:
@@ -57,7 +57,7 @@ extension ReflectionRequest.Question {
 struct ReflectionResponse: WireMessage {
     enum Answer: Sendable, Equatable {
         case files([[UInt8]])
-        case extensionNumbers(of: String, [Int32])
+        case extensionNumbers(of: Name, [Int32])
         case services([String])
         case error(Status)
     }
@@ -110,7 +110,7 @@ extension ReflectionResponse.Answer {
         case .extensionNumbers(let type, let numbers):
             var extensions = Grpc__Reflection__V1__ExtensionNumberResponse()
             grpc__reflection__v1__extension_number_response__init(&extensions)
-            extensions.base_type_name = arena.string(type)
+            extensions.base_type_name = arena.name(type)
             extensions.n_extension_number = numbers.count
             extensions.extension_number = arena.array(numbers)
             message.message_response_case =

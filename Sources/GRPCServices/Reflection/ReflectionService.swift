@@ -36,7 +36,7 @@ public struct ReflectionService: Sendable {
         case .fileContainingSymbol(let name):
             found(index.descriptors(ofSymbol: name), "symbol", name)
         case .fileContainingExtension(let type, let number):
-            found(index.descriptors(ofExtension: number, of: type), "extension", "\(number) of \(type)")
+            found(index.descriptors(ofExtension: number, of: type), "extension with the number \(number) of", type)
         case .extensionNumbers(let type):
             index.extensionNumbers(of: type).map { .extensionNumbers(of: type, $0) } ?? notFound("message", type)
         case .services:
@@ -46,11 +46,12 @@ public struct ReflectionService: Sendable {
         }
     }
 
-    private func found(_ descriptors: [[UInt8]]?, _ kind: String, _ name: String) -> ReflectionResponse.Answer {
+    private func found(_ descriptors: [[UInt8]]?, _ kind: String, _ name: Name) -> ReflectionResponse.Answer {
         descriptors.map { .files($0) } ?? notFound(kind, name)
     }
 
-    private func notFound(_ kind: String, _ name: String) -> ReflectionResponse.Answer {
-        .error(Status(code: .notFound, message: "no such \(kind): \(name)"))
+    private func notFound(_ kind: String, _ name: Name) -> ReflectionResponse.Answer {
+        let shown = name.isTooLong ? "the name has more than \(Name.maxBytes) bytes" : "\(name)"
+        return .error(Status(code: .notFound, message: "no such \(kind): \(shown)"))
     }
 }

@@ -29,11 +29,12 @@ final class Arena {
     func string(_ string: String) -> ProtobufCBinaryData {
         bytes(Array(string.utf8))
     }
+
+    func name(_ name: Name) -> ProtobufCBinaryData { bytes(name.bytes) }
 }
 
 extension ProtobufCBinaryData {
     var bytes: [UInt8] { Array(UnsafeBufferPointer(start: data, count: len)) }
 
-    /// Bytes that are not UTF-8 are replaced: names are only compared.
-    var string: String { String(decoding: UnsafeBufferPointer(start: data, count: len), as: UTF8.self) }
+    var name: Name { Name(UnsafeBufferPointer(start: data, count: len)) }
 }

@@ -11,6 +11,10 @@ public struct SendMessageRequest: WireMessage, Equatable {
         self.text = text
     }
 
+    public static func == (left: Self, right: Self) -> Bool {
+        left.author.hasBytes(of: right.author) && left.text.hasBytes(of: right.text)
+    }
+
     public init(decoding buffer: ByteBuffer) throws {
         (author, text) = try buffer.unpacked {
             mes_grpc__send_message_request__unpack(nil, $0, $1)

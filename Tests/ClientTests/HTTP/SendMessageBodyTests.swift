@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Client
@@ -64,5 +65,14 @@ import Testing
         let json = Array(#"{"author":""#.utf8) + [0xFF] + Array(#"","text":"hey"}"#.utf8)
         let failure = #expect(throws: HTTPFailure.self) { try SendMessageBody(json: json) }
         #expect(failure == .badRequest("The body is not valid JSON: a string at offset 11 is not UTF-8."))
+    }
+
+    @Test func keysAreComparedAsBytes() throws {
+        let marks = CombiningMarks.text(bytes: 80 << 10)
+        let time = try processorTime {
+            let body = try self.decode(#"{"author":"Ivan","\#(marks)":0,"text":"hey"}"#)
+            #expect(body.text.utf8.count == 3)
+        }
+        #expect(time < .milliseconds(200))
     }
 }

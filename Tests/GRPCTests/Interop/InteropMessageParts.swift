@@ -61,7 +61,10 @@ extension Bool {
 extension Status {
     init?(_ status: UnsafeMutablePointer<Grpc__Testing__EchoStatus>?) {
         guard let status = status?.pointee else { return nil }
-        self.init(code: Code(rawValue: Int(status.code)) ?? .unknown, message: status.message.string)
+        self.init(
+            code: Code(rawValue: Int(status.code)) ?? .unknown,
+            message: String(decoding: status.message.bytes, as: UTF8.self)
+        )
     }
 
     func wireForm(_ arena: Arena) -> UnsafeMutablePointer<Grpc__Testing__EchoStatus> {

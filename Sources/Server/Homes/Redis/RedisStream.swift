@@ -1,3 +1,4 @@
+import GRPC
 import Messenger
 import Redis
 
@@ -118,8 +119,8 @@ struct RedisStream {
             let time = id(entry)?.sendTime,
             let parts = entry.list, parts.count == 2,
             let fields = parts[1].list, fields.count == 4,
-            fields[0].text == "a", let author = fields[1].text,
-            fields[2].text == "t", let text = fields[3].text
+            fields[0].text?.hasBytes(of: "a") == true, let author = fields[1].text,
+            fields[2].text?.hasBytes(of: "t") == true, let text = fields[3].text
         else { return nil }
         return Message(author: author, text: text, sendTime: time)
     }

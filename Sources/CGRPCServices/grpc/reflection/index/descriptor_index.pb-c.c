@@ -476,7 +476,7 @@ const ProtobufCMessageDescriptor grpc__reflection__index__file__descriptor =
   (ProtobufCMessageInit) grpc__reflection__index__file__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor grpc__reflection__index__type__field_descriptors[5] =
+static const ProtobufCFieldDescriptor grpc__reflection__index__type__field_descriptors[6] =
 {
   {
     "name",
@@ -538,6 +538,18 @@ static const ProtobufCFieldDescriptor grpc__reflection__index__type__field_descr
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "oneof_decl",
+    8,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Grpc__Reflection__Index__Type, n_oneof_decl),
+    offsetof(Grpc__Reflection__Index__Type, oneof_decl),
+    &grpc__reflection__index__named__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned grpc__reflection__index__type__field_indices_by_name[] = {
   3,   /* field[3] = enum_type */
@@ -545,12 +557,14 @@ static const unsigned grpc__reflection__index__type__field_indices_by_name[] = {
   1,   /* field[1] = field */
   0,   /* field[0] = name */
   2,   /* field[2] = nested_type */
+  5,   /* field[5] = oneof_decl */
 };
-static const ProtobufCIntRange grpc__reflection__index__type__number_ranges[2 + 1] =
+static const ProtobufCIntRange grpc__reflection__index__type__number_ranges[3 + 1] =
 {
   { 1, 0 },
   { 6, 4 },
-  { 0, 5 }
+  { 8, 5 },
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor grpc__reflection__index__type__descriptor =
 {
@@ -560,10 +574,10 @@ const ProtobufCMessageDescriptor grpc__reflection__index__type__descriptor =
   "Grpc__Reflection__Index__Type",
   "grpc.reflection.index",
   sizeof(Grpc__Reflection__Index__Type),
-  5,
+  6,
   grpc__reflection__index__type__field_descriptors,
   grpc__reflection__index__type__field_indices_by_name,
-  2,  grpc__reflection__index__type__number_ranges,
+  3,  grpc__reflection__index__type__number_ranges,
   (ProtobufCMessageInit) grpc__reflection__index__type__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -82,10 +82,12 @@ struct  Grpc__Reflection__Index__Type
   Grpc__Reflection__Index__Enum **enum_type;
   size_t n_extension;
   Grpc__Reflection__Index__Field **extension;
+  size_t n_oneof_decl;
+  Grpc__Reflection__Index__Named **oneof_decl;
 };
 #define GRPC__REFLECTION__INDEX__TYPE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&grpc__reflection__index__type__descriptor) \
-    , {0,NULL}, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
+    , {0,NULL}, 0,NULL, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
 
 
 /*
@@ -134,7 +136,7 @@ struct  Grpc__Reflection__Index__Service
 
 
 /*
- * What of a value or a method counts here.
+ * What of a value, a method or a oneof counts here.
  */
 struct  Grpc__Reflection__Index__Named
 {
