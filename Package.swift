@@ -39,6 +39,8 @@ let package = Package(
         .target(name: "CGRPCServices", linkerSettings: [.linkedLibrary("protobuf-c")]),
         // The one thing that needs C++; abseil's headers come with libgrpc-dev.
         .target(name: "CGRPCTuning", linkerSettings: [.linkedLibrary("absl_synchronization")]),
+        // What has to be done before Swift's runtime starts.
+        .target(name: "CStandardStreams"),
         .target(name: "GRPC", dependencies: ["CGRPC", "CGRPCTuning"], swiftSettings: swiftSettings),
         .target(
             name: "GRPCServices",
@@ -49,7 +51,7 @@ let package = Package(
         .target(
             name: "Messenger",
             dependencies: [
-                "CMessenger", "GRPC",
+                "CMessenger", "CStandardStreams", "GRPC",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -12,7 +12,7 @@ extension AsyncParsableCommand {
         do {
             var command = try Self.parse(arguments)
             try await command.run()
-            Platform.terminate(exitCode: 0)
+            Diagnostics.terminate(exitCode: 0)
         } catch let error as StartError {
             self.fail(error.message, exitCode: error.code.exitCode)
         } catch {
@@ -24,8 +24,9 @@ extension AsyncParsableCommand {
     }
 
     private static func fail(_ message: String, exitCode: Int32) -> Never {
-        let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-        Platform.writeToStandardError("Error: \(LogText.escaping(LogText.concealingPasswords(line)))\n")
-        Platform.terminate(exitCode: exitCode)
+        let lines = message.utf8.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
+        let line = String(decoding: Array(lines.joined(separator: [UInt8(ascii: " ")])), as: UTF8.self)
+        Diagnostics.write("Error: \(LogText.escaping(LogText.concealingPasswords(line)))\n")
+        Diagnostics.terminate(exitCode: exitCode)
     }
 }

@@ -23,21 +23,29 @@ enum Platform {
         getenv(name).map { String(cString: $0) }
     }
 
-    /// Writes to standard error, in one piece where the system can.
-    ///
-    /// What cannot be written is lost: there is no other place to say so.
-    static func writeToStandardError(_ text: String) {
-        var text = text
-        text.withUTF8 { bytes in
-            var rest = UnsafeRawBufferPointer(bytes)
-            while !rest.isEmpty {
-                let count = write(STDERR_FILENO, rest.baseAddress, rest.count)
-                if count < 0 && errno == EINTR { continue }
-                guard count > 0 else { return }
-                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-            }
+    /// Writes what the descriptor takes, at least one byte, and waits until it takes any. Returns how many, or `nil` when
+    /// it takes none any more.
+    static func writePart(of bytes: ArraySlice<UInt8>, to descriptor: Int32) -> Int? {
+        while true {
+            let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 { return count }
+            guard count < 0, errno == EINTR || errno == EAGAIN else { return nil }
+            // Another process that shares the descriptor may have made it non-blocking.
+            if errno == EAGAIN { _ = isWritable(descriptor, within: -1) }
         }
     }
+
+    /// Writes a short text, if there is room for it within half a second.
+    static func writeIfPossible(_ text: String, to descriptor: Int32) {
+        if isWritable(descriptor, within: 500) { _ = writePart(of: Array(text.utf8)[...], to: descriptor) }
+    }
+
+    private static func isWritable(_ descriptor: Int32, within milliseconds: Int32) -> Bool {
+        var descriptor = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        return poll(&descriptor, 1, milliseconds) > 0
+    }
+
+    static let standardError = STDERR_FILENO
 
     /// Ends the process.
     static func terminate(exitCode: Int32) -> Never {

@@ -23,7 +23,7 @@ public struct LineLogHandler: LogHandler {
     ///   - label: The logger's label.
     ///   - logLevel: The least level that is written.
     ///   - now: The clock of the lines' times.
-    ///   - write: Takes a whole line with its line feed; called from whichever thread logs.
+    ///   - write: Takes a whole line with its line feed; called from whichever thread logs, so it must not wait.
     public init(
         label: String,
         logLevel: Logger.Level,
@@ -42,12 +42,24 @@ public struct LineLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        var line = "\(self.now()) \(event.level) \(self.label): \(LogText.escaping("\(event.message)"))"
-        for (key, value) in self.metadata(of: event).sorted(by: { $0.key < $1.key }) {
-            line += " \(LogText.escaping(key))=\(LogText.quoting("\(value)"))"
+        self.write(
+            Self.line(event.level, self.label, event.message, self.metadata(of: event), at: self.now())
+        )
+    }
+
+    /// A line with its line feed.
+    static func line(
+        _ level: Logger.Level,
+        _ label: String,
+        _ message: Logger.Message,
+        _ metadata: Logger.Metadata,
+        at time: SendTime = .now()
+    ) -> String {
+        var line = "\(time) \(level) \(label): \(LogText.escaping(LogText.concealingPasswords("\(message)")))"
+        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
+            line += " \(LogText.escaping(key))=\(LogText.quoting(LogText.concealingPasswords("\(value)")))"
         }
-        line += "\n"
-        self.write(line)
+        return line + "\n"
     }
 
     /// The event's own metadata wins over the provider's, and that over the logger's.

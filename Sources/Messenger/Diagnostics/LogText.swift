@@ -1,39 +1,60 @@
 /// How texts from anywhere are written within a line of the log.
 enum LogText {
-    /// The text with control characters and line breaks escaped, so that it stays within its line.
+    /// The text with everything escaped that is not seen for what it is: control characters, line breaks, characters that
+    /// change the direction of writing or show nothing. So it stays within its line. A backslash is doubled.
     static func escaping(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: self.leavesLine) else { return text }
-        var escaped = ""
+        guard text.utf8.contains(where: { !isPlain($0) }) else { return text }
+        var escaped = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
-            escaped += self.leavesLine(scalar) ? scalar.escaped(asASCII: true) : String(scalar)
+            if isShown(scalar) {
+                escaped.append(scalar)
+            } else {
+                escaped.append(contentsOf: scalar.escaped(asASCII: true).unicodeScalars)
+            }
         }
-        return escaped
+        return String(escaped)
     }
 
     /// The text without the users and passwords of the addresses in it, such as `redis://user:password@host`.
     static func concealingPasswords(_ text: String) -> String {
-        let words = text.split(separator: " ", omittingEmptySubsequences: false).map { word in
-            guard let scheme = word.firstRange(of: "://"), let at = word.lastIndex(of: "@"), at >= scheme.upperBound,
+        let scheme = Array("://".utf8)
+        guard text.utf8.contains(UInt8(ascii: "@")) else { return text }
+        let words = text.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false).map { word in
+            let bytes = Array(word)
+            let start = bytes.indices.first { bytes[$0...].starts(with: scheme) }.map { $0 + scheme.count }
+            guard let start, let at = bytes.lastIndex(of: UInt8(ascii: "@")), at >= start,
                 // A placeholder is none: `[USER:PASSWORD@]`.
-                word[scheme.upperBound] != "["
-            else { return String(word) }
-            return word[..<scheme.upperBound] + "***" + word[at...]
+                bytes[start] != UInt8(ascii: "[")
+            else { return bytes }
+            return bytes[..<start] + Array("***".utf8) + bytes[at...]
         }
-        return words.joined(separator: " ")
+        return String(decoding: Array(words.joined(separator: [UInt8(ascii: " ")])), as: UTF8.self)
     }
 
     /// The text as one word: in quotation marks when it is empty or holds a space, a quotation mark or an equals sign.
     static func quoting(_ text: String) -> String {
-        let needsQuotes = text.isEmpty || text.utf8.contains { self.wordBreakers.contains($0) }
-        let escaped = self.escaping(text)
-        guard needsQuotes else { return escaped }
-        return "\"" + escaped.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\"") + "\""
+        let escaped = escaping(text)
+        guard text.isEmpty || text.utf8.contains(where: wordBreakers.contains) else { return escaped }
+        var quoted = Array("\"".utf8)
+        for byte in escaped.utf8 {
+            if byte == UInt8(ascii: "\"") { quoted.append(UInt8(ascii: "\\")) }
+            quoted.append(byte)
+        }
+        quoted.append(UInt8(ascii: "\""))
+        return String(decoding: quoted, as: UTF8.self)
     }
 
-    private static func leavesLine(_ scalar: Unicode.Scalar) -> Bool {
+    /// Whether the byte is a character of ASCII that stands for itself.
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\\")
+    }
+
+    private static func isShown(_ scalar: Unicode.Scalar) -> Bool {
+        if scalar.isASCII { return isPlain(UInt8(truncatingIfNeeded: scalar.value)) }
         switch scalar.properties.generalCategory {
-        case .control, .lineSeparator, .paragraphSeparator: true
-        default: false
+        case .control, .format, .surrogate, .privateUse, .unassigned: return false
+        case .lineSeparator, .paragraphSeparator, .spaceSeparator: return false
+        default: return !scalar.properties.isDefaultIgnorableCodePoint
         }
     }
 

@@ -1,0 +1,113 @@
+import Testing
+
+@testable import Messenger
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+@Suite struct LogWriterTests {
+    /// A pipe of one page, whose reader reads when it is told to.
+    private final class Pipe {
+        let reader: Int32
+        let writer: Int32
+
+        init(nonBlocking: Bool = false) {
+            var ends: [Int32] = [-1, -1]
+            pipe(&ends)
+            (reader, writer) = (ends[0], ends[1])
+            // F_SETPIPE_SZ, which is not imported.
+            _ = fcntl(writer, 1031, 4096)
+            if nonBlocking { _ = fcntl(writer, F_SETFL, O_NONBLOCK) }
+        }
+
+        deinit {
+            close(reader)
+            close(writer)
+        }
+
+        /// What is in the pipe; waits for it if there is nothing.
+        func take() -> String {
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            let count = read(reader, &bytes, bytes.count)
+            return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+        }
+
+        /// Reads until a line has come.
+        func take(through line: String) -> String {
+            var text = ""
+            while !text.hasSuffix(line) { text += take() }
+            return text
+        }
+    }
+
+    private func makeWriter(_ descriptor: Int32, capacity: Int = 1 << 20) -> LogWriter {
+        LogWriter(descriptor: descriptor, capacity: capacity) { "dropped \($0)\n" }
+    }
+
+    @Test(arguments: [false, true])
+    func writesAllLinesInOrderAsTheReaderTakesThem(nonBlocking: Bool) {
+        let pipe = Pipe(nonBlocking: nonBlocking)
+        let writer = makeWriter(pipe.writer)
+        let lines = (0..<5_000).map { "line \($0)\n" } + [String(repeating: "x", count: 10_000) + "\n", "end\n"]
+        for line in lines { writer.write(line) }
+        #expect(pipe.take(through: "end\n") == lines.joined())
+    }
+
+    @Test func aReaderThatStopsHoldsUpNobodyAndIsToldWhatItMissed() {
+        let pipe = Pipe()
+        let writer = makeWriter(pipe.writer, capacity: 10_000)
+        let line = String(repeating: "x", count: 99) + "\n"
+        for _ in 0..<1_000 { writer.write(line) }
+        let began = ContinuousClock.now
+        writer.flush(atMost: .milliseconds(50))
+        #expect(ContinuousClock.now - began >= .milliseconds(50))
+        // The writer's thread finds room for "end" only after it has taken what is queued.
+        var text = ""
+        while !text.contains("dropped") { text += pipe.take() }
+        writer.write("end\n")
+        text += text.hasSuffix("end\n") ? "" : pipe.take(through: "end\n")
+        let parts = text.split(separator: "\n").filter { $0.utf8.first != UInt8(ascii: "x") }
+        #expect(parts.last == "end")
+        let dropped = parts.compactMap { $0.hasPrefix("dropped ") ? Int($0.dropFirst(8)) : nil }
+        let written = text.split(separator: "\n").count - parts.count
+        #expect(dropped.count == 1 && dropped.reduce(0, +) + written == 1_000)
+        #expect(written <= 241)
+    }
+
+    @Test func whatCannotBeWrittenIsCounted() throws {
+        let full = open("/dev/full", O_WRONLY)
+        defer { close(full) }
+        let writer = makeWriter(full)
+        for _ in 0..<3 { writer.write("lost\n") }
+        writer.flush(atMost: .seconds(60))
+        let pipe = Pipe()
+        dup2(pipe.writer, full)
+        writer.write("end\n")
+        #expect(pipe.take(through: "end\n") == "dropped 3\nend\n")
+    }
+
+    @Test func aReaderThatHasGoneIsNoEnd() {
+        let pipe = Pipe()
+        let copy = dup(pipe.writer)
+        defer { close(copy) }
+        let other = Pipe()
+        dup2(other.reader, pipe.reader)
+        let writer = makeWriter(copy)
+        writer.write("lost\n")
+        writer.flush(atMost: .seconds(60))
+        dup2(other.writer, copy)
+        writer.write("end\n")
+        #expect(other.take(through: "end\n") == "dropped 1\nend\n")
+    }
+
+    @Test func theEndOfAWriterIsTheEndOfItsThread() {
+        let pipe = Pipe()
+        var writer: LogWriter? = makeWriter(pipe.writer)
+        writer?.write("end\n")
+        writer = nil
+        #expect(pipe.take(through: "end\n") == "end\n")
+    }
+}

@@ -1,0 +1,239 @@
+"""Promise 3: the log can neither kill nor stop a program, whatever becomes of those who read it."""
+
+import fcntl
+import os
+import pty
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+import pytest
+
+from support.api import connected, pb, reading, stub
+from support.processes import PROGRAMS, free_port
+from support.waiting import wait_until
+
+
+class Logging:
+    """A program whose standard streams are what a test says."""
+
+    def __init__(self, name: str, *arguments: str, prefix: str = "", stdout=None, stderr=None, **settings: object):
+        self.port = free_port()
+        variable = "MESSENGER_SERVER_PORT" if name == "messenger-server" else "MESSENGER_HTTP_PORT"
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("MESSENGER_")}
+        environment |= {variable: str(self.port)} | {key: str(value) for key, value in settings.items()}
+        command = ["sh", "-c", f'{prefix} exec "$@"', "sh", str(PROGRAMS / name), *arguments]
+        self.process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+
+    def wait_ready(self) -> "Logging":
+        wait_until(self._listens, "the program listens")
+        return self
+
+    def _listens(self) -> bool:
+        assert self.process.poll() is None, f"ended with {self.process.returncode}"
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def run() -> Iterator:
+    running: list[Logging] = []
+
+    def start(*arguments, **options) -> Logging:
+        running.append(Logging(*arguments, **options))
+        return running[-1]
+
+    yield start
+    for program in running:
+        program.close()
+
+
+@contextmanager
+def pipe(full: bool = False) -> Iterator[tuple[int, int]]:
+    """A pipe, maybe one that takes nothing any more."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    if full:
+        os.write(writer, b"-" * 4095 + b"\n")
+    try:
+        yield reader, writer
+    finally:
+        for descriptor in reader, writer:
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass
+
+
+def talk(port: int) -> None:
+    """The server takes messages, and its readers get them."""
+    with connected(f"localhost:{port}") as channel, reading(channel) as reader:
+        for index in range(20):
+            stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=str(index)), timeout=20)
+        assert [message.text for message in reader.take(20)] == [str(index) for index in range(20)]
+
+
+NAMES = ["messenger-server", "messenger-client"]
+NOBODY = "localhost:1"
+
+
+@pytest.mark.parametrize("history", ["memory:", "sqlite"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_whose_reader_has_gone_stops_in_order(run, tmp_path, history, number):
+    """`messenger-server 2>&1 | tee log` and Ctrl-C, which ends tee first."""
+    location = history if history == "memory:" else f"sqlite:{tmp_path / 'history.db'}"
+    with pipe() as (reader, writer):
+        server = run("messenger-server", stdout=writer, stderr=writer, MESSENGER_HISTORY=location).wait_ready()
+        os.close(reader)
+        os.close(writer)
+        talk(server.port)
+        assert server.stop(number) == 0
+    assert not list(tmp_path.glob("*-wal"))
+
+
+def test_a_client_whose_reader_has_gone_stops_in_order(run):
+    with pipe() as (reader, writer):
+        client = run("messenger-client", stdout=writer, stderr=writer, MESSENGER_SERVER_ADDR=NOBODY).wait_ready()
+        os.close(reader)
+        os.close(writer)
+        assert client.stop(signal.SIGINT) == 0
+
+
+def test_a_reader_that_blocks_holds_up_nobody(run):
+    """With debug lines for each call, messages flow and the stop is in order; what was queued comes later, in order."""
+    with pipe(full=True) as (reader, writer):
+        server = run("messenger-server", stderr=writer, MESSENGER_LOG_LEVEL="debug").wait_ready()
+        talk(server.port)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 5
+
+
+def test_a_client_with_a_reader_that_blocks(run):
+    with pipe(full=True) as (_, writer):
+        client = run("messenger-client", stderr=writer, MESSENGER_SERVER_ADDR=NOBODY).wait_ready()
+        with socket.create_connection(("127.0.0.1", client.port), timeout=10) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        assert client.stop() == 0
+
+
+def test_a_reader_that_comes_back_gets_every_line_in_order(run):
+    with pipe(full=True) as (reader, writer):
+        server = run("messenger-server", stderr=writer, MESSENGER_LOG_LEVEL="debug").wait_ready()
+        os.close(writer)
+        talk(server.port)
+        server.process.send_signal(signal.SIGTERM)
+        log = b""
+        while part := os.read(reader, 65536):
+            log += part
+        assert server.process.wait(10) == 0
+    lines = log.decode().splitlines()[1:]
+    assert " info " in lines[0] and lines[-1].split(": ")[1].startswith("stopped")
+    assert sum("SendMessage" in line for line in lines) == 20
+    times = [line.split()[0] for line in lines]
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_error_at_the_start_is_no_reason_to_wait(run, name):
+    with pipe(full=True) as (_, writer):
+        began = time.monotonic()
+        program = run(name, stderr=writer, MESSENGER_LOG_LEVEL="loud")
+        assert program.process.wait(20) == 78
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["exec >&- 2>&-;", "exec <&- >&- 2>&-;", "exec >/dev/full 2>&1;", "ulimit -f 1; exec >log 2>&1;"],
+    ids=["closed", "all closed", "full", "limit"],
+)
+def test_streams_that_take_nothing(run, tmp_path, prefix):
+    """Nor does a line of the log go where a stream was: into the history, or to a peer."""
+    setting = {"MESSENGER_LOG_LEVEL": "debug"}
+    if "ulimit" not in prefix:
+        setting["MESSENGER_HISTORY"] = f"sqlite:{tmp_path / 'history.db'}"
+    server = run("messenger-server", prefix=f"cd {tmp_path}; {prefix}", **setting).wait_ready()
+    for _ in range(5):
+        talk(server.port)
+    for descriptor in range(3):
+        target = os.readlink(f"/proc/{server.process.pid}/fd/{descriptor}")
+        assert target in ("/dev/null", "/dev/full", str(tmp_path / "log")), target
+    assert server.stop() == 0
+    client = run("messenger-client", prefix=f"cd {tmp_path}; {prefix}", MESSENGER_SERVER_ADDR=NOBODY).wait_ready()
+    assert client.stop() == 0
+
+
+def test_a_terminal_that_has_been_closed(run):
+    ours, theirs = pty.openpty()
+    server = run("messenger-server", stdout=theirs, stderr=theirs, MESSENGER_LOG_LEVEL="debug").wait_ready()
+    os.close(theirs)
+    os.close(ours)
+    talk(server.port)
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_flag_of_a_shared_stream_is_changed(run, name):
+    """The shell and other programs write there too."""
+    with pipe() as (reader, writer):
+        program = run(name, stdout=writer, stderr=writer, MESSENGER_SERVER_ADDR=NOBODY).wait_ready()
+        assert not fcntl.fcntl(writer, fcntl.F_GETFL) & os.O_NONBLOCK
+        os.set_blocking(writer, False)
+        assert program.stop() == 0
+        os.close(writer)
+        log = b""
+        while part := os.read(reader, 65536):
+            log += part
+    assert b"stopped" in log.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_for_a_reader_that_stops_early(name):
+    script = f'"{PROGRAMS / name}" --help | head -1; exit "${{PIPESTATUS[0]}}"'
+    result = subprocess.run(["bash", "-c", script], capture_output=True, timeout=20)
+    assert result.returncode in (0, 128 + signal.SIGPIPE) and not result.stderr
+    assert result.stdout.startswith(b"OVERVIEW")
+
+
+def test_what_a_server_says_stays_within_its_line(launch):
+    """Its words reach the client's log, with line breaks and what is not seen escaped."""
+
+    class Handler(grpc.GenericRpcHandler):
+        def service(self, _):
+            return grpc.unary_stream_rpc_method_handler(
+                lambda _, context: context.abort(grpc.StatusCode.INTERNAL, "words\n\u202etxt.exe\u2066\u200b words")
+            )
+
+    server = grpc.server(ThreadPoolExecutor())
+    server.add_generic_rpc_handlers([Handler()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        client = launch.client(f"localhost:{port}").wait_live()
+        wait_until(lambda: "words" in client.log(), "the client says what the server said")
+    finally:
+        server.stop(None)
+    lines = [line for line in client.log().split("\n") if "words" in line]
+    assert all(r"words\n\u{202E}txt.exe\u{2066}\u{200B} words" in line for line in lines), lines

@@ -1,0 +1,73 @@
+"""Promise 13: secrets and peers' texts are in no line of the log, at any level."""
+
+import socket
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from support.api import SERVICE, connected, pb, reading, send_raw, stub
+from support.raw import grpc_message
+
+#: What must be in no line.
+SECRET = "s3cret-of-a-peer"
+
+
+def attempt(call, *arguments, **options) -> None:
+    try:
+        call(*arguments, **options)
+    except grpc.RpcError:
+        pass
+
+
+@pytest.fixture
+def programs(launch):
+    server = launch.server(MESSENGER_LOG_LEVEL="trace").wait_ready()
+    client = launch.client(server.address, MESSENGER_LOG_LEVEL="trace").wait_ready()
+    return server, client
+
+
+def test_what_a_peer_of_the_server_writes(programs):
+    """Messages, metadata and names, in calls that succeed and that fail."""
+    server, client = programs
+    metadata = [("authorization", f"Bearer {SECRET}"), ("trace-bin", SECRET.encode())]
+    with connected(server.address) as channel, reading(channel):
+        messenger = stub(channel)
+        for author, text in (SECRET, SECRET), (SECRET * 100, "hey"), ("Ivan", SECRET * 10_000):
+            attempt(messenger.SendMessage, pb.SendMessageRequest(author=author, text=text), timeout=20, metadata=metadata)
+        for request in SECRET.encode(), b"\xff" + SECRET.encode(), b"\x0a\x7f" + SECRET.encode():
+            attempt(send_raw, channel, request, metadata=metadata)
+        attempt(send_raw, channel, b"", SERVICE + SECRET)
+        attempt(send_raw, channel, b"", f"/{SECRET}/{SECRET}")
+        attempt(messenger.SendMessage, pb.SendMessageRequest(author=SECRET), timeout=0.000_001)
+        attempt(health_pb2_grpc.HealthStub(channel).Check, health_pb2.HealthCheckRequest(service=SECRET), timeout=20)
+        questions = [reflection_pb2.ServerReflectionRequest(host=SECRET, file_containing_symbol=SECRET)]
+        list(reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter(questions), timeout=20))
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(SECRET.encode() + grpc_message(SECRET.encode()))
+    client.http.flush()
+    for program in client, server:
+        program.stop()
+        assert SECRET not in program.log()
+        assert "info" in program.log()
+
+
+def test_what_a_peer_of_the_client_writes(programs):
+    """Bodies, paths and headers."""
+    server, client = programs
+    headers = {"Authorization": f"Bearer {SECRET}", "Cookie": SECRET, "X-Other": SECRET}
+    for body in f'{{"author":"{SECRET}","text":"{SECRET}"}}', SECRET, f'{{"author":"{SECRET * 100}","text":""}}', SECRET * 99_999:
+        try:
+            client.http.request("POST", "/sendMessage", body, headers)
+        except OSError:
+            pass
+    for method, path in ("GET", f"/{SECRET}"), (SECRET.upper(), f"/sendMessage?{SECRET}"):
+        client.http.request(method, path, headers=headers)
+    with socket.create_connection(("127.0.0.1", client.port)) as connection:
+        connection.sendall(f"{SECRET} {SECRET}\r\n{SECRET}\r\n\r\n".encode())
+        while connection.recv(4096):
+            pass
+    for program in client, server:
+        program.stop()
+        assert SECRET not in program.log() and SECRET.upper() not in program.log()
