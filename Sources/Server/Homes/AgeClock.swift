@@ -7,7 +7,8 @@ import Messenger
 ///   then this clock goes on with the monotonic clock. So a clock that is a day ahead for seconds removes nothing.
 /// - A jump back counts at once: it only keeps messages longer.
 /// - At a start it begins with the time of the last message, if the wall clock is ahead of that. A start with a wrong clock
-///   looks like a start after a long pause, so both wait for the same confirmation.
+///   looks like a start after a long pause, so both wait for the same confirmation. If there was such a pause within the
+///   last messages, a wrong clock may have made them: it begins with the message before.
 /// - A message that was sent while the clock was ahead has a time from the future, and later ones follow that. They are kept
 ///   until the true time has come to theirs, and their age has passed.
 struct AgeClock: Sendable {
@@ -28,8 +29,26 @@ struct AgeClock: Sendable {
     ) {
         let start = max(0, min(latest.nanosecondsSinceEpoch, wall.nanosecondsSinceEpoch))
         offset = start - Self.nanoseconds(monotonic)
-        confirmation = Self.nanoseconds(min(age ?? .zero, .seconds(3600)))
+        confirmation = Self.confirmation(age)
     }
+
+    /// The time of the last message that a start can go by.
+    /// - Parameter neighbors: Gives the last message before a time, and the first one that is not.
+    static func lastBeforePause<E: Error>(
+        latest: SendTime,
+        age: Duration?,
+        neighbors: (SendTime) throws(E) -> (before: SendTime?, after: SendTime?)
+    ) throws(E) -> SendTime {
+        let confirmation = confirmation(age)
+        let (time, isBeforeTime) = latest.nanosecondsSinceEpoch.subtractingReportingOverflow(confirmation)
+        guard age != nil, !isBeforeTime else { return latest }
+        let (before, after) = try neighbors(SendTime(nanosecondsSinceEpoch: time))
+        guard let before, let after else { return latest }
+        let (pause, isLong) = after.nanosecondsSinceEpoch.subtractingReportingOverflow(before.nanosecondsSinceEpoch)
+        return isLong || pause > confirmation ? before : latest
+    }
+
+    private static func confirmation(_ age: Duration?) -> Int64 { nanoseconds(min(age ?? .zero, .seconds(3600))) }
 
     /// The time now.
     mutating func now(

@@ -83,6 +83,25 @@ import Testing
         #expect(now(&clock, wall: 1001, after: 1) == Self.time(1001))
     }
 
+    /// With messages at these seconds.
+    private func lastBeforePause(_ messages: [Int64], age: Duration? = .seconds(86_400)) -> Int64 {
+        let times = messages.map(Self.time)
+        let last = AgeClock.lastBeforePause(latest: times[times.count - 1], age: age) { (time) throws(Never) in
+            (times.last { $0 < time }, times.first { $0 >= time })
+        }
+        return last.nanosecondsSinceEpoch / 1_000_000_000
+    }
+
+    /// A start while the clock is ahead, of which there are messages already.
+    @Test func messagesThatAClockAheadHasMadeAreNoProof() {
+        #expect(lastBeforePause([1, 2, 3, 100_000, 100_001]) == 3)
+        #expect(lastBeforePause([1, 2, 3, 4, 5]) == 5)
+        #expect(lastBeforePause([1, 3000, 6000, 9000]) == 9000)
+        #expect(lastBeforePause([7]) == 7)
+        #expect(lastBeforePause([1, 100_000], age: nil) == 100_000)
+        #expect(lastBeforePause([1, 100, 102], age: .seconds(10)) == 1)
+    }
+
     @Test func timesAtTheEndsOfTime() {
         for latest in [Int64.min, .max] {
             var clock = AgeClock(

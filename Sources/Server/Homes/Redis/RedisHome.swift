@@ -38,11 +38,13 @@ final class RedisHome: HistoryHome {
             let progress = RedisProgress(StreamWatch(snapshot), heldAfter: heldAfter)
             self.progress = progress
             latest = progress.acknowledged
+            // A Redis that refuses to be written to says so to senders.
+            try? stream.trim(toMost: retention.messages)
             let outages = Outages(logger: logger)
             var connected = RedisAdder(
                 host,
                 retention: retention,
-                latest: latest,
+                latest: try AgeClock.lastBeforePause(latest: latest, age: retention.age, neighbors: stream.neighbors),
                 outages: outages,
                 interrupt: progress.interrupt
             )

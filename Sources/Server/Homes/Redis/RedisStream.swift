@@ -43,6 +43,19 @@ struct RedisStream {
         try connection.call(["XTRIM", address.key, "MINID", "~", "\(StreamID(time))"])
     }
 
+    /// Lets go of all but the newest messages, about: the limit may have been greater before.
+    func trim(toMost messages: Int) throws(RedisError) {
+        try connection.call(["XTRIM", address.key, "MAXLEN", "~", "\(messages)", "LIMIT", "0"])
+    }
+
+    /// The last message before a time, and the first one that is not.
+    func neighbors(of time: SendTime) throws(RedisError) -> (before: SendTime?, after: SendTime?) {
+        let id = "\(StreamID(time))"
+        let before = try connection.call(["XREVRANGE", address.key, "(\(id)", "-", "COUNT", "1"])
+        let after = try connection.call(["XRANGE", address.key, id, "+", "COUNT", "1"])
+        return (before.list?.first.flatMap(Self.id)?.time, after.list?.first.flatMap(Self.id)?.time)
+    }
+
     // MARK: - Following
 
     /// Waits for a message after one, for a while.

@@ -89,7 +89,8 @@ final class SQLiteHome: HistoryHome {
     ) throws -> Writing {
         let database = try file.connect(sync: sync, start: .now())
         var log = try SQLiteLog(database, retention: retention)
-        var ageClock = AgeClock(latest: log.latest, age: retention.age)
+        let last = try AgeClock.lastBeforePause(latest: log.latest, age: retention.age, neighbors: log.neighbors)
+        var ageClock = AgeClock(latest: last, age: retention.age)
         try log.trim(now: ageClock.now()) { file.interrupt.isTriggered }
         return Writing(log: log, ageClock: ageClock)
     }

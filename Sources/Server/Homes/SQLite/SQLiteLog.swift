@@ -76,6 +76,14 @@ struct SQLiteLog {
         if isUntidy { tidyUp() }
     }
 
+    /// The last message before a time, and the first one that is not.
+    func neighbors(of time: SendTime) throws(SQLiteError) -> (before: SendTime?, after: SendTime?) {
+        let time = time.nanosecondsSinceEpoch
+        let before = try database.number("SELECT max(time) FROM message WHERE time < \(time)")
+        let after = try database.number("SELECT min(time) FROM message WHERE time >= \(time)")
+        return (before.map(SendTime.init(nanosecondsSinceEpoch:)), after.map(SendTime.init(nanosecondsSinceEpoch:)))
+    }
+
     /// Removes what is over the limits, which may have been greater when the file was last open.
     mutating func trim(now: SendTime, unless isStopped: () -> Bool) throws(SQLiteError) {
         while !isStopped(), retention.isPassed(by: load, oldest: oldestTime, now: now) {

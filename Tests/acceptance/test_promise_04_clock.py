@@ -1,0 +1,98 @@
+"""Promise 4: a clock that is ahead for a while removes nothing of a history that keeps messages by age."""
+
+import time
+
+import pytest
+
+from support.api import connected, pb, reading, stub, time_of
+from support.clock import Clock
+from support.processes import free_port
+from support.redis import Redis
+from support.waiting import wait_until
+
+DAY = 86_400
+#: More than Redis keeps in one node of a stream: it removes whole nodes.
+COUNT = 300
+
+
+@pytest.fixture
+def clock(tmp_path):
+    clock = Clock(tmp_path)
+    yield clock
+    clock.close()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def location(request, tmp_path):
+    if request.param == "sqlite":
+        yield f"sqlite:{tmp_path / 'history.db'}"
+        return
+    redis = Redis(free_port())
+    yield redis.location()
+    redis.close()
+
+
+def send(server, count: int) -> list[int]:
+    with connected(server.address) as channel:
+        calls = [
+            stub(channel).SendMessage.future(pb.SendMessageRequest(author="a", text=str(index)), timeout=60)
+            for index in range(count)
+        ]
+        return sorted(time_of(call.result()) for call in calls)
+
+
+def held(server, times: list[int]) -> list[int]:
+    with connected(server.address) as channel, reading(channel, times[0] - 1) as reader:
+        return [time_of(message) for message in reader.take(len(times))]
+
+
+def send_for_two_trims(server) -> list[int]:
+    """Sends for as long as two looks at the age of messages take, which are a second apart."""
+    times, end = [], time.monotonic() + 2.2
+    while time.monotonic() < end:
+        times += send(server, 1)
+    return times
+
+
+def test_a_clock_that_is_ahead_for_seconds(launch, clock, location):
+    """A day ahead, in the middle of a run and over a restart: all messages are there, and times increase strictly."""
+    settings = {**clock.settings, "MESSENGER_HISTORY": location, "MESSENGER_HISTORY_KEEP_AGE": "3600s"}
+    server = launch.server(**settings).wait_ready()
+    times = send(server, COUNT)
+    clock.set_ahead(DAY)
+    times += send_for_two_trims(server)
+    assert held(server, times) == times
+    server.stop()
+    server = launch.server(port=server.port, **settings).wait_ready()
+    times += send_for_two_trims(server)
+    assert held(server, times) == times
+    clock.set_ahead(0)
+    times += send_for_two_trims(server)
+    server.kill()
+    server = launch.server(port=server.port, **settings).wait_ready()
+    times += send_for_two_trims(server)
+    assert held(server, times) == times
+    assert all(one < next for one, next in zip(times, times[1:]))
+
+
+def test_a_clock_that_was_set_ahead(launch, clock, tmp_path):
+    """What lasts as long as messages are kept counts: old ones go."""
+    settings = {**clock.settings, "MESSENGER_HISTORY_KEEP_AGE": "2s", "MESSENGER_HISTORY_MESSAGES": 1}
+    server = launch.server(MESSENGER_HISTORY=f"sqlite:{tmp_path / 'history.db'}", **settings).wait_ready()
+    times = send(server, 10)
+    clock.set_ahead(DAY)
+
+    def is_gone() -> bool:
+        send(server, 1)
+        with connected(server.address) as channel:
+            request = pb.ReadMessagesRequest()
+            request.after.FromNanoseconds(times[0] - 1)
+            call = stub(channel).ReadMessages(request, timeout=20)
+            try:
+                next(call)
+            except Exception as error:
+                return "only messages after" in str(error)
+            call.cancel()
+            return False
+
+    wait_until(is_gone, "the old messages are gone")
