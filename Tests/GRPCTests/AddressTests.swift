@@ -67,21 +67,96 @@ struct AddressTests {
         }
     }
 
-    /// Whoever comes later takes the place, and keeps it when the earlier one goes.
-    @Test func socketThatAnotherServerHasTaken() async throws {
+    /// Whoever comes later is refused, and takes nothing along.
+    @Test func socketOfAServerThatLives() async throws {
         try await withPath { path in
-            let group = try CompletionQueueGroup(count: 1)
-            let earlier = try Server(methods: [Self.peer], group: group)
-            _ = try await earlier.start(listeningOn: ["unix:\(path)"])
-            let later = try Server(methods: [Self.peer], group: group)
-            _ = try await later.start(listeningOn: ["unix:\(path)"])
-            await earlier.shutDown(gracePeriod: .zero)
-            let channel = Channel(target: "unix:\(path)", group: group)
-            let answer = try? await channel.unary(Echo.unary, ByteBuffer(""))
-            #expect(answer?.text == "unix:")
-            await later.shutDown(gracePeriod: .zero)
-            await group.shutDown()
+            try await withServer(at: ["unix:\(path)"]) { _, group in
+                let error = await #expect(throws: ServerStartError.self) {
+                    try await withServer(at: ["127.0.0.1:0", "unix:\(path)"]) { _, _ in }
+                }
+                #expect(error?.description == "listening on unix:\(path): Address already in use")
+                _ = try await Channel(target: "unix:\(path)", group: group).unary(Echo.unary, ByteBuffer(""))
+            }
+            #expect(!FileManager.default.fileExists(atPath: path))
         }
+    }
+
+    /// A server deletes at its end what it has made, not what is there by then.
+    @Test func socketThatAnotherHasReplaced() async throws {
+        try await withPath { path in
+            try await withServer(at: ["unix:\(path)"]) { _, _ in
+                try FileManager.default.moveItem(atPath: path, toPath: path + "-moved")
+                let other = try ListeningSocket.listen(on: "unix:\(path)")[0]
+                // Its file is left to the test's folder.
+                _ = other
+            }
+            #expect(FileManager.default.fileExists(atPath: path))
+        }
+    }
+
+    @Test func socketIsForOneUser() async throws {
+        try await withPath { path in
+            try await withServer(at: ["unix:\(path)"]) { _, _ in
+                let attributes = try FileManager.default.attributesOfItem(atPath: path)
+                #expect(attributes[.posixPermissions] as? Int == 0o600)
+            }
+        }
+    }
+
+    /// Of servers that start together where an ended process has left a socket, one gets the place.
+    @Test func raceForASocketThatWasLeft() async throws {
+        try await withPath { path in
+            // Bound, and no longer listened at.
+            let left = try ListeningSocket.listen(on: "unix:\(path)")[0]
+            try FileManager.default.moveItem(atPath: path, toPath: path + "-kept")
+            left.close()
+            for _ in 1...20 {
+                try? FileManager.default.removeItem(atPath: path)
+                try FileManager.default.linkItem(atPath: path + "-kept", toPath: path)
+                let sockets = await withTaskGroup(of: ListeningSocket?.self) { group in
+                    for _ in 1...4 { group.addTask { try? ListeningSocket.listen(on: "unix:\(path)")[0] } }
+                    return await group.reduce(into: [ListeningSocket]()) { if let socket = $1 { $0.append(socket) } }
+                }
+                #expect(sockets.count == 1)
+                for socket in sockets { socket.close() }
+            }
+        }
+    }
+
+    @Test func linkToASocket() async throws {
+        try await withPath { path in
+            try await withServer(at: ["unix:\(path)"]) { _, _ in
+                try FileManager.default.createSymbolicLink(atPath: path + "-link", withDestinationPath: path)
+                await #expect(throws: ServerStartError.self) {
+                    try await withServer(at: ["unix:\(path)-link"]) { _, _ in }
+                }
+                #expect(FileManager.default.fileExists(atPath: path))
+            }
+        }
+    }
+
+    @Test func allAddressesOfBothFamilies() async throws {
+        let group = try CompletionQueueGroup(count: 1)
+        let server = try Server(methods: [Self.peer], group: group)
+        let port = try await server.start(listeningOn: ["*:0"])[0]
+        #expect(server.addresses == ["0.0.0.0:\(port)", "[::]:\(port)"])
+        for host in ["127.0.0.1", "[::1]"] {
+            let peer = try? await Channel(target: "\(host):\(port)", group: group).unary(Echo.unary, ByteBuffer(""))
+            #expect(peer?.text.hasPrefix(host == "[::1]" ? "ipv6:[::1]" : "ipv4:127.0.0.1") == true)
+        }
+        await server.shutDown(gracePeriod: .zero)
+        await group.shutDown()
+    }
+
+    @Test func connectionsLeaveDescriptors() {
+        var options = ServerOptions()
+        #expect(options.possibleConnections <= options.maxConnections)
+        options.maxConnections = .max
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        #expect(
+            options.possibleConnections <= Int(clamping: limit.rlim_cur) - min(128, Int(clamping: limit.rlim_cur) / 2)
+        )
     }
 
     @Test func pathsThatNoSocketCanHave() async throws {

@@ -5,8 +5,8 @@ public struct ListenAddress: Sendable, ExpressibleByStringInterpolation {
     /// `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`; port 0 for any that is free. `*:PORT` is every address of this machine,
     /// `0.0.0.0` every one of IPv4, `[::]` every one of IPv6.
     ///
-    /// The socket of `unix:PATH` can be used by whoever can write to it: that is for its folder to limit. Any socket
-    /// there is replaced, also that of a process that still runs.
+    /// The socket of `unix:PATH` is for programs of the same user (mode 0600). One that an ended process left there is
+    /// replaced; if another program listens there, the start fails.
     public var address: String
     /// What connections to this address are shown and must show.
     public var credentials: ServerCredentials

@@ -66,8 +66,17 @@ public struct ListeningSocket: Sendable {
 
     private static func listen(path: String, named text: String) throws(SystemError) -> ListeningSocket {
         let address = try SocketAddress(path: path, named: text)
-        // What an earlier process left; anything else that is there is not ours to remove.
-        if SocketFile(path: path) != nil { unlink(path) }
+        let lock = FolderLock(ofFile: path)
+        defer { lock.release() }
+        do throws(SystemError) {
+            return try ListeningSocket(address, path: path, named: text)
+        } catch {
+            // A socket that an ended process left is replaced; anything else that is there is not ours to remove.
+            guard error.errno == EADDRINUSE, SocketFile(path: path) != nil, address.refusesConnections() else {
+                throw error
+            }
+        }
+        unlink(path)
         return try ListeningSocket(address, path: path, named: text)
     }
 
@@ -79,6 +88,8 @@ public struct ListeningSocket: Sendable {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = socket(address.family, type, 0)
         guard descriptor >= 0 else { throw SystemError(doing: "listening on \(text)", errno: errno) }
+        // The file gets the rights that the socket has by then: it is for this program's user alone.
+        if path != nil { fchmod(descriptor, S_IRUSR | S_IWUSR) }
         // Connections of an earlier process may still be ending; that is to keep nobody from listening.
         setSocketOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         // Each family has a socket of its own: with one for both, who else listens in one family would go unnoticed.
@@ -106,24 +117,8 @@ public struct ListeningSocket: Sendable {
 
     /// Stops listening.
     public func close() {
-        // Not that of a process which has taken the place meanwhile. While ours is open no other has its inode.
-        if let file, SocketFile(path: file.path) == file { unlink(file.path) }
+        file?.remove()
         closeDescriptor(descriptor)
-    }
-}
-
-/// A socket in the file system; `nil` if there is none at the path.
-private struct SocketFile: Equatable {
-    let path: String
-    private let device: UInt64
-    private let inode: UInt64
-
-    init?(path: String) {
-        var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return nil }
-        self.path = path
-        device = UInt64(status.st_dev)
-        inode = UInt64(status.st_ino)
     }
 }
 

@@ -123,6 +123,15 @@ extension SocketAddress {
         return bound
     }
 
+    /// Whether nobody listens here.
+    func refusesConnections() -> Bool {
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        let probe = socket(family, type, 0)
+        guard probe >= 0 else { return false }
+        defer { close(probe) }
+        return withPointer { connect(probe, $0, $1) } != 0 && errno == ECONNREFUSED
+    }
+
     /// Accepts a connection, and becomes the address that it comes from. Returns a descriptor, or -1 and `errno`.
     mutating func accept(from socket: Int32) -> Int32 {
         withMutablePointer { acceptConnection(socket, $0, $1) }

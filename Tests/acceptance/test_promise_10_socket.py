@@ -1,0 +1,116 @@
+"""The server's unix socket belongs to one server, and to one user."""
+
+import os
+import signal
+import socket
+import stat
+from contextlib import ExitStack
+
+import pytest
+
+from support.processes import one_line
+from support.waiting import wait_until
+
+
+def healthy(launch, path) -> bool:
+    """What the health check says of the server at the socket."""
+    return launch.program("messenger-server", "--check-health", MESSENGER_SERVER_SOCKET=path).exit_code(within=20) == 0
+
+
+def refused(launch, path) -> None:
+    """Another server at the socket ends with one line that names the path and the setting."""
+    line = one_line(launch.program("messenger-server", MESSENGER_SERVER_PORT=0, MESSENGER_SERVER_SOCKET=path), 69)
+    assert str(path) in line and "MESSENGER_SERVER_SOCKET" in line
+
+
+def test_promise_10_a_socket_is_not_taken_from_a_living_server(launch, tmp_path):
+    """The second server is refused, also where the first is frozen; the first keeps its socket, and deletes it."""
+    path = tmp_path / "socket"
+    server = launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready()
+    refused(launch, path)
+    server.freeze()
+    refused(launch, path)
+    server.thaw()
+    assert healthy(launch, path)
+    server.stop()
+    assert os.listdir(tmp_path) == []
+
+
+def test_promise_10_a_socket_that_waits_for_nobody(launch, tmp_path):
+    """A frozen server whose queue of connections is full is alive too."""
+    path = tmp_path / "socket"
+    server = launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready()
+    server.freeze()
+    with ExitStack() as strangers:
+        full = False
+        while not full:
+            stranger = strangers.enter_context(socket.socket(socket.AF_UNIX))
+            stranger.setblocking(False)
+            full = stranger.connect_ex(str(path)) != 0
+        refused(launch, path)
+    server.thaw()
+
+
+def test_promise_10_a_socket_that_was_left_is_replaced(launch, tmp_path):
+    """After kill -9 the next server takes the place."""
+    path = tmp_path / "socket"
+    launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready().kill()
+    assert path.exists()
+    server = launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready()
+    assert healthy(launch, path)
+    server.stop()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("mask", ["0", "0077", "0777"])
+def test_promise_10_a_socket_is_for_one_user(launch, tmp_path, mask):
+    """Whatever the umask, nobody but its user may connect."""
+    path = tmp_path / "socket"
+    runner = ["sh", "-c", f'umask {mask} && exec "$@"', "sh"]
+    launch.server(MESSENGER_SERVER_SOCKET=path, runner=runner).wait_ready()
+    assert stat.S_IMODE(path.stat().st_mode) == (0o600 if mask != "0777" else 0)
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "link", "dangling link", "datagrams"])
+def test_promise_10_what_is_no_stale_socket_stays(launch, tmp_path, what):
+    """The start is refused, and what is there is left alone."""
+    path = tmp_path / "socket"
+    kept = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    match what:
+        case "file":
+            path.write_text("precious")
+        case "folder":
+            path.mkdir()
+        case "link":
+            (tmp_path / "other").write_text("precious")
+            path.symlink_to(tmp_path / "other")
+        case "dangling link":
+            path.symlink_to(tmp_path / "nowhere")
+        case "datagrams":
+            kept.bind(str(path))
+    before = path.lstat()
+    refused(launch, path)
+    assert os.path.samestat(path.lstat(), before)
+    kept.close()
+
+
+def test_promise_10_a_refused_start_leaves_nothing(launch, tmp_path):
+    """A server whose port is taken leaves no socket and no lock."""
+    server = launch.server().wait_ready()
+    path = tmp_path / "socket"
+    one_line(launch.program("messenger-server", MESSENGER_SERVER_PORT=server.port, MESSENGER_SERVER_SOCKET=path), 69)
+    assert os.listdir(tmp_path) == []
+
+
+def test_promise_10_of_many_servers_one_gets_the_socket(launch, tmp_path):
+    """Started together where an ended server has left a socket: one serves, the others are refused."""
+    path = tmp_path / "socket"
+    launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready().kill()
+    programs = [
+        launch.program("messenger-server", MESSENGER_SERVER_PORT=0, MESSENGER_SERVER_SOCKET=path) for _ in range(5)
+    ]
+    wait_until(lambda: sum(program.running for program in programs) == 1, "all but one have ended")
+    assert healthy(launch, path)
+    (server,) = [program for program in programs if program.running]
+    server.stop(signal.SIGTERM)
+    assert not path.exists()
