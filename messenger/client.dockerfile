@@ -29,7 +29,8 @@ EXPOSE 8080
 STOPSIGNAL SIGTERM
 # By bash alone: the image has no HTTP client of its own.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["bash", "-c", \
-    "exec 3<>/dev/tcp/127.0.0.1/$MESSENGER_HTTP_PORT && \
+    "host=${MESSENGER_HTTP_HOST:-*}; host=${host#[}; host=${host%]}; [ \"$host\" != '*' ] || host=127.0.0.1; \
+    exec 3<>\"/dev/tcp/$host/$MESSENGER_HTTP_PORT\" && \
     printf 'GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && \
     read -r _ status _ <&3 && [ \"$status\" = 200 ]"]
 # Memory that peaks have taken goes back sooner: glibc keeps it by arena, and would have eight for each processor.
