@@ -34,6 +34,8 @@ let package = Package(
         .systemLibrary(name: "CMalloc"),
         // SQLite. No pkgConfig either: the module map links it, and nothing else is needed.
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+        // The process's own arguments, which Swift does not always find.
+        .target(name: "CCommandLine"),
         // protobuf-c's output, committed; `./dev proto` makes it again.
         .target(name: "CMessenger", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(name: "CGRPCServices", linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -51,7 +53,7 @@ let package = Package(
         .target(
             name: "Messenger",
             dependencies: [
-                "CMessenger", "CStandardStreams", "GRPC",
+                "CCommandLine", "CMessenger", "CStandardStreams", "GRPC",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

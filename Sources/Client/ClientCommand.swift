@@ -43,7 +43,7 @@ struct ClientCommand: AsyncParsableCommand {
         let channel = Channel(
             target: settings.serverAddress.description,
             credentials: settings.credentials,
-            options: channelOptions,
+            options: channelOptions(settings),
             group: group
         )
         let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
@@ -68,8 +68,9 @@ struct ClientCommand: AsyncParsableCommand {
         logger.info("stopped")
     }
 
-    private var channelOptions: ChannelOptions {
+    private func channelOptions(_ settings: ClientSettings) -> ChannelOptions {
         var options = ChannelOptions()
+        options.usesProxy = settings.serverProxy == .environment
         // What the stream may hold back while the inbox is full; the server's history keeps the rest.
         options.streamWindow = 256 << 10
         // The server compresses nothing.
@@ -92,6 +93,7 @@ extension ClientSettings {
         [
             "version": "\(Version.current)",
             "server": "\(serverAddress)",
+            "serverProxy": "\(serverProxy.settingText)",
             "tlsAuthorities": "\(tlsAuthorities.settingText)",
             "httpHost": "\(httpHost.settingText)",
             "httpPort": "\(httpPort)",

@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import GRPC
 
 extension AsyncParsableCommand {
     /// Parses the command line, runs the command and ends the process.
@@ -10,7 +11,9 @@ extension AsyncParsableCommand {
     /// - Parameter arguments: The command line without the program's name; `nil` takes the process's own.
     public static func launch(_ arguments: [String]? = nil) async -> Never {
         do {
-            var command = try Self.parse(arguments)
+            CoreEnvironment.clean()
+            Platform.raiseDescriptorLimit()
+            var command = try Self.parse(try arguments ?? Platform.commandLine())
             try await command.run()
             Diagnostics.terminate(exitCode: 0)
         } catch let error as StartError {

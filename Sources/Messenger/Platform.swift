@@ -18,7 +18,8 @@ enum Platform {
 
     /// The value of an environment variable; `nil` when it is not set.
     ///
-    /// Safe to call from several threads as long as nothing calls `setenv`, which neither program does.
+    /// Safe to call from several threads as long as nothing calls `setenv`, which neither program does once it has
+    /// threads.
     static func environmentVariable(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }
     }

@@ -39,11 +39,17 @@ struct GRPCService: Service {
             await group.shutDown()
             switch error {
             case .badCredentials: throw StartError(.badConfiguration, "Cannot serve: \(error)")
-            case .cannotListen(let error): throw Setting.serverHost.cannotListen(error, .serverPort)
+            case .cannotListen(let error): throw cannotListen(error)
             default: throw StartError(.unavailable, "Cannot serve: \(error)")
             }
         }
         logger.info("listening", metadata: startMetadata(addresses: server.addresses))
+        if options.possibleConnections < options.maxConnections {
+            logger.warning(
+                "the limit of file descriptors allows fewer connections than MESSENGER_MAX_CONNECTIONS",
+                metadata: ["connections": "\(options.possibleConnections)"]
+            )
+        }
 
         try? await gracefulShutdown()
         logger.info("stopping", metadata: ["openCalls": "\(server.openCalls)"])
@@ -88,6 +94,13 @@ struct GRPCService: Service {
         var addresses = [ListenAddress(settings.host.address(port: settings.port), credentials: settings.credentials)]
         if let socket = settings.socket.path { addresses.append("unix:\(socket)") }
         return addresses
+    }
+
+    private func cannotListen(_ error: SystemError) -> StartError {
+        guard let path = settings.socket.path, error.action == "listening on unix:\(path)" else {
+            return Setting.serverHost.cannotListen(error, .serverPort)
+        }
+        return StartError(.unavailable, "Cannot serve: \(error). Choose another path with MESSENGER_SERVER_SOCKET.")
     }
 
     private func startMetadata(addresses: [String]) -> Logger.Metadata {

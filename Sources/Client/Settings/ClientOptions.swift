@@ -6,6 +6,7 @@ import Messenger
 /// The client's flags, each of which falls back to an environment variable and then to a default.
 struct ClientOptions: ParsableArguments {
     @Option(.serverAddress) var serverAddress: ServerAddress?
+    @Option(.serverProxy) var serverProxy: ServerProxy?
     @Option(.httpHost) var httpHost: ListenHost?
     @Option(.httpPort) var httpPort: Port?
     @Option(.httpConnections) var httpConnections: Count?
@@ -28,6 +29,7 @@ struct ClientOptions: ParsableArguments {
         let authorities = try Setting.tlsAuthorities.value(flag: self.tlsAuthorities, environment: environment)
         return ClientSettings(
             serverAddress: try Setting.serverAddress.value(flag: self.serverAddress, environment: environment),
+            serverProxy: try Setting.serverProxy.value(flag: self.serverProxy, environment: environment),
             httpHost: try Setting.httpHost.value(flag: self.httpHost, environment: environment),
             httpPort: try Setting.httpPort.value(flag: self.httpPort, environment: environment),
             httpLimits: try self.httpLimits(environment),

@@ -6,6 +6,8 @@ import Messenger
 struct ClientSettings: Sendable {
     /// Where the gRPC server listens.
     var serverAddress = ServerAddress.standard
+    /// Whether it is reached by way of a proxy.
+    var serverProxy = ServerProxy.none
     /// Where the HTTP server listens.
     var httpHost = ListenHost.all
     /// The port of the HTTP server; 0 takes any free one.

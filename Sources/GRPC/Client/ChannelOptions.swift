@@ -27,6 +27,9 @@ public struct ChannelOptions: Sendable {
     public var idleTimeout: Duration?
     /// Bounds the memory that the channel's connections take, with that of others that share it.
     public var resourceQuota: ResourceQuota?
+    /// Whether to connect by way of the HTTP proxy that the environment names (`grpc_proxy`, `https_proxy`, `http_proxy`;
+    /// `no_grpc_proxy`, `no_proxy`).
+    public var usesProxy = false
     /// Precedes the core's own name in the `user-agent` header.
     public var userAgent: String?
 
@@ -49,6 +52,7 @@ public struct ChannelOptions: Sendable {
         // Channels to one target would share a connection otherwise, and with it its options.
         arguments.set(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, true)
         arguments.set(GRPC_ARG_ENABLE_CHANNELZ, false)
+        arguments.set(GRPC_ARG_ENABLE_HTTP_PROXY, usesProxy)
         keepalive?.add(to: &arguments)
         if let streamWindow {
             arguments.set(GRPC_ARG_HTTP2_BDP_PROBE, false)

@@ -11,6 +11,7 @@ enum Library {
     static func initialize() { _ = initialized }
 
     private static let initialized: Void = {
+        CoreEnvironment.clean()
         cgrpc_disable_deadlock_detection()
         grpc_init()
     }()

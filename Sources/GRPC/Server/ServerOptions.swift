@@ -8,7 +8,7 @@ public struct ServerOptions: Sendable {
     /// message's size before it expands it, so algorithms are for clients that are trusted not to send a few kilobytes
     /// that become gigabytes. With none, as by default, responses are not compressed either.
     public var acceptedCompression: Set<CompressionAlgorithm> = [.none]
-    /// Connections open at the same time at all addresses; further ones wait to be accepted.
+    /// Connections open at the same time at all addresses; further ones wait to be accepted. See ``possibleConnections``.
     public var maxConnections = 10_000
     /// Calls open at the same time on one connection; a client waits with further ones. On connections without TLS, calls
     /// that a client has reset and that are not cleared away yet are bounded too, to twice as many.
@@ -33,6 +33,10 @@ public struct ServerOptions: Sendable {
 
     /// The defaults.
     public init() {}
+
+    /// How many connections can be open at the same time: ``maxConnections``, or fewer, so that they leave 128 of the
+    /// process's file descriptors, or half of them, for everything else.
+    public var possibleConnections: Int { min(maxConnections, DescriptorLimit.connections) }
 
     var arguments: CoreArguments {
         var arguments = CoreArguments()

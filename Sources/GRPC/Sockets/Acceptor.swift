@@ -16,6 +16,7 @@ internal import Musl
 final class Acceptor: @unchecked Sendable {
     private let server: OpaquePointer
     private let options: ServerOptions
+    private let maxConnections: Int
     private let connections = Mutex(ConnectionTable())
     private let state = Mutex(State.idle)
 
@@ -29,6 +30,8 @@ final class Acceptor: @unchecked Sendable {
 
     /// How long to wait for a connection to be closed by somebody, where there is no room for another one.
     private static let pauseInMilliseconds: Int32 = 50
+    /// Peers decide how often there is no room: the log says it at most this often.
+    private static let complaintInterval = Duration.seconds(60)
     /// Connections accepted from one socket in a row, so that the others and the stop signal have their turn.
     private static let acceptedInARow = 64
 
@@ -36,6 +39,7 @@ final class Acceptor: @unchecked Sendable {
     init(server: OpaquePointer, options: ServerOptions) {
         self.server = server
         self.options = options
+        maxConnections = options.possibleConnections
     }
 
     /// Accepts connections from now on. At most once; ``stop()`` must follow. Takes over the sockets.
@@ -117,25 +121,29 @@ extension Acceptor {
         var polled = [pollfd(fd: stopSignal, events: Int16(POLLIN), revents: 0)]
         polled += sockets.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
         var isFull = false
+        var complaint: ContinuousClock.Instant?
         while true {
             // Where there is no room, connections wait in the system's queue.
             _ = isFull ? poll(&polled, 1, Self.pauseInMilliseconds) : poll(&polled, nfds_t(polled.count), -1)
             guard polled[0].revents == 0 else { break }
             let wasFull = isFull
             isFull = !sockets.allSatisfy { acceptSome(of: $0, credentials) }
-            if isFull, !wasFull { CoreLog.error("no room for another connection: those that come wait") }
+            if isFull, !wasFull, complaint.map({ .now - $0 > Self.complaintInterval }) ?? true {
+                complaint = .now
+                CoreLog.error("no room for another connection: those that come wait")
+            }
         }
     }
 
     /// Whether there may be another connection. Looks for those that have been closed only where there would be too many
     /// otherwise, and without the lock, which every call needs when it arrives.
     private func hasRoom() -> Bool {
-        let all = connections.withLock { $0.count < options.maxConnections ? nil : $0.all }
+        let all = connections.withLock { $0.count < maxConnections ? nil : $0.all }
         guard let all else { return true }
         let closed = all.filter { !$0.socket.isOpen }
         return connections.withLock { connections in
             for connection in closed { connections.remove(connection) }
-            return connections.count < options.maxConnections
+            return connections.count < maxConnections
         }
     }
 

@@ -27,7 +27,7 @@ extension Setting where Value == FilePath {
         Setting(
             "MESSENGER_SERVER_SOCKET",
             default: .none,
-            summary: "Path of a unix socket to listen on too, without encryption, for this machine's own programs."
+            summary: "Path of a unix socket to listen on too, without encryption, for programs of the same user."
         )
     }
 }
@@ -47,7 +47,9 @@ extension Setting where Value == Count {
             "MESSENGER_MAX_CONNECTIONS",
             default: 10_000,
             in: 1...1_000_000,
-            summary: "Most connections at the same time; more wait to be accepted."
+            summary: """
+                Most connections at the same time, fewer if the file descriptors do not suffice; more wait to be accepted.
+                """
         )
     }
 

@@ -1,0 +1,28 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#endif
+
+/// How many file descriptors the process may have.
+enum DescriptorLimit {
+    /// What connections never take: files, a database, name lookups and connections that the program itself makes need
+    /// some too. Half of them where there are few.
+    private static let reserve = 128
+
+    /// How many connections may be open.
+    static var connections: Int {
+        let all = current
+        return max(1, all - min(reserve, all / 2))
+    }
+
+    private static var current: Int {
+        var limit = rlimit()
+        #if canImport(Glibc)
+        let result = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        #else
+        let result = getrlimit(RLIMIT_NOFILE, &limit)
+        #endif
+        return result == 0 ? Int(clamping: limit.rlim_cur) : 1024
+    }
+}

@@ -1,0 +1,42 @@
+internal import CCommandLine
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+// What a program does before anything else.
+
+extension Platform {
+    /// The arguments of the process, without the program's name.
+    ///
+    /// `CommandLine.arguments` looks for them next to the environment. It finds none when a preloaded library has moved
+    /// the environment by calling `setenv` (swiftlang/swift#76080).
+    /// - Throws: If they cannot be found: a program that ignored its flags would do something else than it was told.
+    static func commandLine() throws(StartError) -> [String] {
+        var arguments = (0..<ccommand_line_count()).compactMap { index in
+            ccommand_line_argument(index).map { String(cString: $0) }
+        }
+        if arguments.isEmpty { arguments = CommandLine.arguments }
+        guard !arguments.isEmpty else { throw StartError(.unavailable, "The command line cannot be read.") }
+        return Array(arguments.dropFirst())
+    }
+
+    /// Lets the process have as many file descriptors as the system allows it.
+    ///
+    /// The soft limit is often 1,024, for programs that use `select`; nothing here does.
+    static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        #if canImport(Glibc)
+        let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        #else
+        let kind = RLIMIT_NOFILE
+        #endif
+        guard getrlimit(kind, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        limit.rlim_cur = limit.rlim_max
+        _ = setrlimit(kind, &limit)
+    }
+}

@@ -1,0 +1,84 @@
+"""File descriptors: both programs take all that they may have, and strangers leave some for the programs' own needs."""
+
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+
+from support.api import connected, pb, reading, stub
+from support.processes import Program, free_port
+from support.redis import Redis
+from support.waiting import wait_until
+
+FULL = "no room for another connection"
+
+
+def limits(program: Program) -> tuple[str, str]:
+    """The soft and the hard limit of the program's file descriptors."""
+    for line in Path(f"/proc/{program.pid}/limits").read_text().splitlines():
+        if line.startswith("Max open files"):
+            return tuple(line.split()[3:5])
+    raise AssertionError("no limit")
+
+
+@pytest.mark.parametrize("name", ["messenger-server", "messenger-client"])
+def test_promise_05_descriptors_as_many_as_allowed(launch, name):
+    """A soft limit below the hard one is raised to it."""
+    runner = ["sh", "-c", 'ulimit -Sn 100 && ulimit -Hn 900 && exec "$@"', "sh"]
+    settings = {"MESSENGER_SERVER_PORT": 0, "MESSENGER_HTTP_PORT": 0}
+    program = launch.program(name, runner=runner, **settings)
+    wait_until(lambda: "listening" in program.log(), "it listens")
+    assert limits(program) == ("900", "900")
+
+
+def test_promise_05_descriptors_the_start_says_that_they_do_not_suffice(launch):
+    """A server whose setting asks for more connections than it can have says how many it can."""
+    server = launch.server(file_descriptors=1000, MESSENGER_MAX_CONNECTIONS=873).wait_ready()
+    wait_until(lambda: "MESSENGER_MAX_CONNECTIONS" in server.log() and "connections=872" in server.log(), "it says so")
+    enough = launch.server(file_descriptors=1000, MESSENGER_MAX_CONNECTIONS=872).wait_ready()
+    wait_until(lambda: "listening" in enough.log(), "it listens")
+    assert "MESSENGER_MAX_CONNECTIONS" not in enough.log()
+
+
+def test_promise_05_descriptors_strangers_leave_some(launch):
+    """`ulimit -n 256` and 400 silent connections: the server reaches a Redis that was away, and the log says once that
+    it is full."""
+    redis = Redis(free_port())
+    try:
+        server = launch.server(file_descriptors=256, MESSENGER_HISTORY=redis.location()).wait_ready()
+        with ExitStack() as strangers, connected(server.address) as channel, reading(channel) as reader:
+            for _ in range(400):
+                strangers.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+            wait_until(lambda: FULL in server.log(), "strangers have all that they get")
+            redis.kill()
+            redis.start()
+
+            def sent() -> bool:
+                try:
+                    stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="hey"), timeout=5)
+                except grpc.RpcError as error:
+                    assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED), error
+                    return False
+                return True
+
+            wait_until(sent, "the server has found Redis again", within=30)
+            assert reader.take(1)[0].text == "hey"
+            assert server.log().count(FULL) == 1
+    finally:
+        redis.close()
+
+
+def test_promise_05_descriptors_strangers_leave_the_client_some(launch):
+    """`ulimit -n 256` and 400 silent HTTP connections: the client finds a server that was away, by its name."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address, file_descriptors=256).wait_ready()
+    with client.http.connection() as kept, ExitStack() as strangers:
+        kept.send("Ivan", "before")
+        for _ in range(400):
+            strangers.enter_context(socket.create_connection(("127.0.0.1", client.port), timeout=5))
+        server.stop()
+        launch.server(port=server.port).wait_ready()
+        wait_until(lambda: kept.request("GET", "/readyz").status == 200, "the client's stream is open again")
+        kept.send("Ivan", "after")
