@@ -11,10 +11,7 @@ enum HealthProbe {
             // The probe would need a certificate of its own, and to trust the server's.
             throw StartError(.badConfiguration, "A health check of a server with TLS needs MESSENGER_SERVER_SOCKET")
         }
-        // With its scheme: a host may have the name of one.
-        let target =
-            settings.socket.path.map { "unix:\($0)" }
-            ?? "dns:///\(settings.host.reachableAddress(port: settings.port))"
+        let target = settings.socket.path.map { "unix:\($0)" } ?? settings.host.target(port: settings.port)
         do {
             let group = try CompletionQueueGroup(count: 1)
             let answer = await answer(target, group)

@@ -19,7 +19,8 @@ struct ListenHostTests {
         #expect(ListenHost(settingText: "[::1]")?.address(port: 8080) == "[::1]:8080")
         #expect(ListenHost(settingText: "localhost")?.address(port: 8080) == "localhost:8080")
         #expect(ListenHost.all.address(port: 8080) == "*:8080")
-        #expect(ListenHost.all.reachableAddress(port: 8080) == "127.0.0.1:8080")
+        #expect(ListenHost.all.target(port: 8080) == "dns:///127.0.0.1:8080")
+        #expect(ListenHost(settingText: "fe80::1%eth0")?.target(port: 8080) == "dns:///[fe80::1%25eth0]:8080")
     }
 
     private let host = Setting<ListenHost>("MESSENGER_HTTP_HOST", default: .all, summary: "")

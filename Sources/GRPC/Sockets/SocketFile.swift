@@ -39,7 +39,7 @@ struct FolderLock {
         let folder = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[...$0] } ?? "."
         descriptor = open(String(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         for _ in 0..<Self.attempts where descriptor >= 0 {
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return }
+            guard flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK || errno == EINTR else { return }
             usleep(Self.pauseInMicroseconds)
         }
     }

@@ -59,10 +59,12 @@ extension ListenHost {
         settingText.utf8.contains(UInt8(ascii: ":")) ? "[\(settingText)]:\(port)" : "\(settingText):\(port)"
     }
 
-    /// An address at which a server that listens here can be reached from this machine.
-    public func reachableAddress(port: Port) -> String {
+    /// What a channel of this machine takes as its target to reach a server that listens here.
+    public func target(port: Port) -> String {
         // Connections to 0.0.0.0 and :: go to this machine too.
-        self == .all ? "127.0.0.1:\(port)" : address(port: port)
+        let address = self == .all ? "127.0.0.1:\(port)" : address(port: port)
+        // With its scheme, as a host may have the name of one; there, a percent sign stands for itself only if escaped.
+        return "dns:///" + address.split(separator: "%").joined(separator: "%25")
     }
 }
 
