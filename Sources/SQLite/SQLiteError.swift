@@ -19,6 +19,8 @@ public struct SQLiteError: Error, CustomStringConvertible {
     public var isFull: Bool { code == SQLITE_FULL || [ENOSPC, EDQUOT].contains(systemError) }
     /// The system has refused a read, a write or the opening of a file.
     public var isOfSystem: Bool { [SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN].contains(code) }
+    /// The file does not begin as SQLite's do: it may be another program's.
+    public var meansForeign: Bool { code == SQLITE_NOTADB }
     /// The file is not one of SQLite's, or not whole.
     public var meansDamage: Bool { code == SQLITE_CORRUPT || code == SQLITE_NOTADB }
 

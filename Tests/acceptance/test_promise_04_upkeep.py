@@ -182,6 +182,14 @@ def disk(ours):
     disk.close()
 
 
+def test_no_inodes_at_the_start(launch, disk):
+    """A disk that takes no more files is full too."""
+    with pytest.raises(OSError, match="No space"):
+        for number in range(2000):
+            (disk.path / str(number)).touch()
+    assert "the disk is full" in one_line(start(launch, disk.path / "history.db"), UNAVAILABLE)
+
+
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_full_disk_at_the_start(launch, disk, is_new):
     """One line says that the disk is full, and a start that made no history leaves no files."""

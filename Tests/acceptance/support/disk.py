@@ -9,11 +9,11 @@ from support.needs import lacks
 
 
 class SmallDisk:
-    """A file system of its own in memory, of a few kilobytes. Making one takes root."""
+    """A file system of its own in memory, for a few kilobytes and files. Making one takes root."""
 
-    def __init__(self, kilobytes: int):
+    def __init__(self, kilobytes: int, files: int = 1000):
         self.path = Path(tempfile.mkdtemp(prefix="messenger-disk-"))
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(self.path)]
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,nr_inodes={files}", "tmpfs", str(self.path)]
         if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
             self.path.rmdir()
             lacks("mounting a small disk takes root")

@@ -29,7 +29,7 @@ final class FileLock: Sendable {
     /// Opens the file, makes it if it is not there, and takes the lock.
     init(_ path: HistoryPath) throws(StartError) {
         let absent = ([path.file] + path.companions).filter { FileStatus($0) == nil }
-        let file = try Self.openFile(path.file)
+        let file = try Self.openFile(path)
         var lock = flock()
         lock.l_type = Int16(F_WRLCK)
         lock.l_whence = Int16(SEEK_SET)
@@ -50,7 +50,7 @@ final class FileLock: Sendable {
         self.absent = absent
         descriptor = Mutex(file)
         // Another server that was refused may have removed what it had made.
-        guard status.st_nlink == 1, identity.isAt(path.file) else {
+        guard identity.isAt(path.file) else {
             throw HistoryPath.cannotOpen(path.file, "another program has replaced it just now")
         }
     }
@@ -75,14 +75,14 @@ final class FileLock: Sendable {
         release()
     }
 
-    private static func openFile(_ path: String) throws(StartError) -> Int32 {
+    private static func openFile(_ path: HistoryPath) throws(StartError) -> Int32 {
         let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
         // The second time if another server makes it at the same moment.
         for _ in 0..<2 {
-            let file = open(path, flags)
+            let file = open(path.file, flags)
             if file >= 0 { return file }
             guard errno == ENOENT else { break }
-            let made = open(path, flags | O_CREAT | O_EXCL, 0o600)
+            let made = open(path.file, flags | O_CREAT | O_EXCL, 0o600)
             if made >= 0 {
                 // Whatever the umask has taken. SQLite gives the files beside it the same permissions.
                 fchmod(made, 0o600)
@@ -90,6 +90,7 @@ final class FileLock: Sendable {
             }
             guard errno == EEXIST else { break }
         }
-        throw HistoryPath.cannotOpen(path, String(cString: strerror(errno)))
+        let isFull = [ENOSPC, EDQUOT].contains(errno)
+        throw HistoryPath.cannotOpen(path.file, isFull ? path.diskIsFull : String(cString: strerror(errno)))
     }
 }

@@ -23,6 +23,8 @@ struct HistoryPath: Sendable {
     var writeAheadLog: String { file + "-wal" }
     var companions: [String] { Self.companionSuffixes.map { file + $0 } }
 
+    var diskIsFull: String { "the disk is full. Make room on the file system of \(folder)" }
+
     /// Follows the links of what the setting says. Makes nothing.
     init(setting: String) throws(StartError) {
         guard !Self.isURI(setting) else {

@@ -162,9 +162,12 @@ struct SQLiteFile {
         switch error {
         case let error as StartError: return error
         case let error as SQLiteError:
+            if error.meansForeign {
+                return damaged("it is no SQLite database. If it is another program's file, choose another one instead")
+            }
             if error.meansDamage { return damaged(error.description) }
             guard error.isFull || (error.isOfSystem && isDiskFull) else { return cannotOpen(error.description) }
-            return cannotOpen("the disk is full. Make room on the file system of \(path.folder)")
+            return cannotOpen(path.diskIsFull)
         default: return cannotOpen("\(error)")
         }
     }
@@ -204,7 +207,7 @@ struct SQLiteFile {
         if let file {
             guard !file.isFolder else { throw refusal("it is a folder. Choose a file in it") }
             guard file.isRegular else { throw refusal("it is not a regular file") }
-            guard file.links == 1 else {
+            guard file.links <= 1 else {
                 throw refusal(
                     "it has \(file.links) names (hard links), and each would have a write-ahead log of its own. Remove the others"
                 )
@@ -218,7 +221,7 @@ struct SQLiteFile {
         }
         for companion in path.companions {
             guard let status = FileStatus(companion) else { continue }
-            guard status.isRegular, status.links == 1 else {
+            guard status.isRegular, status.links <= 1 else {
                 throw refusal("\(companion) is not a regular file with one name")
             }
             guard status.mount == folder?.mount else { throw refusal("\(companion) is mounted without its folder") }
