@@ -41,7 +41,7 @@ struct ClientCommand: AsyncParsableCommand {
         let group = try CompletionQueueGroup(count: 1)
         let inbox = Inbox(capacity: settings.bufferBytes)
         let channel = Channel(
-            target: settings.serverAddress.description,
+            target: settings.serverAddress.target,
             credentials: settings.credentials,
             options: channelOptions(settings),
             group: group

@@ -14,6 +14,9 @@ struct MessengerService: Sendable {
     /// How long a stream that has fallen behind waits before it asks a home again that was away: longer each time.
     private static let patience = (first: Duration.milliseconds(50), last: Duration.seconds(1))
 
+    /// 30 years, in nanoseconds: what is longer would not fit a time.
+    private static let longestAge: UInt64 = 30 * 365 * 86_400 * 1_000_000_000
+
     var methods: [ServerMethod] {
         // As many as most clients open on one connection: all at once they stay on one queue, that gathers their messages.
         [sendMessage, readMessages.slots(128)]
@@ -38,8 +41,8 @@ struct MessengerService: Sendable {
 
     private var readMessages: ServerMethod {
         guard room.home != nil else {
-            return .serverStreaming(MessengerMethods.readEncodedMessages, following: readers) { request, _ in
-                let cursor = try cursor(for: request)
+            return .serverStreaming(MessengerMethods.readEncodedMessages, following: readers) { request, context in
+                let cursor = try cursor(for: request, context)
                 return (opening(at: cursor), { try next(cursor) })
             }
         }
@@ -69,7 +72,7 @@ struct MessengerService: Sendable {
         _ writer: ResponseWriter<ByteBuffer>,
         _ context: ServerContext
     ) async throws {
-        let cursor = try cursor(for: request)
+        let cursor = try cursor(for: request, context)
         try await context.sendInitialMetadata(opening(at: cursor))
         do {
             while true {
@@ -99,12 +102,27 @@ struct MessengerService: Sendable {
         }
     }
 
-    private func cursor(for request: ReadMessagesRequest) throws(RPCError) -> Room<ByteBuffer>.Cursor {
+    private func cursor(
+        for request: ReadMessagesRequest,
+        _ context: ServerContext
+    ) throws(RPCError) -> Room<ByteBuffer>.Cursor {
+        let age = request.after == nil ? try readerAge(context.metadata) : nil
         do {
+            if let age { return try room.cursor(acceptedWithin: age) }
             return try room.cursor(after: request.after)
         } catch {
             throw RPCError(error)
         }
+    }
+
+    /// How long the reader has been running, if it says so. Its clock would be no measure: it may be wrong.
+    private func readerAge(_ metadata: Metadata) throws(RPCError) -> Duration? {
+        guard let text = metadata.first(MessengerMethods.readerAgeKey) else { return nil }
+        guard let age = UInt64(text) else {
+            let message = "\(MessengerMethods.readerAgeKey) must be a number of nanoseconds"
+            throw RPCError(code: .invalidArgument, message: message)
+        }
+        return .nanoseconds(Int64(min(age, Self.longestAge)))
     }
 
     /// Sent at once: it tells the reader that the stream is open, and where it begins.

@@ -70,6 +70,25 @@ import Testing
         #expect(throws: RoomError.inTheFuture) { try history.sequence(after: Self.time(201), now: Self.time(200)) }
     }
 
+    /// The times are of a clock that is set back and forth; the instants are not.
+    @Test func findsWhatWasAcceptedSinceAnInstant() {
+        let start = ContinuousClock.now
+        var history = History<Int64>(limits: .init(messages: 3, bytes: .max), start: Self.time(100), at: start)
+        func positions(_ seconds: Int...) -> [Int64?] {
+            seconds.map { history.position(at: start + .seconds($0))?.nanosecondsSinceEpoch }
+        }
+        #expect(positions(0) == [100])
+        for (seconds, time) in [(10, 5000), (20, 5001), (30, 5002)] {
+            history.append(0, sendTime: Self.time(Int64(time)), byteCount: 0, at: start + .seconds(seconds))
+        }
+        #expect(positions(-1, 0, 10, 11, 20, 25, 30, 31) == [nil, 100, 100, 5000, 5000, 5001, 5001, 5002])
+        // The first one goes.
+        history.append(0, sendTime: Self.time(9000), byteCount: 0, at: start + .seconds(40))
+        #expect(positions(5, 10, 15, 50) == [nil, 5000, 5000, 9000])
+        history.restart(heldAfter: Self.time(9500), at: start + .seconds(60))
+        #expect(positions(50, 60) == [nil, 9500])
+    }
+
     @Test func nothingIsAcceptedBehindAReadersBack() throws {
         var history = history([110])
         _ = try history.sequence(after: Self.time(150), now: Self.time(200))

@@ -50,6 +50,25 @@ struct RoomTests {
         #expect(try room.cursor(after: time).position == time)
     }
 
+    /// Whatever the wall clock says: it is an hour ahead here, and is then set back.
+    @Test func aReaderGetsWhatWasAcceptedSinceItsStart() throws {
+        let isSetBack = Atomic(false)
+        let room = Room<Message>(
+            limits: .init(messages: 100, bytes: .max),
+            clock: {
+                let lead: Int64 = isSetBack.load(ordering: .relaxed) ? 0 : 3600
+                return SendTime(nanosecondsSinceEpoch: SendTime.now().nanosecondsSinceEpoch + lead * 1_000_000_000)
+            }
+        ) { ($0, $0.text.utf8.count) }
+        for text in ["1", "2", "3"] { _ = try room.append(author: "a", text: text) }
+        isSetBack.store(true, ordering: .relaxed)
+        let none = try room.cursor(acceptedWithin: .zero)
+        let all = try room.cursor(acceptedWithin: .seconds(600))
+        _ = try room.append(author: "a", text: "4")
+        #expect(try room.all(none).map(\.text) == ["4"])
+        #expect(try room.all(all).map(\.text) == ["1", "2", "3", "4"])
+    }
+
     @Test func resumesWithoutASeam() async throws {
         let room = room()
         let times = try (0..<10).map { try room.append(author: "a", text: "\($0)") }

@@ -2,8 +2,24 @@ import Messenger
 
 /// Where the gRPC server listens: `host:port`, the host a name, an IPv4 address or an IPv6 address in brackets.
 struct ServerAddress: SettingValue, Hashable, CustomStringConvertible {
-    /// The address as gRPC takes it, for example `localhost:51075` or `[::1]:51075`.
+    /// The address as it was given, for example `localhost:51075` or `[::1]:51075`.
     let description: String
+
+    /// The address as a URI for gRPC's resolver. Without the scheme a host named `dns`, `unix` or `xds` would be taken for one.
+    var target: String {
+        var text = description[...]
+        // No name server knows the absolute form.
+        if text.lowercased().hasPrefix("localhost.:") { text = "localhost" + text.dropFirst("localhost.".count) }
+        let path = text.utf8.map { byte in
+            switch Unicode.Scalar(byte) {
+            case "[": "%5B"
+            case "]": "%5D"
+            case "%": "%25"
+            default: String(Unicode.Scalar(byte))
+            }
+        }
+        return "dns:///" + path.joined()
+    }
 
     static var form: String { "host:port, such as localhost:51075 or [::1]:51075" }
 

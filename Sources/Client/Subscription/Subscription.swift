@@ -10,11 +10,15 @@ final class Subscription: Service {
     /// Open once the stream has been opened for the first time.
     let firstOpening = Gate()
 
-    private let channel: Channel
-    private let inbox: Inbox
+    let channel: Channel
+    let inbox: Inbox
+    let state = Mutex(SubscriptionState())
+    let arrivals = Arrivals(patience: .milliseconds(500))
+    /// When the program started: the first stream begins with the messages accepted since then.
+    let start = ContinuousClock.now
     private let logger: Logger
-    private let state = Mutex(SubscriptionState(start: .now()))
-    private let arrivals = Arrivals(patience: .milliseconds(500))
+    /// How many connections there had been when the stream was opened.
+    private let connection = Atomic(0)
 
     init(channel: Channel, inbox: Inbox, logger: Logger) {
         self.channel = channel
@@ -24,11 +28,13 @@ final class Subscription: Service {
 
     var status: SubscriptionStatus {
         var status = state.withLock { $0.status }
-        // While nothing is read from it, a stream does not tell that its server has gone.
-        if status.stream == .paused, channel.connectivityState(connecting: true) != .ready {
-            status.stream = .reconnecting
-        }
+        // A stream that is not being read may hold messages of a server that has gone, and then does not end.
+        if status.stream == .paused, !hasConnectionOfStream { status.stream = .reconnecting }
         return status
+    }
+
+    private var hasConnectionOfStream: Bool {
+        channel.connectivityState() == .ready && channel.connectionCount == connection.load(ordering: .relaxed)
     }
 
     /// Calls back when the message with this time is in the inbox, or was, but after half a second at the latest.
@@ -48,78 +54,60 @@ final class Subscription: Service {
     }
 
     private func keepOpen() async {
-        var lastFailure: RPCError?
+        var held: Message?
         while !Task.isCancelled {
-            let failure = await follow()
-            if status.stream.isConnected { lastFailure = nil }
+            let failure = await follow(&held)
             guard !Task.isCancelled else { return }
             let (next, isFirst) = state.withLock { state in
-                (state.ended(failure, jitter: .random(in: 0...1)), state.status.stream == .connecting)
+                (state.ended(failure, jitter: .random(in: 0...1), now: .now), state.isFirst)
             }
-            let details = metadata(failure, retryIn: next.delay)
-            if next.isBehindGap {
-                logger.error("messages lost: the server does not hold them any more", metadata: details)
-            } else if let failure,
-                failure.code == .outOfRange || lastFailure?.description.hasBytes(of: failure.description) == true
-            {
-                // Said already: a server that is away for long is to fill no disk.
-                logger.debug("stream still not open", metadata: details)
-            } else if isFirst {
-                logger.warning("stream not open yet", metadata: details)
-            } else {
-                logger.warning("stream broken", metadata: details)
-            }
-            lastFailure = failure
+            log(failure, next, isFirst: isFirst)
             try? await Task.sleep(for: next.delay)
-        }
-    }
-
-    /// Opens one stream and takes its messages until it ends. Returns why it ended.
-    private func follow() async -> RPCError? {
-        do {
-            let stream = try channel.serverStreaming(
-                MessengerMethods.readMessages,
-                // Does not wait for a connection, or nobody would learn why there is none.
-                ReadMessagesRequest(after: state.withLock { $0.position })
-            )
-            // A stream that is refused has initial metadata too, but no position.
-            if let position = try await stream.initialMetadata.first(MessengerMethods.positionKey) {
-                opened(at: SendTime(rfc3339: position))
+            if let message = held, inbox.offer(message) {
+                held = nil
+                arrivals.reached(message.sendTime)
             }
-            for try await message in stream where state.withLock({ $0.take(message) }) {
-                if !status.stream.isConnected { opened(at: nil) }
-                try await putAway(message)
-            }
-            return nil
-        } catch let error as RPCError {
-            return error
-        } catch {
-            return RPCError(code: .cancelled, message: "the program is stopping", cause: error)
         }
     }
 
-    /// Puts a message into the inbox; while that is full, waits.
-    private func putAway(_ message: Message) async throws(CancellationError) {
-        if !inbox.offer(message) {
-            state.withLock { $0.paused() }
-            arrivals.giveUp()
-            try await inbox.append(message)
-            state.withLock { $0.resumed() }
+    /// The stream is open.
+    func opened(at position: SendTime?) {
+        connection.store(channel.connectionCount, ordering: .relaxed)
+        let opening = state.withLock { state in
+            state.opened(at: position)
+            return state.opening()
         }
-        arrivals.reached(message.sendTime)
-    }
-
-    private func opened(at start: SendTime?) {
-        let position = state.withLock { state in
-            state.opened(at: start)
-            return state.position
-        }
-        logger.info("stream open", metadata: ["after": "\(position.map(\.description) ?? "none")"])
+        if let opening { log(opening) }
         firstOpening.open()
     }
+}
 
-    private func metadata(_ failure: RPCError?, retryIn delay: Duration) -> Logger.Metadata {
-        let milliseconds = Int(delay / .milliseconds(1))
-        return ["reason": "\(failure?.description ?? "the server ended it")", "retryIn": "\(milliseconds)ms"]
+// MARK: - The log
+
+extension Subscription {
+    func log(_ opening: SubscriptionState.Opening) {
+        var metadata: Logger.Metadata = ["after": "\(opening.after.map(\.description) ?? "none")"]
+        if opening.failures > 0 { metadata["failures"] = "\(opening.failures)" }
+        logger.info("stream open", metadata: metadata)
+    }
+
+    private func log(_ failure: RPCError?, _ next: SubscriptionState.Next, isFirst: Bool) {
+        // A server's text may be long.
+        let reason = (failure?.description ?? "the server ended it").utf8.prefix(512)
+        var metadata: Logger.Metadata = [
+            "reason": "\(String(decoding: reason, as: UTF8.self))",
+            "retryIn": "\(Int(next.delay / .milliseconds(1)))ms",
+        ]
+        guard let failures = next.failures else {
+            return logger.debug("stream still not open", metadata: metadata)
+        }
+        if failures > 1 { metadata["failures"] = "\(failures)" }
+        if next.isBehindGap {
+            logger.error("messages lost: the server does not hold them any more", metadata: metadata)
+        } else if isFirst {
+            logger.warning("stream not open yet", metadata: metadata)
+        } else {
+            logger.warning("stream broken", metadata: metadata)
+        }
     }
 }

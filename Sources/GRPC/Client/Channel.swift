@@ -13,7 +13,8 @@ public final class Channel: @unchecked Sendable {
     let compresses: Bool
 
     /// - Parameters:
-    ///   - target: `HOST:PORT`, or a URI that the core's resolvers know: `dns:///name:port`, `unix:path`, `ipv4:…`.
+    ///   - target: A URI that the core's resolvers know, such as `dns:///HOST:PORT` or `unix:/path`, percent-encoded where URIs
+    ///     need it. `HOST:PORT` alone works for hosts that are not named like a resolver's scheme, as `dns` is.
     ///   - credentials: What is shown to the server and wanted of it.
     ///   - interceptors: What sees each call, in this order.
     ///   - options: Limits and timing.

@@ -21,6 +21,10 @@ extension Channel {
     public func connectivityState(connecting: Bool = false) -> ConnectivityState {
         ConnectivityState(grpc_channel_check_connectivity_state(handle, connecting ? 1 : 0))
     }
+
+    /// How many times a connection has been tried so far. A call is on one connection all its life: while this number is the same
+    /// and the state is ``ConnectivityState/ready``, it is on the connection that there is.
+    public var connectionCount: Int { socket.count }
 }
 
 extension ConnectivityState {

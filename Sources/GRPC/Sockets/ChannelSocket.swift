@@ -10,12 +10,17 @@ final class ChannelSocket: Sendable {
         var cork: Cork?
         /// Those that may be open: one on which the server takes no more calls goes on beside its successor.
         var sockets: [CoreSocket] = []
+        /// How many have been made.
+        var count = 0
     }
 
     private let state = Mutex(State())
 
     /// What holds back what is sent on it; `nil` before the first attempt to connect.
     var cork: Cork? { state.withLock { $0.cork } }
+
+    /// How many attempts to connect there have been.
+    var count: Int { state.withLock(\.count) }
 
     /// Ends the channel's connections.
     func disconnect() {
@@ -31,6 +36,7 @@ final class ChannelSocket: Sendable {
         guard let target else { return }
         Unmanaged<ChannelSocket>.fromOpaque(target)._withUnsafeGuaranteedRef { socket in
             socket.state.withLock { state in
+                state.count += 1
                 state.cork = Cork(descriptor: descriptor)
                 state.sockets.removeAll { !$0.isOpen }
                 state.sockets.append(CoreSocket(descriptor: descriptor))

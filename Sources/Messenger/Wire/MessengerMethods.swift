@@ -27,6 +27,10 @@ public enum MessengerMethods {
     /// of the ``SendTime`` after which the stream begins.
     public static let positionKey = "messenger-position"
 
+    /// The key in the request metadata of ``readMessages`` that says how long the reader has been running, in nanoseconds: a
+    /// stream without a position begins with the messages accepted since then.
+    public static let readerAgeKey = "messenger-reader-age"
+
     /// The key in the trailing metadata of ``readMessages`` that goes with `OUT_OF_RANGE`: every message accepted after
     /// this time is held, so a reader that cannot have what it asked for can go on from here.
     public static let heldAfterKey = "messenger-held-after"

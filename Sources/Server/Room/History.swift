@@ -15,6 +15,8 @@ struct History<Content: Sendable>: Sendable {
 
     private struct Entry {
         var sendTime: SendTime
+        /// By a clock that is never set, unlike the one of the times.
+        var acceptedAt: ContinuousClock.Instant
         var byteCount: Int
         var content: Content
     }
@@ -34,10 +36,13 @@ struct History<Content: Sendable>: Sendable {
     private(set) var latest: SendTime
     /// No message will be accepted with this time or an earlier one. Not before ``latest``.
     private(set) var floor: SendTime
+    /// Every message accepted from this instant on is held.
+    private var heldSince: ContinuousClock.Instant
 
     /// An empty history that begins at `start`.
-    init(limits: Limits, start: SendTime) {
+    init(limits: Limits, start: SendTime, at instant: ContinuousClock.Instant = .now) {
         self.limits = limits
+        heldSince = instant
         heldAfter = start
         latest = start
         floor = start
@@ -63,20 +68,26 @@ struct History<Content: Sendable>: Sendable {
     }
 
     /// Lets go of all entries: only those after `time` will be held. Who follows is told.
-    mutating func restart(heldAfter time: SendTime) {
+    mutating func restart(heldAfter time: SendTime, at instant: ContinuousClock.Instant = .now) {
         // One more, so that those at the end are behind too.
         firstSequence = end + 1
         entries.removeAll()
         byteCount = 0
         heldAfter = time
+        heldSince = instant
         latest = max(latest, time)
         floor = max(floor, time)
     }
 
     /// Adds an entry with a time that ``nextSendTime(clock:)`` gave, and lets go of the oldest ones over the limits.
-    mutating func append(_ content: Content, sendTime: SendTime, byteCount: Int) {
+    mutating func append(
+        _ content: Content,
+        sendTime: SendTime,
+        byteCount: Int,
+        at instant: ContinuousClock.Instant = .now
+    ) {
         let cost = byteCount + Self.overhead
-        entries.append(Entry(sendTime: sendTime, byteCount: cost, content: content))
+        entries.append(Entry(sendTime: sendTime, acceptedAt: instant, byteCount: cost, content: content))
         self.byteCount += cost
         latest = sendTime
         floor = max(floor, sendTime)
@@ -85,6 +96,7 @@ struct History<Content: Sendable>: Sendable {
             firstSequence += 1
             self.byteCount -= oldest.byteCount
             heldAfter = oldest.sendTime
+            heldSince = oldest.acceptedAt
         }
     }
 
@@ -100,13 +112,15 @@ struct History<Content: Sendable>: Sendable {
 
     /// The sequence number of the first message after `time`, where all later than `time` are held.
     func sequence(after time: SendTime) -> Int {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if entries[middle].sendTime <= time { low = middle + 1 } else { high = middle }
-        }
-        return firstSequence + low
+        firstSequence + entries.countOfFirst { $0.sendTime <= time }
+    }
+
+    /// The time after which the messages come that were accepted from `instant` on; `nil` if some of them may not be held.
+    func position(at instant: ContinuousClock.Instant) -> SendTime? {
+        guard instant >= heldSince else { return nil }
+        let earlier = entries.countOfFirst { $0.acceptedAt < instant }
+        guard earlier < entries.count else { return latest }
+        return earlier == 0 ? heldAfter : entries[earlier - 1].sendTime
     }
 
     /// The content at a sequence number; `nil` at the end.
@@ -118,4 +132,17 @@ struct History<Content: Sendable>: Sendable {
 
     /// The time of a message that is held.
     func sendTime(at sequence: Int) -> SendTime { entries[sequence - firstSequence].sendTime }
+}
+
+extension RandomAccessCollection where Index == Int {
+    /// How many elements at the beginning satisfy the condition, which no later one does: by bisection.
+    fileprivate func countOfFirst(where condition: (Element) -> Bool) -> Int {
+        var low = startIndex
+        var high = endIndex
+        while low < high {
+            let middle = (low + high) / 2
+            if condition(self[middle]) { low = middle + 1 } else { high = middle }
+        }
+        return low - startIndex
+    }
 }

@@ -62,6 +62,28 @@ extension Room {
         }
     }
 
+    /// ``cursor(acceptedWithin:)`` in a room with a home.
+    func cursor(acceptedWithin age: Duration, home: any HistoryHome) throws(RoomError) -> Cursor {
+        let start = ContinuousClock.now - age
+        let now = clock()
+        let heldAfter = home.heldAfter
+        let tolerance = home.clockTolerance
+        return try state.withLock { state throws(RoomError) in
+            guard !state.isClosed else { throw RoomError.closed }
+            let tail = state.history.heldAfter
+            var position: SendTime
+            if let known = state.history.position(at: start) {
+                position = known
+                // What other servers accepted may have come late.
+                if tolerance > .zero { position = max(position, min(state.history.latest, now - (age + tolerance))) }
+            } else {
+                // A clock that has been set back says nothing about what was accepted before.
+                position = tail <= now ? min(tail, max(heldAfter, now - age)) : tail
+            }
+            return Cursor(position: position, next: nil)
+        }
+    }
+
     /// The next messages of a reader that has fallen behind the tail, if any; `nil` when it is in the tail again.
     func catchUp(_ cursor: Cursor, atMost most: HistoryPage.Size) async throws(RoomError) -> [Content]? {
         guard let home else { return nil }
@@ -128,6 +150,12 @@ extension Room.Cursor {
     fileprivate var last: SendTime {
         get { SendTime(nanosecondsSinceEpoch: lastTime.load(ordering: .relaxed)) }
         set { lastTime.store(newValue.nanosecondsSinceEpoch, ordering: .relaxed) }
+    }
+}
+
+extension SendTime {
+    fileprivate static func - (time: SendTime, duration: Duration) -> SendTime {
+        SendTime(nanosecondsSinceEpoch: time.nanosecondsSinceEpoch - Int64(duration / .nanoseconds(1)))
     }
 }
 

@@ -87,6 +87,16 @@ final class Room<Content: Sendable>: Sendable {
         }
     }
 
+    /// Begins to read with the messages that were accepted within the last `age`, as far as they are held.
+    func cursor(acceptedWithin age: Duration) throws(RoomError) -> Cursor {
+        if let home { return try cursor(acceptedWithin: age, home: home) }
+        return try state.withLock { state throws(RoomError) in
+            guard !state.isClosed else { throw RoomError.closed }
+            let position = state.history.position(at: .now - age) ?? state.history.heldAfter
+            return Cursor(position: position, next: state.history.sequence(after: position))
+        }
+    }
+
     /// The next message of a reader, and whether there is another one already, or the end; `nil` if it has had all of them.
     /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more, and ``RoomError/isInHome`` where
     ///   ``catchUp(_:atMost:)`` has it.

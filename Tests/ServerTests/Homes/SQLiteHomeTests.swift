@@ -53,6 +53,29 @@ struct SQLiteHomeTests {
         return messages
     }
 
+    /// What is older than the server's start is found by its time, unless a clock that has been set back makes that useless.
+    @Test(arguments: [(ahead: 0, within: 600, expected: ["old", "new"]), (0, 0, ["new"]), (3600, 600, ["new"])])
+    func aReaderThatIsOlderThanTheServer(ahead: Int, within: Int, expected: [String]) async throws {
+        let lead = Int64(ahead) * 1_000_000_000
+        let first = try home()
+        let early = Room<Message>(
+            limits: .init(messages: 10, bytes: .max),
+            home: first,
+            start: first.latest,
+            clock: { SendTime(nanosecondsSinceEpoch: SendTime.now().nanosecondsSinceEpoch + lead) }
+        ) { ($0, $0.text.utf8.count) }
+        try first.follow(into: early.tail)
+        _ = try await send(["old"], to: early, first)
+        await first.close()
+
+        let second = try home()
+        let room = try room(second)
+        let cursor = try room.cursor(acceptedWithin: .seconds(within))
+        _ = try await send(["new"], to: room, second)
+        #expect(try await take(expected.count, from: room, cursor).map(\.text) == expected)
+        await second.close()
+    }
+
     /// With empty texts, characters of four bytes, and a U+0000, which must not end a text.
     @Test func whatIsKeptIsThereAfterARestart() async throws {
         let texts = ["", "naïve 🙂", "a\u{0}b", String(repeating: "x", count: 100_000)]

@@ -1,0 +1,54 @@
+"""Servers of the same proto that are not ours, by grpcio: each test says what its ReadMessages does."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+
+from support.api import pb, services
+from support.processes import free_port
+
+
+class FakeServer(services.MessengerServerServicer):
+    """Answers ReadMessages with what `read(request, context)` gives, and counts the calls."""
+
+    def __init__(self, read: Callable[[object, grpc.ServicerContext], Iterable], port: int | None = None):
+        self.port = port or free_port()
+        self.address = f"localhost:{self.port}"
+        #: The requests of the streams so far.
+        self.requests: list = []
+        self._read = read
+        self._lock = threading.Lock()
+        self._server = grpc.server(ThreadPoolExecutor(64), options=[("grpc.so_reuseport", 0)])
+        services.add_MessengerServerServicer_to_server(self, self._server)
+        assert self._server.add_insecure_port(f"127.0.0.1:{self.port}") == self.port
+        self._server.start()
+
+    def ReadMessages(self, request, context) -> Iterator:  # noqa: N802: the proto's name
+        with self._lock:
+            self.requests.append(request)
+        yield from self._read(request, context)
+
+    def SendMessage(self, request, context):  # noqa: N802
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "only reads")
+
+    def stop(self) -> None:
+        self._server.stop(None).wait()
+
+
+@contextmanager
+def fake_server(read: Callable[[object, grpc.ServicerContext], Iterable]) -> Iterator[FakeServer]:
+    server = FakeServer(read)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def until_cancelled(context: grpc.ServicerContext) -> None:
+    """Holds a stream open for as long as its caller wants it."""
+    ended = threading.Event()
+    if context.add_callback(ended.set):
+        ended.wait()
