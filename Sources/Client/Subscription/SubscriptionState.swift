@@ -95,7 +95,7 @@ struct SubscriptionState: Sendable {
         // The first message of a server that sends nothing before it.
         if !status.stream.isConnected { opened(at: nil) }
         if let position, message.sendTime <= position {
-            guard !serverSaysPositions, message.sendTime == position, !latest.contains(where: message.isSame(as:))
+            guard !serverSaysPositions, message.sendTime == position, !latest.contains(message)
             else {
                 return false
             }
@@ -157,13 +157,5 @@ struct SubscriptionState: Sendable {
     /// No more streams will be opened.
     mutating func closed() {
         status.stream = .closed
-    }
-}
-
-extension Message {
-    /// Whether all of it is the same, as bytes.
-    fileprivate func isSame(as other: Message) -> Bool {
-        sendTime == other.sendTime && author.utf8.elementsEqual(other.author.utf8)
-            && text.utf8.elementsEqual(other.text.utf8)
     }
 }
