@@ -48,13 +48,13 @@ struct ClientCommand: AsyncParsableCommand {
         )
         let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
         let room = GRPCRoom(channel: channel, follower: subscription, sendTimeout: settings.sendTimeout)
-        let http = HTTPServer(settings: settings, inbox: inbox, room: room, logger: logger) { port in
-            logger.info("listening", metadata: ["address": "0.0.0.0:\(port)"])
+        let http = HTTPServer(settings: settings, inbox: inbox, room: room, logger: logger) { sockets in
+            logger.info("listening", metadata: ["address": "\(sockets.map(\.address).joined(separator: ","))"])
         }
 
         // Stopped in reverse: no more requests, then no more messages.
         var configuration = ServiceGroupConfiguration(
-            services: [subscription, http],
+            services: [MemoryTrim(), subscription, http],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: .quiet
         )
@@ -65,6 +65,10 @@ struct ClientCommand: AsyncParsableCommand {
             try await services.run()
         }
         await group.shutDown()
+        let left = inbox.counters
+        if left.messages + left.leasedMessages > 0 {
+            logger.warning("messages not fetched", metadata: ["count": "\(left.messages + left.leasedMessages)"])
+        }
         logger.info("stopped")
     }
 
@@ -97,6 +101,8 @@ extension ClientSettings {
             "tlsAuthorities": "\(tlsAuthorities.settingText)",
             "httpHost": "\(httpHost.settingText)",
             "httpPort": "\(httpPort)",
+            "httpAllowedHosts": "\(httpAllowedHosts.settingText)",
+            "httpBytes": "\(httpLimits.memoryBytes)",
             "httpConnections": "\(httpLimits.possibleConnections)",
             "httpIdleTimeout": "\(httpLimits.idleTimeout.settingText)",
             "httpRequestTimeout": "\(httpLimits.requestTimeout.settingText)",

@@ -108,19 +108,32 @@ def answer(connection: socket.socket) -> bytes:
     return received
 
 
-def test_connections_to_the_client(launch):
-    """Of three users of a client that takes two connections, the third waits until one of them has gone."""
+def test_promise_06_health_when_connections_are_taken(launch):
+    """Of three users of a client that takes two connections, the third can ask for its health and nothing else, at once."""
     client = launch.client("localhost:1", MESSENGER_HTTP_CONNECTIONS=2).wait_live()
+
+    def third(said: bytes) -> bytes:
+        with user(client.port, said) as connection:
+            return answer(connection)
+
     with ExitStack() as others:
         for _ in range(2):
             assert others.enter_context(user(client.port, HEALTH)).recv(4096).startswith(b"HTTP/1.1 200 ")
-        with user(client.port, HEALTH) as third:
-            third.settimeout(MOMENT)
-            with pytest.raises(TimeoutError):
-                third.recv(4096)
-            others.close()
-            third.settimeout(20)
-            assert third.recv(4096).startswith(b"HTTP/1.1 200 ")
+        assert third(HEALTH).startswith(b"HTTP/1.1 200 ")
+        refused = third(HEALTH.replace(b"healthz", b"nothing"))
+        assert refused.startswith(b"HTTP/1.1 404 "), "there is nothing here, for anybody"
+        refused = third(b"POST /getAndFlushMessages HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        assert refused.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 1\r\n" in refused
+        # And whoever says nothing there is ended soon.
+        assert third(b"") == b""
+    wait_until(
+        lambda: b"\r\nConnection: close\r\n" not in beginning(client.port, HEALTH), "there is room: the connection is kept"
+    )
+
+
+def beginning(port: int, said: bytes) -> bytes:
+    with user(port, said) as connection:
+        return connection.recv(4096)
 
 
 @pytest.mark.parametrize(

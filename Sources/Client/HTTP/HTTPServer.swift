@@ -1,7 +1,8 @@
-import HummingbirdCore
+import struct GRPC.ListeningSocket
 import Logging
 import Messenger
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import ServiceLifecycle
 
@@ -13,91 +14,121 @@ import Musl
 import Darwin
 #endif
 
-/// The client's HTTP server, which listens on all interfaces.
+/// The client's HTTP server.
 ///
-/// On a graceful shutdown it takes no more connections and ends after the requests under way.
+/// On a graceful shutdown it takes no more connections and ends after the requests in progress.
 struct HTTPServer: Service {
-    private let server: Server<HTTPChannel>
-    private let port: Port
+    private let settings: ClientSettings
+    private let service: HTTPHandler.Service
     private let logger: Logger
+    private let onRunning: @Sendable ([ListeningSocket]) async -> Void
 
-    /// - Parameters:
-    ///   - settings: Ports, times and sizes, and what a peer may use up.
-    ///   - inbox: The messages that have arrived.
-    ///   - room: The room, to send to.
-    ///   - logger: Takes what the server has to say.
-    ///   - onRunning: Called with the port once the server listens: the way to learn it when the settings leave it open.
+    /// - Parameter onRunning: Called once the server listens, with the sockets.
     init(
         settings: ClientSettings,
         inbox: Inbox,
         room: some RemoteRoom,
         logger: Logger,
-        onRunning: @escaping @Sendable (Port) async -> Void = { _ in }
+        onRunning: @escaping @Sendable ([ListeningSocket]) async -> Void = { _ in }
     ) {
-        let barrier = FirstOpeningBarrier(room: room, timeout: settings.openTimeout)
-        let routes = Routes(
-            sending: SendMessageEndpoint(
-                room: room,
-                limits: settings.messageLimits,
-                barrier: barrier,
-                sends: SendLimit(settings.httpLimits.possibleConnections)
-            ),
-            fetching: FlushMessagesEndpoint(inbox: inbox, barrier: barrier),
-            health: HealthEndpoint(room: room, inbox: inbox)
+        let memory = HTTPMemory(limit: settings.httpLimits.memoryBytes)
+        self.settings = settings
+        self.service = HTTPHandler.Service(
+            route: Routes(room: room, inbox: inbox, memory: memory, settings: settings).route(for:),
+            limits: settings.httpLimits,
+            memory: memory,
+            allowedHosts: settings.httpAllowedHosts,
+            greatestBodyBytes: settings.messageLimits.greatestBodyBytes,
+            opening: room.firstOpening,
+            openTimeout: settings.openTimeout
         )
-        let limits = settings.httpLimits
-        self.port = settings.httpPort
         self.logger = logger
-        self.server = Server(
-            childChannelSetup: HTTPChannel(
-                limits: limits,
-                greatestBodyBytes: settings.messageLimits.greatestBodyBytes,
-                reply: routes.reply(to:)
-            ),
-            configuration: ServerConfiguration(
-                address: .hostname("0.0.0.0", port: Int(self.port.number)),
-                backlog: limits.backlog,
-                availableConnectionsDelegate: .maximum(limits.possibleConnections, logger: .quiet)
-            ),
-            onServerRunning: { channel in
-                if let port = channel.localAddress?.port { await onRunning(Port(UInt16(truncatingIfNeeded: port))) }
-            },
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-            logger: .quiet
-        )
+        self.onRunning = onRunning
     }
 
-    /// Serves until a graceful shutdown.
+    /// Serves until a graceful shutdown. When the task is cancelled, connections are closed, and the log says so.
     ///
-    /// When the task is cancelled, connections are closed, and the log says so.
-    ///
-    /// - Throws: ``StartError`` when the port cannot be had, and any other error that stopped the server.
+    /// - Throws: ``StartError`` if it cannot listen.
     func run() async throws {
-        do {
-            try await self.server.run()
-            if Task.isCancelled { self.logger.warning("requests were still in progress") }
-        } catch let error as IOError {
-            throw StartError(listeningOn: self.port, failedWith: error) ?? error
+        let sockets = try Setting.httpHost.listen(self.settings.httpHost, self.settings.httpPort, .httpPort)
+        let loops = MultiThreadedEventLoopGroup.singleton
+        let limits = self.settings.httpLimits
+        let connections = HTTPConnections(maximum: limits.possibleConnections, reserve: limits.reservedConnections)
+        let bootstrap = self.bootstrap(loops, connections)
+        var listeners: [any Channel] = []
+        for socket in sockets { listeners.append(try await bootstrap.withBoundSocket(socket.descriptor).get()) }
+        await self.onRunning(sockets)
+        await withTaskCancellationHandler {
+            await withGracefulShutdownHandler {
+                // Also when the task has been cancelled.
+                await withCheckedContinuation { ended in _ = connections.over.whenOpen { ended.resume() } }
+            } onGracefulShutdown: { [listeners] in
+                for listener in listeners { listener.close(promise: nil) }
+                connections.quiesce()
+            }
+        } onCancel: { [listeners] in
+            for listener in listeners { listener.close(promise: nil) }
+            connections.cancel()
         }
+        if Task.isCancelled { self.logger.warning("requests were still in progress") }
     }
-}
 
-extension StartError {
-    /// What it means that a server could not listen; `nil` for errors that say nothing about the port.
-    fileprivate init?(listeningOn port: Port, failedWith error: IOError) {
-        switch error.errnoCode {
-        case EADDRINUSE:
-            self.init(
-                .unavailable,
-                "Port \(port) is in use; choose another one with MESSENGER_HTTP_PORT or --http-port."
+    private func bootstrap(_ loops: MultiThreadedEventLoopGroup, _ connections: HTTPConnections) -> ServerBootstrap {
+        ServerBootstrap(group: loops.any(), childGroup: loops)
+            // One at a time, as the limit is looked at before each.
+            .serverChannelOption(.maxMessagesPerRead, value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptLimit(connections))
+                }
+            }
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16 * 1024)
             )
-        case EACCES:
-            self.init(
-                .notPermitted,
-                "Port \(port) takes more rights; choose one above 1023 with MESSENGER_HTTP_PORT or --http-port."
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 1, high: 4096))
+            // The system keeps little that the peer has not been sent.
+            .childChannelOption(
+                ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: TCP_NOTSENT_LOWAT)),
+                value: 128 * 1024
             )
-        default:
-            return nil
-        }
+            .childChannelInitializer { [service] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try Self.setUp(channel, service, connections)
+                }
+            }
+    }
+
+    /// Gives a connection its handlers.
+    static func setUp(_ channel: any Channel, _ service: HTTPHandler.Service, _ connections: HTTPConnections) throws {
+        guard let place = connections.join(channel) else { throw ChannelError.operationUnsupported }
+        let transport = HTTPTransport(limits: service.limits, memory: service.memory)
+        let id = ObjectIdentifier(channel)
+        let handler = HTTPHandler(
+            service: service,
+            transport: transport,
+            isReserve: place == .reserve,
+            whenOver: { connections.leave(id) }
+        )
+        connections.began(channel, handler)
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = service.limits.headerBytes / 2
+        limits.maxHeaderListSize = service.limits.headerBytes
+        limits.maxHeaderFieldCount = service.limits.headerFields
+        var framing = HTTPResponseEncoder.Configuration()
+        framing.automaticallySetFramingHeaders = false
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(transport)
+        try pipeline.configureHTTPServerPipeline(
+            withErrorHandling: false,
+            withOutboundHeaderValidation: false,
+            withEncoderConfiguration: framing,
+            withDecoderLimitConfiguration: limits
+        )
+        let idle = place == .reserve ? HTTPLimits.reservedTimeout : service.limits.idleTimeout
+        // After the decoder: a head that arrives byte by byte is no sign of life.
+        try pipeline.addHandlers(IdleStateHandler(readTimeout: TimeAmount(idle)), handler)
     }
 }

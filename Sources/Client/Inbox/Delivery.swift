@@ -25,6 +25,9 @@ final class Delivery: Sendable {
     /// The messages, oldest first.
     var messages: [Message] { self.batch.messages }
 
+    /// What they count against the inbox's budget, in bytes.
+    var bytes: Int { self.batch.bytes }
+
     /// Says that the messages have been handed over; does nothing the second time.
     func confirm() {
         if !self.isConfirmed.exchange(true, ordering: .relaxed) {

@@ -14,6 +14,10 @@ final class Inbox: Sendable {
         var bytes: Int
         /// All messages that have ever arrived.
         var received: Int
+        /// Messages that are out for delivery.
+        var leasedMessages = 0
+        /// Bytes that these use.
+        var leasedBytes = 0
     }
 
     private struct State {
@@ -50,18 +54,24 @@ final class Inbox: Sendable {
         }
     }
 
-    /// Takes all messages out, in the order in which they arrived, for delivery.
+    /// Takes messages out, in the order in which they arrived, for delivery: all, unless they use more than `bytes`.
     ///
     /// No message is in two deliveries at once, and none is lost: those of a delivery that is not confirmed come back.
     /// If later ones have been fetched meanwhile, they come after those: the only way to see messages out of order.
-    func flush() -> Delivery {
-        Delivery(of: self.state.withLock { $0.buffer.takeAll() }, from: self)
+    func flush(atMost bytes: Int = .max) -> Delivery {
+        Delivery(of: self.state.withLock { $0.buffer.take(atMost: bytes) }, from: self)
     }
 
     /// What the inbox holds now.
     var counters: Counters {
         self.state.withLock { state in
-            Counters(messages: state.buffer.messages.count, bytes: state.buffer.heldBytes, received: state.received)
+            Counters(
+                messages: state.buffer.messages.count,
+                bytes: state.buffer.heldBytes,
+                received: state.received,
+                leasedMessages: state.buffer.deliveringMessages,
+                leasedBytes: state.buffer.deliveringBytes
+            )
         }
     }
 

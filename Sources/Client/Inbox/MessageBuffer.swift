@@ -9,7 +9,7 @@ struct MessageBuffer {
     struct Batch: Sendable {
         /// The messages, oldest first.
         let messages: [Message]
-        fileprivate let bytes: Int
+        let bytes: Int
     }
 
     /// The messages held, oldest first.
@@ -18,6 +18,8 @@ struct MessageBuffer {
     private(set) var heldBytes = 0
     /// The cost of the messages that are out for delivery, in bytes.
     private(set) var deliveringBytes = 0
+    /// The number of messages that are out for delivery.
+    private(set) var deliveringMessages = 0
 
     private let capacity: Int
 
@@ -43,23 +45,40 @@ struct MessageBuffer {
         return true
     }
 
-    /// Takes all messages out for delivery.
-    mutating func takeAll() -> Batch {
-        let batch = Batch(messages: self.messages, bytes: self.heldBytes)
-        self.messages = []
-        self.deliveringBytes += self.heldBytes
-        self.heldBytes = 0
+    /// Takes messages out for delivery, oldest first: all, or as many as cost no more than `limit`. While none is out, it
+    /// takes at least one: a message that costs more would wait for ever otherwise.
+    mutating func take(atMost limit: Int = .max) -> Batch {
+        let batch: Batch
+        if self.heldBytes <= limit {
+            batch = Batch(messages: self.messages, bytes: self.heldBytes)
+            self.messages = []
+        } else {
+            var count = 0
+            var bytes = 0
+            for message in self.messages {
+                let cost = Self.cost(of: message)
+                guard bytes + cost <= limit || (count == 0 && self.deliveringMessages == 0) else { break }
+                bytes += cost
+                count += 1
+            }
+            batch = Batch(messages: Array(self.messages[..<count]), bytes: bytes)
+            self.messages.removeFirst(count)
+        }
+        self.heldBytes -= batch.bytes
+        self.deliveringBytes += batch.bytes
+        self.deliveringMessages += batch.messages.count
         return batch
     }
 
     /// Lets go of a batch that was delivered.
     mutating func settle(_ batch: Batch) {
         self.deliveringBytes -= batch.bytes
+        self.deliveringMessages -= batch.messages.count
     }
 
     /// Takes a batch back that could not be delivered.
     mutating func putBack(_ batch: Batch) {
-        self.deliveringBytes -= batch.bytes
+        self.settle(batch)
         self.heldBytes += batch.bytes
         self.messages.insert(contentsOf: batch.messages, at: 0)
         // Two batches may come back in either order; the times say which was first.

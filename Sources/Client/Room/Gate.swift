@@ -1,12 +1,12 @@
 import Synchronization
 
-/// Something that happens once, and that any number of tasks can wait for.
+/// Something that happens once, and that any number of tasks and callbacks can wait for.
 ///
 /// Every wait ends: with the opening, with the task's cancellation or with its timeout, whichever comes first.
 final class Gate: Sendable {
     private struct State {
         var isOpen = false
-        var waiters: [Int: CheckedContinuation<Bool, Never>] = [:]
+        var waiters: [Int: @Sendable (Bool) -> Void] = [:]
         var nextWaiter = 0
     }
 
@@ -17,7 +17,7 @@ final class Gate: Sendable {
         self.state.withLock { $0.isOpen }
     }
 
-    /// How many tasks wait now.
+    /// How many wait now.
     var waiterCount: Int {
         self.state.withLock { $0.waiters.count }
     }
@@ -29,8 +29,25 @@ final class Gate: Sendable {
             return exchange(&state.waiters, with: [:])
         }
         for waiter in waiters.values {
-            waiter.resume(returning: true)
+            waiter(true)
         }
+    }
+
+    /// Calls back once the gate is open: at once, or on the thread that opens it.
+    ///
+    /// - Returns: Ends the wait.
+    func whenOpen(_ action: @escaping @Sendable () -> Void) -> Cancellation {
+        let id = self.state.withLock { state -> Int? in
+            if state.isOpen { return nil }
+            state.nextWaiter += 1
+            state.waiters[state.nextWaiter] = { if $0 { action() } }
+            return state.nextWaiter
+        }
+        guard let id else {
+            action()
+            return {}
+        }
+        return { self.state.withLock { $0.waiters[id] = nil } }
     }
 
     /// Waits for the opening.
@@ -47,13 +64,13 @@ final class Gate: Sendable {
                     if state.isOpen { return true }
                     // The cancellation handler may have run before there was anything for it to find.
                     if Task.isCancelled { return false }
-                    state.waiters[id] = continuation
+                    state.waiters[id] = { continuation.resume(returning: $0) }
                     return nil
                 }
                 if let answer { continuation.resume(returning: answer) }
             }
         } onCancel: {
-            self.state.withLock { $0.waiters.removeValue(forKey: id) }?.resume(returning: false)
+            self.state.withLock { $0.waiters.removeValue(forKey: id) }?(false)
         }
     }
 

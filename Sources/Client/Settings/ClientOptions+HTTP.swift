@@ -22,7 +22,7 @@ extension Setting where Value == Count {
             in: 1...1_000_000,
             summary: """
                 Most HTTP connections at the same time, and never more than half of the file descriptors that the \
-                process may have; more wait to be accepted.
+                process may have. A few more can ask for /healthz and /readyz; others get 503.
                 """
         )
     }
@@ -32,7 +32,7 @@ extension Setting where Value == Duration {
     static var httpIdleTimeout: Self {
         Setting(
             "MESSENGER_HTTP_IDLE_TIMEOUT",
-            default: .seconds(60),
+            default: .seconds(120),
             in: .milliseconds(1) ... .seconds(3600),
             summary: "How long a connection may take with a request's head, from its beginning or the last answer."
         )
@@ -43,7 +43,35 @@ extension Setting where Value == Duration {
             "MESSENGER_HTTP_REQUEST_TIMEOUT",
             default: .seconds(30),
             in: .milliseconds(1) ... .seconds(3600),
-            summary: "How long a request's body may take to arrive, and how long an answer may wait for its peer."
+            summary: """
+                How long a request's body may take to arrive. In twice this time a peer must take an answer at 1 KiB/s on \
+                average.
+                """
+        )
+    }
+}
+
+extension Setting where Value == ByteCount {
+    static var httpBytes: Self {
+        Setting(
+            "MESSENGER_HTTP_BYTES",
+            default: .mebibytes(128),
+            in: .mebibytes(2) ... .mebibytes(16384),
+            summary: """
+                How many bytes all HTTP connections may use together for requests and answers; half of it for messages that \
+                are being fetched.
+                """
+        )
+    }
+}
+
+extension Setting where Value == HostNames {
+    static var httpAllowedHosts: Self {
+        Setting(
+            "MESSENGER_HTTP_ALLOWED_HOSTS",
+            default: .none,
+            summary:
+                "Under which host names browsers may use the HTTP server, beside addresses, localhost and names without a dot."
         )
     }
 }

@@ -9,7 +9,9 @@ struct ClientOptions: ParsableArguments {
     @Option(.serverProxy) var serverProxy: ServerProxy?
     @Option(.httpHost) var httpHost: ListenHost?
     @Option(.httpPort) var httpPort: Port?
+    @Option(.httpAllowedHosts) var httpAllowedHosts: HostNames?
     @Option(.httpConnections) var httpConnections: Count?
+    @Option(.httpBytes) var httpBytes: ByteCount?
     @Option(.httpIdleTimeout) var httpIdleTimeout: Duration?
     @Option(.httpRequestTimeout) var httpRequestTimeout: Duration?
     @Option(.logLevel) var logLevel: Logger.Level?
@@ -32,6 +34,7 @@ struct ClientOptions: ParsableArguments {
             serverProxy: try Setting.serverProxy.value(flag: self.serverProxy, environment: environment),
             httpHost: try Setting.httpHost.value(flag: self.httpHost, environment: environment),
             httpPort: try Setting.httpPort.value(flag: self.httpPort, environment: environment),
+            httpAllowedHosts: try Setting.httpAllowedHosts.value(flag: self.httpAllowedHosts, environment: environment),
             httpLimits: try self.httpLimits(environment),
             logLevel: try Setting.logLevel.value(flag: self.logLevel, environment: environment),
             openTimeout: try Setting.openTimeout.value(flag: self.openTimeout, environment: environment),
@@ -48,13 +51,13 @@ struct ClientOptions: ParsableArguments {
     }
 
     private func httpLimits(_ environment: ProcessEnvironment) throws(StartError) -> HTTPLimits {
-        let timeout = Setting.httpRequestTimeout
         var limits = HTTPLimits()
         limits.connections =
             try Setting.httpConnections.value(flag: self.httpConnections, environment: environment).number
         limits.idleTimeout = try Setting.httpIdleTimeout.value(flag: self.httpIdleTimeout, environment: environment)
-        limits.requestTimeout = try timeout.value(flag: self.httpRequestTimeout, environment: environment)
-        limits.stallTimeout = limits.requestTimeout
+        limits.requestTimeout =
+            try Setting.httpRequestTimeout.value(flag: self.httpRequestTimeout, environment: environment)
+        limits.memoryBytes = try Setting.httpBytes.value(flag: self.httpBytes, environment: environment).bytes
         return limits
     }
 

@@ -12,6 +12,8 @@ struct ClientSettings: Sendable {
     var httpHost = ListenHost.all
     /// The port of the HTTP server; 0 takes any free one.
     var httpPort: Port = 8080
+    /// The names under which browsers may use the HTTP server, beside addresses and names of this machine.
+    var httpAllowedHosts = HostNames.none
     /// What a peer of the HTTP server may use up.
     var httpLimits = HTTPLimits()
     /// The least level of the events that are logged.

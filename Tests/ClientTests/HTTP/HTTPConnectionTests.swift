@@ -10,18 +10,27 @@ import Testing
 /// A connection by itself: bytes in, bytes out, and a clock that stands still until it is told.
 @Suite struct HTTPConnectionTests {
     private let channel = EmbeddedChannel()
+    private let memory = HTTPMemory(limit: 16 << 20)
+    private let connections = HTTPConnections(maximum: 9, reserve: 9)
 
     private let later = Later()
 
     private func open(reply: @escaping @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply = Self.echoPath) throws
     {
-        let limits = HTTPLimits(idleTimeout: .seconds(60), requestTimeout: .seconds(30), stallTimeout: .seconds(20))
-        let setup = HTTPChannel(limits: limits, greatestBodyBytes: 100, reply: reply)
-        _ = try setup.setup(channel: self.channel, logger: .quiet).wait()
+        let service = HTTPHandler.Service(
+            route: { _ in Route(path: "", methods: [], answer: reply) },
+            limits: HTTPLimits(requestTimeout: .seconds(30)),
+            memory: self.memory,
+            allowedHosts: .none,
+            greatestBodyBytes: 100,
+            opening: Gate(),
+            openTimeout: .seconds(1)
+        )
+        try HTTPServer.setUp(self.channel, service, self.connections)
         try self.channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }
 
-    private static func echoPath(_ request: HTTPRequest) -> HTTPReply {
+    fileprivate static func echoPath(_ request: HTTPRequest) -> HTTPReply {
         .now(HTTPResponse(body: ByteBuffer(string: request.path)))
     }
 
@@ -46,18 +55,18 @@ import Testing
 
     /// Answers `/later` when it is told to, and the other paths at once.
     private final class Later: Sendable {
-        private let begun = Mutex<(@Sendable (@escaping HTTPReply.Make) -> Void)?>(nil)
+        private let begun = Mutex<(@Sendable (HTTPResponse) -> Void)?>(nil)
 
         func reply(to request: HTTPRequest) -> HTTPReply {
             guard request.path == "/later" else { return HTTPConnectionTests.echoPath(request) }
-            return .begin { respond in
+            return .later { respond in
                 self.begun.withLock { $0 = respond }
                 return { self.respond("given up") }
             }
         }
 
         func respond(_ text: String) {
-            self.begun.withLock { $0.take() }?({ HTTPResponse(body: ByteBuffer(string: text)) })
+            self.begun.withLock { $0.take() }?(HTTPResponse(body: ByteBuffer(string: text)))
         }
     }
 
@@ -75,7 +84,7 @@ import Testing
             return later.reply(to: request)
         }
         try self.send(Self.requestForLater + "GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
-        try self.channel.pipeline.syncOperations.handler(type: HTTPConnection.self).cancel()
+        try self.channel.pipeline.syncOperations.handler(type: HTTPHandler.self).cancel()
         self.channel.embeddedEventLoop.run()
         let received = try self.received()
         #expect(received.contains("\r\nConnection: close\r\n"))
@@ -86,33 +95,19 @@ import Testing
 
     @Test func aConnectionWithNothingUnderWayIsClosedAtOnce() throws {
         try self.open(reply: self.later.reply(to:))
-        try self.channel.pipeline.syncOperations.handler(type: HTTPConnection.self).cancel()
+        try self.channel.pipeline.syncOperations.handler(type: HTTPHandler.self).cancel()
         #expect(!self.channel.isActive)
     }
 
     /// A message that is on its way goes on without whoever sent it, and the program's end waits for it.
     @Test func aConnectionIsOverWhenNothingIsUnderWayForIt() throws {
-        let waits = AsyncStream.makeStream(of: HTTPReply.Wait.self)
-        let limits = HTTPLimits(idleTimeout: .seconds(60), requestTimeout: .seconds(30), stallTimeout: .seconds(20))
-        let connection = HTTPConnection(
-            greatestBodyBytes: 100,
-            connectionGuard: ConnectionGuard(limits: limits),
-            reply: self.later.reply(to:),
-            waits: waits.continuation
-        )
-        let isOver = Atomic(false)
-        waits.continuation.onTermination = { _ in isOver.store(true, ordering: .relaxed) }
-        try self.channel.pipeline.syncOperations.addHandler(connection)
-        var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/later")
-        head.headers.add(name: "Host", value: "a")
-        try self.channel.writeInbound(HTTPServerRequestPart.head(head))
-        try self.channel.writeInbound(HTTPServerRequestPart.end(nil))
+        try self.open(reply: self.later.reply(to:))
+        try self.send(Self.requestForLater)
         _ = try self.channel.finish()
-        let wasOver = isOver.load(ordering: .relaxed)
-        #expect(!wasOver)
+        self.connections.quiesce()
+        #expect(!self.connections.over.isOpen)
         self.respondLater()
-        let isOverNow = isOver.load(ordering: .relaxed)
-        #expect(isOverNow)
+        #expect(self.connections.over.isOpen)
     }
 
     // MARK: Requests
@@ -121,7 +116,7 @@ import Testing
         try self.open()
         try self.send("GET /hey?x HTTP/1.1\r\nHost: a\r\n\r\n")
         let pattern =
-            /HTTP\/1.1 200 OK\r\nContent-Type: application\/json\r\nContent-Length: 4\r\nDate: .{29}\r\n\r\n\/hey/
+            /HTTP\/1.1 200 OK\r\nContent-Type: application\/json\r\nContent-Length: 4\r\nDate: .{29}\r\nConnection: keep-alive\r\nKeep-Alive: timeout=114\r\n\r\n\/hey/
         #expect(try self.received().wholeMatch(of: pattern) != nil)
         #expect(self.channel.isActive)
     }
@@ -146,7 +141,6 @@ import Testing
         try self.send(Self.requestForLater)
         self.channel.read()
         let before = reads.count
-        #expect(before > 0)
         try self.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
         self.channel.read()
         #expect(reads.count == before)
@@ -253,31 +247,6 @@ import Testing
         #expect(!self.channel.isActive)
     }
 
-    @Test func whatIsNoRequestLetsAResponseBeWritten() throws {
-        try self.open()
-        self.setWritable(false)
-        try self.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
-        try self.send("nonsense\r\n\r\n")
-        try self.send("more nonsense\r\n\r\n")
-        self.setWritable(true)
-        let statuses = try self.received().matches(of: /HTTP\/1.1 (\d+)/).map { $0.1 }
-        #expect(statuses == ["200", "400"])
-    }
-
-    @Test func aPeerThatIsDoneAfterItsLastRequestHasGoneWhileThatIsAnswered() throws {
-        try self.open(reply: self.later.reply(to:))
-        try self.send(Self.requestForLater + Self.requestForLater)
-        self.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
-        let departure = try self.channel.pipeline.syncOperations.handler(type: HTTPConnection.self).departure
-        #expect(!departure.isOpen)
-        self.respondLater()
-        #expect(departure.isOpen)
-        #expect(try self.received().hasSuffix("\r\n\r\nlater"))
-        self.respondLater()
-        #expect(try self.received().contains("\r\nConnection: close\r\n"))
-        #expect(!self.channel.isActive)
-    }
-
     /// As nothing could follow it: NIO's decoder waits for another one to take its place.
     @Test(arguments: [
         "GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c", "CONNECT a:1 HTTP/1.1\r\nHost: a",
@@ -295,7 +264,7 @@ import Testing
         try self.send("\(method) /a HTTP/1.1\r\nHost: a\r\n\r\n")
         let received = try self.received()
         let (_, head, body) = try #require(received.wholeMatch(of: /(.*?\r\n\r\n)(.*)/.dotMatchesNewlines())).output
-        #expect(head.contains("\r\nTransfer-Encoding: chunked\r\n"))
+        #expect(head.contains("\r\nTransfer-Encoding: chunked\r\n") == (method != "HEAD"))
         #expect(!head.contains("Content-Length"))
         #expect(body == (method == "HEAD" ? "" : "2\r\n[1\r\n2\r\n,2\r\n1\r\n]\r\n0\r\n\r\n"))
     }
@@ -365,18 +334,6 @@ import Testing
 
     // MARK: Times
 
-    @Test func aPeerThatSendsNothingIsCutOff() throws {
-        try self.open()
-        self.advance(by: .seconds(50))
-        try self.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        self.advance(by: .seconds(59))
-        // A part of a head gains no time.
-        try self.send("GET / HTTP/1.1\r\n")
-        #expect(self.channel.isActive)
-        self.advance(by: .seconds(1))
-        #expect(!self.channel.isActive)
-    }
-
     @Test func aRequestThatTakesTooLongIsAnsweredAndCutOff() throws {
         try self.open()
         try self.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
@@ -401,42 +358,20 @@ import Testing
         #expect(try self.received().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
     }
 
-    @Test func requestsThatEndInTimeAreLeftAlone() throws {
-        try self.open()
-        for _ in 0..<10 {
-            try self.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
-            self.advance(by: .seconds(29))
-            try self.send("x")
-            self.advance(by: .seconds(59))
-        }
-        #expect(self.channel.isActive)
-    }
-
     @Test func aRequestThatWaitsForItsResponseIsLeftAlone() throws {
         try self.open(reply: self.later.reply(to:))
         try self.send(Self.requestForLater)
-        self.advance(by: .hours(1))
+        self.advance(by: .seconds(100))
         #expect(self.channel.isActive)
     }
 
     @Test func aPeerThatDoesNotReadIsCutOff() throws {
         try self.open()
         self.setWritable(false)
-        self.advance(by: .seconds(19))
+        self.advance(by: .seconds(58))
         #expect(self.channel.isActive)
-        self.advance(by: .seconds(1))
+        self.advance(by: .seconds(3))
         #expect(!self.channel.isActive)
-    }
-
-    @Test func aPeerThatReadsNowAndThenIsLeftAlone() throws {
-        try self.open()
-        for _ in 0..<3 {
-            self.setWritable(false)
-            self.advance(by: .seconds(19))
-            self.setWritable(true)
-        }
-        self.advance(by: .seconds(2))
-        #expect(self.channel.isActive)
     }
 
     // MARK: Long bodies
@@ -460,12 +395,12 @@ import Testing
         }
         let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
         try self.send(request + request)
-        #expect(try self.received().hasSuffix("8,\r\n"))
+        #expect(try self.received().hasSuffix("7,\r\n"))
         self.setWritable(false)
         self.channel.embeddedEventLoop.run()
         #expect(try self.received() == "")
         self.setWritable(true)
-        #expect(try self.received().hasSuffix("16,\r\n"))
+        #expect(try self.received().hasSuffix("15,\r\n"))
         self.channel.embeddedEventLoop.run()
         let received = try self.received()
         #expect(received.contains("20,\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"))
@@ -514,4 +449,8 @@ import Testing
         #expect(try self.received().hasSuffix("20,\r\n0\r\n\r\n"))
         #expect(!self.channel.isActive)
     }
+}
+
+extension HTTPRequest {
+    fileprivate var path: String { String(self.head.path) ?? "" }
 }

@@ -12,8 +12,7 @@ import Testing
             let error = await #expect(throws: StartError.self) { try await withHTTP(settings: settings) { _ in } }
             #expect(error?.code == .unavailable)
             #expect(
-                error?.message
-                    == "Port \(client.port) is in use; choose another one with MESSENGER_HTTP_PORT or --http-port."
+                error?.message.hasSuffix("Choose another port with MESSENGER_HTTP_PORT.") == true
             )
         }
     }

@@ -36,7 +36,7 @@ import Testing
                 #expect(
                     response.text
                         == #"{"status":"ready","stream":"open","gaps":3,"received":2,"buffered":1,"#
-                        + #""bufferedBytes":\#(MessageBuffer.cost(of: .numbered(1)))}"#
+                        + #""bufferedBytes":\#(MessageBuffer.cost(of: .numbered(1))),"leased":0,"leasedBytes":0}"#
                 )
             }
         }

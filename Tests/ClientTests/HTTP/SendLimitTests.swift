@@ -1,3 +1,4 @@
+import Messenger
 import NIOCore
 import NIOHTTP1
 import Synchronization
@@ -8,24 +9,23 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct SendLimitTests {
     @Test func moreSendsThanMayBeUnderWayAreRefused() throws {
         let room = FakeRoom(answersLater: true)
-        let endpoint = SendMessageEndpoint(
-            room: room,
-            limits: ClientSettings.forTests.messageLimits,
-            barrier: FirstOpeningBarrier(room: room, timeout: .seconds(3600)),
-            sends: SendLimit(1)
-        )
+        var settings = ClientSettings.forTests
+        settings.httpLimits.connections = 1
+        let routes = Routes(room: room, inbox: Inbox(capacity: 1), memory: HTTPMemory(limit: 1), settings: settings)
         let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "/sendMessage")
-        let request = HTTPRequest(head, body: ByteBuffer(string: #"{"author":"Ivan","text":"hey"}"#))
+        let request = HTTPRequest(head: head, body: ByteBuffer(string: #"{"author":"Ivan","text":"hey"}"#))
         let statuses = Mutex<[HTTPResponseStatus]>([])
         func send() throws {
-            guard case .begin(let begin) = try endpoint.reply(to: request) else {
+            guard case .whenOpen(let reply) = try routes.route(for: head).answer(request),
+                case .later(let start) = try reply()
+            else {
                 Issue.record("a send calls back")
                 return
             }
-            _ = begin { response in statuses.withLock { $0.append(response().status) } }
+            _ = start { response in statuses.withLock { $0.append(response.status) } }
         }
         // A reply that is not begun, as its connection has gone, does not count.
-        _ = try endpoint.reply(to: request)
+        _ = try routes.route(for: head).answer(request)
         try send()
         try send()
         #expect(statuses.withLock { $0 } == [.serviceUnavailable])

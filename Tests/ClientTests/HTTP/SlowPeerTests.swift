@@ -37,7 +37,7 @@ import Testing
             try await inbox.append(.numbered(number, text: String(repeating: "x", count: 32 * 1024)))
         }
         var settings = ClientSettings.forTests
-        settings.httpLimits.stallTimeout = .milliseconds(10)
+        settings.httpLimits.requestTimeout = .milliseconds(10)
         try await withHTTP(inbox: inbox, settings: settings) { client in
             let connection = try await RawConnection(port: client.port)
             let request = "POST /getAndFlushMessages HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"

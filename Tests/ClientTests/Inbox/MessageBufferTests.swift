@@ -16,7 +16,7 @@ import Testing
 
     @Test func keepsTheOrderOfArrival() {
         var buffer = self.makeBuffer(holding: 3, roomFor: 3)
-        #expect(buffer.takeAll().messages == [.numbered(0), .numbered(1), .numbered(2)])
+        #expect(buffer.take().messages == [.numbered(0), .numbered(1), .numbered(2)])
         #expect(buffer.messages.isEmpty)
         #expect(buffer.heldBytes == 0)
     }
@@ -40,7 +40,7 @@ import Testing
         var buffer = MessageBuffer(capacity: 1)
         #expect(buffer.append(.numbered(0)) == true)
         #expect(buffer.append(.numbered(1)) == false)
-        let batch = buffer.takeAll()
+        let batch = buffer.take()
         #expect(buffer.append(.numbered(1)) == false)
         buffer.settle(batch)
         #expect(buffer.append(.numbered(1)) == true)
@@ -48,7 +48,7 @@ import Testing
 
     @Test func messagesOutForDeliveryCountUntilTheyAreSettled() {
         var buffer = self.makeBuffer(holding: 2, roomFor: 2)
-        let batch = buffer.takeAll()
+        let batch = buffer.take()
         #expect(buffer.deliveringBytes == 2 * self.cost)
         #expect(buffer.append(.numbered(2)) == false)
         buffer.settle(batch)
@@ -58,12 +58,12 @@ import Testing
 
     @Test func messagesThatComeBackAreBeforeTheLaterOnes() {
         var buffer = self.makeBuffer(holding: 2, roomFor: 4)
-        let batch = buffer.takeAll()
+        let batch = buffer.take()
         #expect(buffer.append(.numbered(2)) == true)
         buffer.putBack(batch)
         #expect(buffer.deliveringBytes == 0)
         #expect(buffer.heldBytes == 3 * self.cost)
-        #expect(buffer.takeAll().messages == [.numbered(0), .numbered(1), .numbered(2)])
+        #expect(buffer.take().messages == [.numbered(0), .numbered(1), .numbered(2)])
     }
 
     @Test(arguments: [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
@@ -73,7 +73,7 @@ import Testing
             for number in 0..<2 {
                 #expect(buffer.append(.numbered(batch * 2 + number)) == true)
             }
-            return buffer.takeAll()
+            return buffer.take()
         }
         #expect(buffer.append(.numbered(6)) == true)
         for index in order {
@@ -85,7 +85,7 @@ import Testing
 
     @Test func anEmptyBatchChangesNothing() {
         var buffer = MessageBuffer(capacity: 100 * self.cost)
-        let empty = buffer.takeAll()
+        let empty = buffer.take()
         #expect(buffer.append(.numbered(0)) == true)
         buffer.putBack(empty)
         #expect(buffer.messages == [.numbered(0)])

@@ -1,3 +1,4 @@
+import GRPC
 import Logging
 import Messenger
 import ServiceLifecycle
@@ -12,7 +13,9 @@ func withHTTP<Value: Sendable>(
     test: (HTTPTestClient) async throws -> Value
 ) async throws -> Value {
     let (ports, listening) = AsyncStream<Port>.makeStream()
-    let server = HTTPServer(settings: settings, inbox: inbox, room: room, logger: .quiet) { listening.yield($0) }
+    let server = HTTPServer(settings: settings, inbox: inbox, room: room, logger: .quiet) {
+        listening.yield(Port($0[0].port))
+    }
     let group = ServiceGroup(services: [server], logger: .quiet)
     return try await withThrowingTaskGroup(of: Void.self) { tasks in
         tasks.addTask {
@@ -34,6 +37,6 @@ func withHTTP<Value: Sendable>(
 extension ClientSettings {
     /// The defaults, on any free port.
     static var forTests: ClientSettings {
-        ClientSettings(httpPort: 0)
+        ClientSettings(httpHost: .all, httpPort: 0)
     }
 }
