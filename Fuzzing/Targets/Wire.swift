@@ -58,13 +58,11 @@ extension ProtobufFields {
         String(validating: try bytes(number), as: UTF8.self)
     }
 
-    /// The message as a timestamp; `nil` if it is out of range.
+    /// The message as a timestamp; `nil` if it is out of range or before 1970.
     fileprivate var time: SendTime? {
         get throws(Malformed) {
-            SendTime(
-                seconds: Int64(bitPattern: try number(1)),
-                nanos: Int32(truncatingIfNeeded: try number(2))
-            )
+            let seconds = Int64(bitPattern: try number(1))
+            return seconds < 0 ? nil : SendTime(seconds: seconds, nanos: Int32(truncatingIfNeeded: try number(2)))
         }
     }
 }

@@ -109,7 +109,8 @@ class Program:
         return self._process.poll() is None
 
     def log(self) -> str:
-        """What the program has written so far."""
+        """What the program has logged so far."""
+        wait_until(lambda: not usage.writes_log(self.pid), "the log is written")
         return Path(self._log.name).read_text(errors="replace")
 
     def last_lines(self) -> str:

@@ -40,6 +40,17 @@ def threads(pid: int) -> int:
     return _status(pid, "Threads")
 
 
+def writes_log(pid: int) -> bool:
+    """Whether the thread that writes the log has something to do: it runs, or waits for a disk."""
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            if (task / "comm").read_text() == "log\n":
+                return (task / "stat").read_text().rpartition(")")[2].split()[0] in "RD"
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return False
+
+
 def _status(pid: int, key: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(key + ":"):
