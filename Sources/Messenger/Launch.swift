@@ -12,8 +12,8 @@ extension AsyncParsableCommand {
     public static func launch(_ arguments: [String]? = nil) async -> Never {
         do {
             CoreEnvironment.clean()
-            Platform.raiseDescriptorLimit()
             var command = try Self.parse(try arguments ?? Platform.commandLine())
+            try Platform.raiseDescriptorLimit()
             try await command.run()
             Diagnostics.terminate(exitCode: 0)
         } catch let error as StartError {

@@ -28,15 +28,27 @@ extension Platform {
     /// Lets the process have as many file descriptors as the system allows it.
     ///
     /// The soft limit is often 1,024, for programs that use `select`; nothing here does.
-    static func raiseDescriptorLimit() {
+    /// - Throws: If they are too few: event loops abort the process when they get none.
+    static func raiseDescriptorLimit() throws(StartError) {
         var limit = rlimit()
         #if canImport(Glibc)
         let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         #else
         let kind = RLIMIT_NOFILE
         #endif
-        guard getrlimit(kind, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
-        limit.rlim_cur = limit.rlim_max
-        _ = setrlimit(kind, &limit)
+        guard getrlimit(kind, &limit) == 0 else { return }
+        if limit.rlim_cur < limit.rlim_max {
+            var raised = limit
+            raised.rlim_cur = limit.rlim_max
+            if setrlimit(kind, &raised) == 0 { limit = raised }
+        }
+        // An event loop has a few, and there is one for each processor, or more.
+        let needed = max(48, 16 + 6 * sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        guard limit.rlim_cur >= needed else {
+            throw StartError(
+                .unavailable,
+                "The limit of file descriptors is \(limit.rlim_cur), and \(needed) are needed. Raise it with ulimit -n."
+            )
+        }
     }
 }

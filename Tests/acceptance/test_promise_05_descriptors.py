@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from support.api import connected, pb, reading, stub
-from support.processes import Program, free_port
+from support.processes import Program, free_port, one_line
 from support.redis import Redis
 from support.waiting import wait_until
 
@@ -31,6 +31,14 @@ def test_promise_05_descriptors_as_many_as_allowed(launch, name):
     program = launch.program(name, runner=runner, **settings)
     wait_until(lambda: "listening" in program.log(), "it listens")
     assert limits(program) == ("900", "900")
+
+
+@pytest.mark.parametrize("name", ["messenger-server", "messenger-client"])
+@pytest.mark.parametrize("limit", [12, 16, 20, 24, 32, 40])
+def test_promise_05_descriptors_too_few(launch, name, limit):
+    """A program that could not even run its event loops says so in one line."""
+    line = one_line(launch.program(name, file_descriptors=limit), 69)
+    assert f"is {limit}," in line and "ulimit -n" in line
 
 
 def test_promise_05_descriptors_the_start_says_that_they_do_not_suffice(launch):

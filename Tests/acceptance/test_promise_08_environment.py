@@ -143,7 +143,7 @@ def test_promise_08_the_health_check_with_any_poll_strategy(launch, value):
 PRELOADED = {
     "adds": 'setenv("PRELOADED_1", "1", 1); setenv("PRELOADED_2", "2", 1);',
     "replaces": 'clearenv(); setenv("PRELOADED", "1", 1);',
-    "removes": 'clearenv();',
+    "removes": "clearenv();",
 }
 
 
