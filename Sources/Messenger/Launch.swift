@@ -22,7 +22,7 @@ extension AsyncParsableCommand {
             let code = self.exitCode(for: error)
             // `--help` and `--version` come as errors too.
             if code.isSuccess { self.exit(withError: error) }
-            self.fail(self.message(for: error), exitCode: code.rawValue)
+            self.fail(CommandLineError.withoutStrayWords(self.message(for: error)), exitCode: code.rawValue)
         }
     }
 
@@ -31,5 +31,30 @@ extension AsyncParsableCommand {
         let line = String(decoding: Array(lines.joined(separator: [UInt8(ascii: " ")])), as: UTF8.self)
         Diagnostics.write("Error: \(LogText.escaping(LogText.concealingPasswords(line)))\n")
         Diagnostics.terminate(exitCode: exitCode)
+    }
+}
+
+/// What ArgumentParser says of a bad command line.
+enum CommandLineError {
+    /// The message without words that belong to no flag: they may be parts of a password that was not quoted.
+    static func withoutStrayWords(_ message: String) -> String {
+        if message.hasPrefix("Unexpected argument") || message.contains(" unexpected arguments: ") {
+            return "Unexpected argument. Every setting is a flag; put a value that holds a space into quotation marks."
+        }
+        if message.hasPrefix("Unknown option '") {
+            let names = message.split(separator: "'", omittingEmptySubsequences: false).dropFirst()
+            return names.first.map(isFlag) ?? false ? message : "Unknown option. --help lists all of them."
+        }
+        if message.hasPrefix("Invalid option") { return "Invalid option. --help lists all of them." }
+        if message.hasPrefix("The option '"), let value = message.firstRange(of: ", but '") {
+            return message[..<value.lowerBound] + "."
+        }
+        return message
+    }
+
+    /// Whether it looks like `--http-port`.
+    private static func isFlag(_ word: Substring) -> Bool {
+        word.hasPrefix("--")
+            && word.utf8.allSatisfy { $0 == UInt8(ascii: "-") || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
     }
 }

@@ -7,6 +7,8 @@ public struct StartError: Error, Sendable, Equatable, CustomStringConvertible {
 
         /// What was asked about is not well (1, as container engines want it of a health check).
         public static let unhealthy = Code(exitCode: 1)
+        /// A flag holds a value that is not allowed (`EX_USAGE`, 64).
+        public static let badUsage = Code(exitCode: 64)
         /// What the program was to go on from is damaged or not for it (`EX_DATAERR`, 65).
         public static let badData = Code(exitCode: 65)
         /// A service that the program needs is not to be had, such as a free port (`EX_UNAVAILABLE`, 69).

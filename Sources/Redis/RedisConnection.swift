@@ -74,7 +74,7 @@ public final class RedisConnection {
     public func call(_ command: [String]) throws(RedisError) -> RedisReply {
         send(command)
         let reply = try reply()
-        if case .error(let words) = reply { throw RedisError(description: words) }
+        if case .error(let words) = reply { throw RedisError(refusal: words) }
         return reply
     }
 

@@ -34,7 +34,13 @@ import Testing
         ("'redis://ann:s3cret@host/room' is invalid", "'redis://***@host/room' is invalid"),
         ("redis://:p@ss@word@host:1/room and more", "redis://***@host:1/room and more"),
         ("redis://[USER:PASSWORD@]HOST", "redis://[USER:PASSWORD@]HOST"),
+        ("'redis://ann:s3 cr et@host/room' is invalid", "'redis://***@host/room' is invalid"),
+        ("redis://a:b@c, redis://d:e@f", "redis://***@f"),
         ("redis://host/room", "redis://host/room"),
+        (
+            "expected redis://[USER:PASSWORD@]HOST, not redis://ann:x@host",
+            "expected redis://[USER:PASSWORD@]HOST, not redis://***@host"
+        ),
         ("write to ann@host://x", "write to ann@host://x"),
         ("", ""),
     ]

@@ -92,4 +92,28 @@ import Testing
         let range = "a duration such as 500ms, 10s or 1m, from 1ms to 1h"
         #expect(help.contains("Time. Takes \(range). (environment: MESSENGER_SEND_TIMEOUT; default: 10s)"))
     }
+
+    /// A value that may hold a password.
+    private struct Secret: SettingValue {
+        static var form: String { "a secret" }
+        static var isSecret: Bool { true }
+        static func objection(to settingText: String) -> String? { settingText == "short" ? "it is too short" : nil }
+        init() {}
+        init?(settingText: String) { guard settingText == "good" else { return nil } }
+        var settingText: String { "" }
+    }
+
+    @Test(arguments: [("short", "it is too short"), ("hunter2", "expected a secret")])
+    func aSecretIsNotQuoted(text: String, reason: String) throws {
+        let setting = Setting<Secret>("MESSENGER_SECRET", default: Secret(), summary: "Secret.")
+        let variable = #expect(throws: StartError.self) {
+            try setting.value(secretFlag: nil, environment: ProcessEnvironment(["MESSENGER_SECRET": text]))
+        }
+        #expect(variable == StartError(.badConfiguration, "The value is invalid for 'MESSENGER_SECRET': \(reason)"))
+        let flag = #expect(throws: StartError.self) {
+            try setting.value(secretFlag: text, environment: ProcessEnvironment([:]))
+        }
+        #expect(flag == StartError(.badUsage, "The value is invalid for '--secret': \(reason)"))
+        #expect(throws: Never.self) { try setting.value(secretFlag: "good", environment: ProcessEnvironment([:])) }
+    }
 }

@@ -55,6 +55,13 @@ struct RedisConnectionTests {
         #expect(error?.description == "ERR no")
     }
 
+    @Test func whatACallIsRefusedQuotesNoWordOfIt() throws {
+        let words = "-ERR unknown command 'AUTH', with args beginning with: 'ivan' 'secret' \r\n"
+        let error = #expect(throws: RedisError.self) { try connection(words).call(["AUTH", "ivan", "secret"]) }
+        #expect(error?.description == "ERR unknown command 'AUTH'")
+        #expect(error?.code == "ERR")
+    }
+
     @Test func aConnectionThatHasEndedFailsForGood() throws {
         let connection = try connection("+OK\r\n")
         #expect(try connection.call(["PING"]) == .text("OK"))

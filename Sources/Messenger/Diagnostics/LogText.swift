@@ -17,18 +17,16 @@ enum LogText {
 
     /// The text without the users and passwords of the addresses in it, such as `redis://user:password@host`.
     static func concealingPasswords(_ text: String) -> String {
+        let bytes = Array(text.utf8)
         let scheme = Array("://".utf8)
-        guard text.utf8.contains(UInt8(ascii: "@")) else { return text }
-        let words = text.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false).map { word in
-            let bytes = Array(word)
-            let start = bytes.indices.first { bytes[$0...].starts(with: scheme) }.map { $0 + scheme.count }
-            guard let start, let at = bytes.lastIndex(of: UInt8(ascii: "@")), at >= start,
-                // A placeholder is none: `[USER:PASSWORD@]`.
-                bytes[start] != UInt8(ascii: "[")
-            else { return bytes }
-            return bytes[..<start] + Array("***".utf8) + bytes[at...]
+        guard let found = bytes.indices.first(where: { bytes[$0...].starts(with: scheme) }) else { return text }
+        let start = found + scheme.count
+        // To the last `@`, as a password may hold another one, or a space. A placeholder is none: `[USER:PASSWORD@]`.
+        if let at = bytes.lastIndex(of: UInt8(ascii: "@")), at >= start, !"[ ".utf8.contains(bytes[start]) {
+            return String(decoding: bytes[..<start] + Array("***".utf8) + bytes[at...], as: UTF8.self)
         }
-        return String(decoding: Array(words.joined(separator: [UInt8(ascii: " ")])), as: UTF8.self)
+        let rest = String(decoding: bytes[start...], as: UTF8.self)
+        return String(decoding: bytes[..<start], as: UTF8.self) + concealingPasswords(rest)
     }
 
     /// The text as one word: in quotation marks when it is empty or holds a space, a quotation mark or an equals sign.

@@ -11,4 +11,9 @@ extension Option {
             transform: { try setting.parse($0) }
         )
     }
+
+    /// Declares the flag of a setting whose values may hold a password; ``Setting/value(secretFlag:environment:)`` parses it.
+    public init<T>(secret setting: Setting<T>) where Value == String? {
+        self.init(name: .customLong(setting.flag), help: setting.help)
+    }
 }

@@ -94,17 +94,34 @@ public struct Setting<Value: SettingValue>: Sendable {
     public func value(flag: Value?, environment: ProcessEnvironment) throws(StartError) -> Value {
         if let flag { return flag }
         guard let text = environment[self.variable], !text.isEmpty else { return self.defaultValue }
+        return try self.value(of: text, in: "'\(self.variable)'", .badConfiguration)
+    }
+
+    /// Chooses like ``value(flag:environment:)`` for a flag that was taken as it is: ArgumentParser's errors quote the
+    /// values that they refuse, and this one may hold a password.
+    public func value(secretFlag flag: String?, environment: ProcessEnvironment) throws(StartError) -> Value {
+        guard let flag else { return try self.value(flag: nil, environment: environment) }
+        return try self.value(of: flag, in: "'--\(self.flag)'", .badUsage)
+    }
+
+    /// Parses a text that came from some place.
+    ///
+    /// - Parameters:
+    ///   - place: What errors call the place.
+    ///   - code: What a bad value there is.
+    public func value(of text: String, in place: String, _ code: StartError.Code) throws(StartError) -> Value {
         do {
             return try self.parse(text)
         } catch {
-            throw StartError(.badConfiguration, "The value '\(text)' is invalid for '\(self.variable)': \(error)")
+            let what = Value.isSecret ? "The value" : "The value '\(text)'"
+            throw StartError(code, "\(what) is invalid for \(place): \(error)")
         }
     }
 
     /// Parses and checks a value, whichever way it came.
     func parse(_ text: String) throws(SettingExpectation) -> Value {
         guard let value = Value(settingText: text), self.range(value) else {
-            throw SettingExpectation(description: "expected \(self.expectation)")
+            throw SettingExpectation(description: Value.objection(to: text) ?? "expected \(self.expectation)")
         }
         return value
     }

@@ -11,6 +11,18 @@ enum HistoryLocation: SettingValue, Hashable {
 
     static var form: String { "memory:, sqlite:PATH or redis://[USER:PASSWORD@]HOST[:PORT]/KEY" }
 
+    static var isSecret: Bool { true }
+
+    static func objection(to settingText: String) -> String? {
+        guard settingText.lowercased().hasPrefix("redis") else { return nil }
+        do {
+            _ = try RedisAddress(parsing: settingText)
+            return nil
+        } catch {
+            return error.description
+        }
+    }
+
     init?(settingText: String) {
         if let address = RedisAddress(settingText) {
             self = .redis(address)

@@ -5,6 +5,8 @@ import Messenger
 /// What the server can be told of the home of its history.
 struct HistorySettings: Sendable {
     var location = HistoryLocation.memory
+    /// The file that holds the location, if one does.
+    var locationFile = FilePath.none
     var sync = SQLiteFile.Sync.full
     var retention = Retention()
 
@@ -19,6 +21,11 @@ struct HistorySettings: Sendable {
 
     /// What the log says at the start.
     var metadata: Logger.Metadata {
+        guard let path = locationFile.path else { return locationMetadata }
+        return locationMetadata.merging(["historyFile": "\(path)"]) { own, _ in own }
+    }
+
+    private var locationMetadata: Logger.Metadata {
         switch location {
         case .memory: ["history": "\(location.settingText)"]
         case .sqlite:
@@ -41,7 +48,8 @@ struct HistorySettings: Sendable {
 
 /// The flags for them.
 struct HistoryFlags: ParsableArguments {
-    @Option(.history) var history: HistoryLocation?
+    @Option(secret: .history) var history: String?
+    @Option(.historyFile) var historyFile: FilePath?
     @Option(.historySync) var historySync: SQLiteFile.Sync?
     @Option(.historyKeepMessages) var historyKeepMessages: Count?
     @Option(.historyKeepBytes) var historyKeepBytes: ByteCount?
@@ -51,10 +59,45 @@ struct HistoryFlags: ParsableArguments {
         let messages = try Setting.historyKeepMessages.value(flag: historyKeepMessages, environment: environment)
         let bytes = try Setting.historyKeepBytes.value(flag: historyKeepBytes, environment: environment)
         let age = try Setting.historyKeepAge.value(flag: historyKeepAge, environment: environment)
+        let file = try Setting.historyFile.value(flag: historyFile, environment: environment)
         return HistorySettings(
-            location: try Setting.history.value(flag: history, environment: environment),
+            location: try location(in: file, environment),
+            locationFile: file,
             sync: try Setting.historySync.value(flag: historySync, environment: environment),
             retention: Retention(messages: messages.number, bytes: bytes.bytes, age: age == .zero ? nil : age)
+        )
+    }
+
+    private func location(
+        in file: FilePath,
+        _ environment: ProcessEnvironment
+    ) throws(StartError) -> HistoryLocation {
+        let (setting, fileSetting) = (Setting.history, Setting.historyFile)
+        guard let path = file.path else { return try setting.value(secretFlag: history, environment: environment) }
+        guard history == nil, environment[setting.variable]?.isEmpty ?? true else {
+            throw StartError(
+                .badConfiguration,
+                "Both \(setting.variable) and \(fileSetting.variable) are set. Set one of them, as a variable or as a flag."
+            )
+        }
+        let place = "the file that \(fileSetting.variable) names"
+        let text: String
+        do {
+            text = try SecretFile.line(in: path)
+        } catch {
+            throw StartError(.badConfiguration, "Cannot use \(place): \(error)")
+        }
+        return try setting.value(of: text, in: place, .badConfiguration)
+    }
+}
+
+extension Setting where Value == FilePath {
+    static var historyFile: Self {
+        Setting(
+            "MESSENGER_HISTORY_FILE",
+            default: .none,
+            summary:
+                "File that holds what MESSENGER_HISTORY would say, so that a password is in no variable and no flag."
         )
     }
 }

@@ -13,4 +13,10 @@ import Testing
     func isNone(_ text: String) {
         #expect(HistoryLocation(settingText: text) == nil)
     }
+
+    @Test func aBadRedisURLHasItsOwnSentence() {
+        #expect(HistoryLocation.objection(to: "redis://host/0") == RedisAddress.Flaw.number.description)
+        #expect(HistoryLocation.objection(to: "rediss://host/room") == RedisAddress.Flaw.tls.description)
+        #expect(HistoryLocation.objection(to: "file:x") == nil)
+    }
 }

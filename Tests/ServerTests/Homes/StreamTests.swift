@@ -154,27 +154,3 @@ import Testing
         #expect(trimmed.heldAfter?.nanosecondsSinceEpoch == 4_999_999)
     }
 }
-
-@Suite struct RedisAddressTests {
-    @Test func everyPart() throws {
-        let address = try #require(RedisAddress("redis://ivan:pa:ss@example.org:7000/the/room"))
-        #expect((address.host, address.port, address.key) == ("example.org", 7000, "the/room"))
-        #expect(address.credentials == ["ivan", "pa:ss"])
-        #expect(address.description == "redis://ivan:***@example.org:7000/the/room")
-    }
-
-    @Test func defaults() throws {
-        let address = try #require(RedisAddress("redis://[::1]/room"))
-        #expect((address.host, address.port, address.key) == ("::1", 6379, "room"))
-        #expect(address.credentials == nil)
-        #expect(try #require(RedisAddress("redis://:secret@host/room")).credentials == ["secret"])
-    }
-
-    @Test(arguments: [
-        "", "redis://", "redis://host", "redis://host/", "redis:///room", "redis://host:0/room", "redis://host:x/room",
-        "redis://user@host/room", "rediss://host/room", "redis://host:70000/room", "redis://ho st/room",
-    ])
-    func isNone(_ text: String) {
-        #expect(RedisAddress(text) == nil)
-    }
-}

@@ -176,7 +176,8 @@ class Server(Program):
         """A `port` is that of a server that ended, whose history this one goes on with if it outlived it."""
         self.port = port or free_port()
         self.address = f"localhost:{self.port}"
-        settings.setdefault("MESSENGER_HISTORY", Histories.location(self.port, is_restart=port is not None))
+        if "MESSENGER_HISTORY_FILE" not in settings:
+            settings.setdefault("MESSENGER_HISTORY", Histories.location(self.port, is_restart=port is not None))
         super().__init__("messenger-server", *arguments, MESSENGER_SERVER_PORT=self.port, **settings)
 
     def connections(self) -> int:

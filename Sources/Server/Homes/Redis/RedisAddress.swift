@@ -1,46 +1,163 @@
 /// Where a room is in Redis: `redis://[USER:PASSWORD@]HOST[:PORT]/KEY`.
+///
+/// User, password and key are percent-encoded. A `/` in the key needs no encoding.
 struct RedisAddress: Sendable, Hashable {
-    var host: String
-    var port: UInt16
+    let host: String
+    let port: UInt16
     /// The key of the room's stream. Others of the room's begin with it.
-    var key: String
-    var user: String?
-    var password: String?
+    let key: String
+    let user: String?
+    let password: String?
+    /// The address without the password, for logs.
+    let description: String
+
+    /// What is wrong with a text that is no address. Never quotes the text: it may hold a password.
+    struct Flaw: Error, CustomStringConvertible {
+        let description: String
+
+        init(_ description: String) { self.description = description }
+    }
 
     init?(_ text: String) {
-        guard text.hasPrefix("redis://"), !text.contains(where: { $0.isWhitespace || $0 == "\0" }) else { return nil }
-        var rest = text.dropFirst("redis://".count)
-        if let at = rest.lastIndex(of: "@") {
-            let credentials = rest[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            guard credentials.count == 2, !credentials[1].isEmpty else { return nil }
-            user = credentials[0].isEmpty ? nil : String(credentials[0])
-            password = String(credentials[1])
-            rest = rest[rest.index(after: at)...]
+        guard let address = try? RedisAddress(parsing: text) else { return nil }
+        self = address
+    }
+
+    init(parsing text: String) throws(Flaw) {
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { throw .space }
+        guard let scheme = text.firstRange(of: "://") else { throw .form }
+        switch text[..<scheme.lowerBound].lowercased() {
+        case "redis": break
+        case "rediss": throw .tls
+        default: throw .form
         }
-        let parts = rest.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, !parts[1].isEmpty else { return nil }
-        key = String(parts[1])
-        let host: Substring
-        let portText: Substring
-        if parts[0].hasPrefix("["), let end = parts[0].lastIndex(of: "]") {
-            host = parts[0][parts[0].index(after: parts[0].startIndex)..<end]
-            portText = parts[0][parts[0].index(after: end)...]
-        } else {
-            host = parts[0].prefix { $0 != ":" }
-            portText = parts[0].dropFirst(host.count)
-        }
-        guard !host.isEmpty, portText.isEmpty || portText.hasPrefix(":") else { return nil }
-        guard let port = portText.isEmpty ? 6379 : UInt16(portText.dropFirst()), port > 0 else { return nil }
-        self.host = String(host)
-        self.port = port
+        let rest = text[scheme.upperBound...]
+        // As in any URL, the host ends at the first slash.
+        let authority = rest.prefix { $0 != "/" }
+        let path = rest.dropFirst(authority.count)
+        guard !path.utf8.contains(UInt8(ascii: "@")) else { throw .atSign }
+        guard path.utf8.allSatisfy({ $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }) else { throw .query }
+
+        let at = authority.lastIndex(of: "@")
+        (user, password) = try at.map { at throws(Flaw) in try Self.credentials(authority[..<at]) } ?? (nil, nil)
+        let place = at.map { authority[authority.index(after: $0)...] } ?? authority
+        (host, port) = try Self.hostAndPort(place)
+        key = try Self.key(path.dropFirst())
+
+        let name = host.contains(":") ? "[\(host)]" : host
+        let login = password == nil ? "" : "\(user ?? ""):***@"
+        description = "redis://\(login)\(name):\(port)/\(key)"
     }
 
     /// What `AUTH` takes.
     var credentials: [String]? { password.map { [user, $0].compactMap(\.self) } }
+}
 
-    /// The address without the password, for logs.
-    var description: String {
-        let name = host.contains(":") ? "[\(host)]" : host
-        return "redis://\(password == nil ? "" : "\(user ?? ""):***@")\(name):\(port)/\(key)"
+// MARK: - Parts
+
+extension RedisAddress {
+    private static func credentials(_ text: Substring) throws(Flaw) -> (user: String?, password: String?) {
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, !parts[1].isEmpty else { throw .noPassword }
+        return (parts[0].isEmpty ? nil : try decoded(parts[0]), try decoded(parts[1]))
     }
+
+    private static func hostAndPort(_ text: Substring) throws(Flaw) -> (String, UInt16) {
+        let host: Substring
+        let rest: Substring
+        if text.hasPrefix("[") {
+            guard let end = text.firstIndex(of: "]") else { throw .brackets }
+            host = text[..<end].dropFirst()
+            rest = text[text.index(after: end)...]
+            // What is between brackets is an address: `::1`, `fe80::1%eth0`.
+            guard host.utf8.contains(UInt8(ascii: ":")) else { throw .brackets }
+        } else {
+            host = text.prefix { $0 != ":" }
+            rest = text.dropFirst(host.count)
+            guard !rest.dropFirst().contains(":") else { throw .brackets }
+        }
+        guard !host.isEmpty, host.utf8.allSatisfy(isOfHost) else { throw .host }
+        guard !rest.isEmpty else { return (String(host), 6379) }
+        guard rest.hasPrefix(":"), let port = port(rest.dropFirst()) else { throw .port }
+        return (String(host), port)
+    }
+
+    private static func port(_ text: Substring) -> UInt16? {
+        guard isNumber(text), let port = UInt16(text), port > 0 else { return nil }
+        return port
+    }
+
+    private static func key(_ text: Substring) throws(Flaw) -> String {
+        guard !text.isEmpty else { throw .noKey }
+        guard !text.hasPrefix("/"), !text.hasSuffix("/") else { throw .slash }
+        let key = try decoded(text)
+        guard !isNumber(key.prefix { $0 != "/" }) else { throw .number }
+        guard key.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { throw .control }
+        return key
+    }
+
+    private static func isNumber(_ text: Substring) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    }
+
+    private static func isOfHost(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        default: "-._:%".utf8.contains(byte)
+        }
+    }
+
+    /// The text with `%40` as `@`.
+    private static func decoded(_ text: Substring) throws(Flaw) -> String {
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = rest.popFirst().flatMap(hexDigit), let low = rest.popFirst().flatMap(hexDigit) else {
+                throw .percent
+            }
+            bytes.append(high << 4 | low)
+        }
+        guard let decoded = String(validating: bytes, as: UTF8.self) else { throw .notText }
+        return decoded
+    }
+
+    private static func hexDigit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}
+
+// MARK: - Flaws
+
+extension RedisAddress.Flaw {
+    static let form = Self("a room in Redis is redis://[USER:PASSWORD@]HOST[:PORT]/KEY")
+    static let tls = Self(
+        "TLS to Redis is not supported: use redis:// in a private network, or a tunnel such as stunnel"
+    )
+    static let space = Self("it holds a space or a control character; percent-encode it (%20 is a space)")
+    static let atSign = Self(
+        "the key holds '@'; in the user and the password, write %40 for '@' and %2F for '/', and in the key %40 for '@'"
+    )
+    static let query = Self("the key holds '?' or '#': it takes no options, and in a key these are written %3F and %23")
+    static let noPassword = Self("before '@' stands USER:PASSWORD, or :PASSWORD without a user; one of them is missing")
+    static let brackets = Self("an IPv6 address is written in brackets, such as redis://[::1]:6379/room")
+    static let host = Self("the host is missing or holds a character that no host has")
+    static let port = Self("the port is not a number from 1 to 65535")
+    static let noKey = Self("the key is missing: the room's name in Redis, such as redis://localhost/room")
+    static let slash = Self("the key begins or ends with '/'")
+    static let number = Self(
+        "the key is a bare number; it names the room and not a database (that is always 0): choose a name such as /room"
+    )
+    static let control = Self("the key holds a control character")
+    static let percent = Self("a '%' is not followed by two hexadecimal digits; write %25 for '%'")
+    static let notText = Self("what is percent-encoded is not UTF-8")
 }

@@ -1,0 +1,203 @@
+"""A Redis URL and its password: what is refused says why, and nothing that a program prints holds a secret."""
+
+from urllib.parse import quote
+
+import pytest
+
+from support.api import connected, pb, stub
+from support.processes import free_port, one_line
+from support.redis import Redis
+from support.waiting import wait_until
+
+#: With everything in it that a URL has a meaning for.
+SECRET = "s3:cr/et@x%41 #?é&"
+ENCODED = quote(SECRET, safe="")
+
+REFUSED = [
+    ("redis://ivan:hunter2@localhost/0", "bare number"),
+    ("redis://ivan:hunter2@localhost/0/room", "bare number"),
+    ("redis://ivan:hun/ter2@localhost/room", "holds '@'"),
+    ("redis://ivan:hunter2@localhost/room?db=hunter2", "'?'"),
+    ("redis://ivan:hunter2@localhost/room#hunter2", "'#'"),
+    ("redis://ivan:hunter2@localhost/", "key is missing"),
+    ("redis://ivan:hunter2@localhost", "key is missing"),
+    ("redis://ivan:hun ter2@localhost/room", "space"),
+    ("redis://ivan:hunter2%@localhost/room", "%25"),
+    ("redis://ivan:hunter2%fe@localhost/room", "UTF-8"),
+    ("redis://hunter2@localhost/room", "USER:PASSWORD"),
+    ("rediss://ivan:hunter2@localhost/room", "TLS"),
+    ("redis://ivan:hunter2@localhost:0/room", "1 to 65535"),
+    ("redis://ivan:hunter2@localhost:70000/room", "1 to 65535"),
+    ("redis://ivan:hunter2@::1/room", "brackets"),
+    ("redis:/ivan:hunter2@localhost/room", "redis://["),
+    ("reddis://ivan:hunter2@localhost/room", "memory:"),
+    ("ivan:hunter2@localhost", "memory:"),
+]
+
+
+def says_no_secret(line: str, *secrets: str) -> None:
+    for secret in secrets or ("hunter2", "hun", "ter2"):
+        assert secret not in line, line
+
+
+@pytest.mark.parametrize("value, reason", REFUSED, ids=[reason for _, reason in REFUSED])
+def test_promise_05_a_bad_url_is_refused_with_a_sentence(launch, value, reason):
+    """Which says what to do, and not what the value was."""
+    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=value), 78)
+    assert "MESSENGER_HISTORY" in line and reason in line
+    says_no_secret(line)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--history", "redis://ivan:hunter2@localhost/0"],
+        ["--history=reddis://ivan:hunter2@localhost/room"],
+        ["--history", "redis://ivan:hun", "ter2@localhost/room"],
+        ["--history", "redis://ivan:", "-ter2@localroom"],
+        ["--history", "redis://ivan:", "--ter2@localhost/room"],
+        ["--histroy", "redis://ivan:hunter2@localhost/room"],
+        ["--histroy=redis://ivan:hunter2@localhost/room"],
+        ["redis://ivan:hunter2@localhost/room"],
+        ["--server-port", "redis://ivan:hunter2@localhost/room"],
+        ["--server-port=redis://ivan:hun ter2@localhost/room"],
+        ["--check-health=redis://ivan:hunter2@localhost/room"],
+        ["--history-file", "redis://ivan:hunter2@localhost/room"],
+    ],
+)
+def test_promise_05_a_bad_command_line_is_not_quoted(launch, arguments):
+    """Also where the parser of flags refuses it, and where it is one word of a value that was not quoted."""
+    says_no_secret(one_line(launch.program("messenger-server", *arguments), 64, 78))
+
+
+@pytest.fixture
+def guarded(ours):
+    """A Redis with a user whose name and password need percent-encoding."""
+    redis = Redis(free_port())
+    assert redis.ask("ACL", "SETUSER", "iv:an", "on", f">{SECRET}", "~*", "&*", "+@all") == "+OK"
+    yield redis
+    redis.close()
+
+
+def send(address: str, text: str) -> None:
+    with connected(address) as channel:
+        stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=text), timeout=20)
+
+
+def url(redis: Redis) -> str:
+    return f"redis://iv%3Aan:{ENCODED}@127.0.0.1:{redis.port}/room"
+
+
+def test_promise_05_percent_encoding_is_decoded(launch, guarded):
+    """In user and password, by variable; the start line names both the place and not the password."""
+    server = launch.server(MESSENGER_HISTORY=url(guarded), MESSENGER_LOG_LEVEL="trace").wait_ready()
+    send(server.address, "hello")
+    server.stop()
+    says_no_secret(server.log(), SECRET, ENCODED, "s3:cr", "s3%3Acr")
+    assert f"iv:an:***@127.0.0.1:{guarded.port}/room" in server.log()
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_promise_05_a_file_holds_the_url(launch, guarded, tmp_path, end):
+    """With or without an end of its line."""
+    file = tmp_path / "history"
+    file.write_bytes(f"{url(guarded)}{end}".encode())
+    server = launch.server(MESSENGER_HISTORY_FILE=file, MESSENGER_LOG_LEVEL="trace").wait_ready()
+    send(server.address, "hello")
+    assert f"historyFile={file}" in server.log()
+    says_no_secret(server.log(), SECRET, ENCODED)
+
+
+def test_promise_05_a_file_holds_a_path(launch, tmp_path):
+    """By the flag, for SQLite."""
+    file = tmp_path / "history"
+    file.write_text(f"sqlite:{tmp_path / 'room.db'}\n")
+    server = launch.server("--history-file", str(file), MESSENGER_HISTORY="").wait_ready()
+    send(server.address, "hello")
+    assert (tmp_path / "room.db").exists()
+
+
+FILES = [
+    (b"", "empty"),
+    (b"\n", "empty"),
+    (b"redis://ivan:hunter2@localhost/0\n", "bare number"),
+    (b"redis://ivan:hunter2@localhost/room\nhunter2\n", "more than one line"),
+    (b"redis://ivan:hunter2\xfe@localhost/room", "UTF-8"),
+    (b"hunter2" * 10_000, "larger"),
+    (None, "No such file"),
+]
+
+
+@pytest.mark.parametrize("content, reason", FILES, ids=[reason for _, reason in FILES])
+def test_promise_05_a_bad_file_is_refused(launch, tmp_path, content, reason):
+    """With a sentence that names the variable, and nothing of the content."""
+    file = tmp_path / "history"
+    if content is not None:
+        file.write_bytes(content)
+    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY_FILE=file), 78)
+    assert "MESSENGER_HISTORY_FILE" in line and reason in line
+    says_no_secret(line)
+
+
+def test_promise_05_a_file_and_a_value_are_one_too_many(launch, tmp_path):
+    """Nobody would know which of them holds."""
+    file = tmp_path / "history"
+    file.write_text("memory:")
+    settings = {"MESSENGER_HISTORY_FILE": file}
+    value = "redis://ivan:hunter2@localhost/room"
+    for program in (
+        launch.program("messenger-server", MESSENGER_HISTORY=value, **settings),
+        launch.program("messenger-server", "--history", value, **settings),
+    ):
+        line = one_line(program, 78)
+        assert "Both MESSENGER_HISTORY and MESSENGER_HISTORY_FILE" in line
+        says_no_secret(line)
+
+
+def test_promise_05_a_wrong_password_is_not_printed(launch, guarded):
+    """A start says that Redis refuses it."""
+    setting = f"redis://iv%3Aan:hunter2@127.0.0.1:{guarded.port}/room"
+    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=setting, MESSENGER_LOG_LEVEL="trace"), 69)
+    assert "WRONGPASS" in line
+    says_no_secret(line)
+
+
+def test_promise_05_a_redis_that_quotes_commands_is_not_quoted(launch):
+    """One without AUTH or XADD answers with all the words of the command: password, author and text are in no line."""
+    redis = Redis(free_port(), "--rename-command", "AUTH", "", "--rename-command", "XADD", "")
+    try:
+        setting = {"MESSENGER_LOG_LEVEL": "trace"}
+        place = f"127.0.0.1:{redis.port}/room"
+        refused = launch.program("messenger-server", MESSENGER_HISTORY=f"redis://ivan:hunter2@{place}", **setting)
+        says_no_secret(one_line(refused, 69))
+        server = launch.server(MESSENGER_HISTORY=f"redis://{place}", **setting).wait_ready()
+        with connected(server.address) as channel:
+            request = pb.SendMessageRequest(author="the-author", text="the-text")
+            call = stub(channel).SendMessage.future(request, timeout=20)
+            error = call.exception(timeout=20)
+        wait_until(lambda: "unknown command 'XADD'" in server.log(), "the log tells of it")
+        says_no_secret(server.log() + error.details(), "the-author", "the-text")
+    finally:
+        redis.close()
+
+
+def test_promise_05_a_password_that_is_changed_under_a_server(launch, guarded):
+    """Sends fail from the next connection on, with one line; with the old password again, all goes on."""
+    server = launch.server(MESSENGER_HISTORY=url(guarded), MESSENGER_LOG_LEVEL="trace").wait_ready()
+    send(server.address, "before")
+    guarded.ask("ACL", "SETUSER", "iv:an", "resetpass", ">another")
+    guarded.ask("CLIENT", "KILL", "USER", "iv:an")
+    with connected(server.address) as channel:
+        request = pb.SendMessageRequest(author="Ivan", text="meanwhile")
+        error = stub(channel).SendMessage.future(request, timeout=20).exception(timeout=20)
+    assert "cannot be reached" in error.details()
+    wait_until(lambda: "WRONGPASS" in server.log(), "the log tells of it")
+    guarded.ask("ACL", "SETUSER", "iv:an", f">{SECRET}")
+
+    def is_accepted() -> bool:
+        with connected(server.address) as channel:
+            request = pb.SendMessageRequest(author="Ivan", text="after")
+            return stub(channel).SendMessage.future(request, timeout=20).exception(timeout=20) is None
+
+    wait_until(is_accepted, "sends are accepted again")
+    says_no_secret(server.log(), SECRET, ENCODED)
