@@ -38,6 +38,19 @@ struct RedisReaderTests {
         #expect(page.upTo == time(5))
     }
 
+    /// Redis refuses all within MULTI then; what is missing is noticed as otherwise.
+    @Test func aPartWhenRedisIsOutOfMemory() async throws {
+        try redis.ask("CONFIG", "SET", "maxmemory", "1")
+        let page = try await read(after: 3, progress, atMost: .init(messages: 2, bytes: .max)).get()
+        #expect(page.messages.map(\.text) == ["4", "5"])
+        #expect(page.upTo == time(5))
+        #expect(try await read(after: 8, progress).get().messages.map(\.text) == ["9", "10"])
+        try redis.ask("XDEL", "room", "10-0")
+        #expect(try await read(after: 8, progress).get().messages.map(\.text) == ["9"])
+        try redis.ask("DEL", "room")
+        #expect(await read(after: 3, progress).failure != nil)
+    }
+
     @Test func aPageIsBoundedByItsBytes() async throws {
         for number in 11...14 {
             try redis.ask("XADD", "room", "\(number)-0", "a", "", "t", String(repeating: "x", count: 1000))

@@ -148,6 +148,18 @@ import Testing
         #expect(watch.advance(snapshot([1, 2, 3, 4], after: 3, begun: 4)) == .begunAnew)
     }
 
+    /// Also when entries are missing by count: who has found that has said so.
+    @Test func anotherServersFindingOfTheSameLossIsTaken() {
+        var watch = watch
+        #expect(watch.advance(snapshot([1, 5], after: 3, begun: 4)) == .begunAnew)
+    }
+
+    /// As in a replica that lags: not something that another server has found.
+    @Test func anEarlierBeginningIsLost() {
+        var watch = StreamWatch(snapshot([1, 2, 3], after: 3, begun: 2))
+        #expect(watch.advance(snapshot([1, 2, 3], after: 3, begun: 1)) == .lost)
+    }
+
     @Test func whatIsHeldBeginsWithTheFirstThatIsThere() {
         #expect(snapshot([5, 6], after: 0, added: 2, begun: 1).heldAfter == Self.time(1))
         let trimmed = snapshot([5, 6], after: 0, added: 3, begun: 1, trimmed: 1)

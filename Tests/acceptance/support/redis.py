@@ -23,10 +23,18 @@ class Redis:
         self.start()
 
     def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        command += ["--save", "", "--daemonize", "no", *(self._options or ("--appendonly", "yes"))]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self._run()
         wait_until(lambda: self.ask("PING") == "+PONG", f"Redis answers on {self.port}")
+
+    def start_loading(self, *options: str) -> None:
+        """Starts it with data for which it needs a while, and returns when it is at it."""
+        self._run(*options)
+        wait_until(lambda: self.ask("PING").startswith("-LOADING"), f"Redis loads on {self.port}")
+
+    def _run(self, *options: str) -> None:
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        command += ["--save", "", "--daemonize", "no", *(self._options or ("--appendonly", "yes")), *options]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def location(self, key: str = "room", host: str = "127.0.0.1") -> str:
         """The setting for a server."""

@@ -68,6 +68,6 @@ struct RedisAdder {
     }
 
     private static func refusal(_ error: RedisError) -> HomeError {
-        error.description.hasPrefix("OOM") ? .full(.memoryIsFull) : .unavailable(.cannotBeReached)
+        error.code == "OOM" ? .full(.memoryIsFull) : .unavailable(.cannotBeWritten)
     }
 }

@@ -32,8 +32,7 @@ final class RedisHome: HistoryHome {
         let host = RedisHost(address)
         do {
             let stream = try RedisStream(at: host)
-            try stream.begin()
-            let snapshot = try stream.snapshot(after: .zero, atMost: 1)
+            let snapshot = try stream.begun()
             guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "it is being emptied") }
             let progress = RedisProgress(StreamWatch(snapshot), heldAfter: heldAfter)
             self.progress = progress
@@ -60,7 +59,8 @@ final class RedisHome: HistoryHome {
                 source.withLock { $0.serve(reads) }
             }
         } catch {
-            throw StartError(.unavailable, "Cannot use the history at \(address.description): \(error)")
+            let advice = (error as? RedisError)?.advice.map { ". \($0)" } ?? ""
+            throw StartError(.unavailable, "Cannot use the history at \(address.description): \(error)\(advice)")
         }
         self.host = host
         self.logger = logger
@@ -120,5 +120,19 @@ final class RedisHome: HistoryHome {
             if hasEnded { continuation.resume() }
         }
         await reader.close()
+    }
+}
+
+extension RedisError {
+    /// What an operator can do about it at a start.
+    fileprivate var advice: String? {
+        switch code {
+        case "WRONGTYPE": "The key, or KEY:begun, holds something else than a room: choose another key."
+        case "NOAUTH": "Redis wants a user or a password: redis://USER:PASSWORD@HOST/KEY."
+        case "NOPERM": "docs/scaling.md lists the rights that the user needs."
+        case "READONLY": "This is a replica: start a server at the primary first."
+        case "OOM": "Raise Redis's maxmemory."
+        default: nil
+        }
     }
 }

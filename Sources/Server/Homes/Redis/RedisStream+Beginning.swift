@@ -4,6 +4,25 @@ import Redis
 // From when on a room in Redis holds messages.
 
 extension RedisStream {
+    /// Sees to it that the room has begun, and takes the state of its stream.
+    ///
+    /// Writes only what is not there yet: so a server can also start at a replica.
+    /// - Parameter lost: Nothing up to this time is held from now on.
+    func begun(after lost: SendTime? = nil) throws(RedisError) -> StreamSnapshot {
+        if lost == nil {
+            let snapshot = try snapshot(after: .zero, atMost: 1)
+            if let begun = snapshot.begun, snapshot.last >= StreamID(begun) { return snapshot }
+        }
+        try begin(after: lost)
+        return try snapshot(after: .zero, atMost: 1)
+    }
+
+    /// - Throws: With the code `READONLY` if this is a replica.
+    func checkIsPrimary() throws(RedisError) {
+        // Removes nothing, but is a write, which Redis also takes when it is out of memory.
+        try connection.call(["XTRIM", address.key, "MINID", "0"])
+    }
+
     /// Says that nothing up to a time is held, unless a later time is said already; without a time, that the room begins
     /// now, if nothing is said. From then on all IDs are later than what is said.
     func begin(after time: SendTime? = nil) throws(RedisError) {
@@ -14,9 +33,15 @@ extension RedisStream {
     /// Two things that Redis does not do by itself: it gives out IDs by its clock alone, also where another Redis, whose
     /// clock was ahead, had the room before; and it has no command to make a stream without an entry, which would count.
     ///
+    /// It may use memory where Redis has none left: 19 bytes, without which readers are not told of a loss.
+    ///
     /// Lua's numbers are too coarse for nanoseconds: times are 19 digits, which are compared as strings.
     private static let beginning = """
+        #!lua flags=allow-oom
         local begun = redis.call('GET', KEYS[1])
+        if begun and (#begun ~= 19 or begun:find('%D')) then
+            return redis.error_reply('WRONGTYPE there is no time in KEY:begun')
+        end
         local first = ARGV[1]
         if first == '' then
             local now = redis.call('TIME')

@@ -13,7 +13,15 @@ struct RedisStream {
     init(at host: RedisHost, interrupt: RedisInterrupt? = nil) throws(RedisError) {
         address = host.address
         connection = try host.connect(interrupt: interrupt)
-        if let credentials = address.credentials { try connection.call(["AUTH"] + credentials) }
+        if let credentials = address.credentials { try authenticate(credentials) }
+    }
+
+    /// The code alone is said of an error: what stands between us and Redis might quote the password.
+    private func authenticate(_ credentials: [String]) throws(RedisError) {
+        connection.send(["AUTH"] + credentials)
+        guard case .error(let words) = try connection.reply() else { return }
+        let code = RedisError(refusal: words).code
+        throw RedisError(description: "\(code): Redis refuses the user or the password")
     }
 
     var begunKey: String { "\(address.key):begun" }
@@ -30,10 +38,12 @@ struct RedisStream {
         switch try connection.reply() {
         case .text(let text):
             guard let time = StreamID(text)?.sendTime else {
-                return .failure(RedisError(description: "the ID \(text) stands for no time"))
+                return .failure(
+                    RedisError(description: "Redis's clock has stepped back too far: there is no time left")
+                )
             }
             return .success(time)
-        case .error(let words): return .failure(RedisError(description: words))
+        case .error(let words): return .failure(RedisError(refusal: words))
         default: return .failure(RedisError(description: "XADD gave no ID"))
         }
     }
@@ -81,11 +91,43 @@ struct RedisStream {
         if let known { commands.append(["XRANGE", address.key, "\(known)", "\(known)"]) }
         commands.append(["EXEC"])
         for command in commands { connection.send(command) }
-        var answer = RedisReply.null
-        for _ in commands { answer = try connection.reply() }
-        guard case .list(let parts) = answer, parts.count == commands.count - 2 else {
-            throw RedisError(description: "EXEC: \(answer)")
+        var answers: [RedisReply] = []
+        for _ in commands { answers.append(try connection.reply()) }
+        let refusals = answers.compactMap(\.refusal)
+        if refusals.contains(where: { $0.code == "OOM" }) {
+            return try scriptedSnapshot(after: last, atMost: count, knowing: known)
         }
+        if let refusal = refusals.first { throw refusal }
+        return try Self.snapshot(answers.last ?? .null, count, knowing: known)
+    }
+
+    /// The same by a script, which costs Redis four times as much: at its `maxmemory` it refuses all within MULTI.
+    private func scriptedSnapshot(
+        after last: StreamID,
+        atMost count: Int,
+        knowing known: StreamID?
+    ) throws(RedisError) -> StreamSnapshot {
+        let arguments = ["(\(last)", "\(count)"] + (known.map { ["\($0)"] } ?? [])
+        let command = ["EVAL_RO", Self.reading, "2", address.key, begunKey] + arguments
+        return try Self.snapshot(try connection.call(command), count, knowing: known)
+    }
+
+    private static let reading = """
+        local reply = {
+            redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2]),
+            redis.pcall('XINFO', 'STREAM', KEYS[1]),
+            redis.call('GET', KEYS[2])
+        }
+        if ARGV[3] then reply[4] = redis.call('XRANGE', KEYS[1], ARGV[3], ARGV[3]) end
+        return reply
+        """
+
+    private static func snapshot(
+        _ answer: RedisReply,
+        _ count: Int,
+        knowing known: StreamID?
+    ) throws(RedisError) -> StreamSnapshot {
+        guard let parts = answer.list, parts.count == (known == nil ? 3 : 4) else { throw .unexpected("EXEC") }
         var snapshot = try Self.snapshot(entries: parts[0], state: parts[1], begun: parts[2], count)
         if let known, parts[3] == .list([]) { snapshot.lacks = known }
         return snapshot
@@ -97,7 +139,8 @@ struct RedisStream {
         begun: RedisReply,
         _ count: Int
     ) throws(RedisError) -> StreamSnapshot {
-        guard let entries = entries.list else { throw RedisError(description: "XRANGE: \(entries)") }
+        guard let entries = entries.list else { throw entries.refusal ?? .unexpected("XRANGE") }
+        if let refusal = begun.refusal { throw refusal }
         let messages = entries.map(message)
         var fields: [String: RedisReply] = [:]
         switch state {
@@ -106,7 +149,7 @@ struct RedisStream {
             guard fields["entries-added"] != nil else { throw RedisError(description: "Redis 7 or later is needed") }
         // There is no stream yet.
         case .error(let words) where words.contains("no such key"): break
-        default: throw RedisError(description: "XINFO: \(state)")
+        default: throw state.refusal ?? .unexpected("XINFO")
         }
         return StreamSnapshot(
             messages: messages.compactMap(\.self),
@@ -136,5 +179,18 @@ struct RedisStream {
             fields[2].text?.hasBytes(of: "t") == true, let text = fields[3].text
         else { return nil }
         return Message(author: author, text: text, sendTime: time)
+    }
+}
+
+extension RedisReply {
+    /// What Redis refuses, if it does.
+    fileprivate var refusal: RedisError? {
+        if case .error(let words) = self { RedisError(refusal: words) } else { nil }
+    }
+}
+
+extension RedisError {
+    fileprivate static func unexpected(_ command: String) -> RedisError {
+        RedisError(description: "Redis's answer to \(command) has another form")
     }
 }

@@ -84,11 +84,11 @@ struct StreamWatch: Sendable {
     /// - Parameter told: The times of messages later than ``last`` that senders had been told before the snapshot was asked
     ///   for.
     mutating func advance(_ snapshot: StreamSnapshot, told: [SendTime] = []) -> Verdict {
+        if let begun, let now = snapshot.begun, now > begun { return .begunAnew }
         let expected = added + Int64(snapshot.entries)
         // What is not whole may happen to be all the same.
         let isCounted = snapshot.isWhole ? snapshot.added == expected : snapshot.added >= expected
-        guard isCounted, snapshot.last >= last, snapshot.begun != nil else { return .lost }
-        guard snapshot.begun == begun else { return .begunAnew }
+        guard isCounted, snapshot.last >= last, snapshot.begun == begun else { return .lost }
         // The oldest go first: when more have gone than were seen, some have that were not.
         guard snapshot.added - snapshot.length <= added else { return .lost }
         // Lost before it was seen, a message is missing from no count.
