@@ -22,7 +22,9 @@ extension AsyncParsableCommand {
             let code = self.exitCode(for: error)
             // `--help` and `--version` come as errors too.
             if code.isSuccess { self.exit(withError: error) }
-            self.fail(CommandLineError.withoutStrayWords(self.message(for: error)), exitCode: code.rawValue)
+            let words = (try? arguments ?? Platform.commandLine()) ?? []
+            let message = CommandLineError.message(self.message(for: error), arguments: words)
+            self.fail(message, exitCode: code.rawValue)
         }
     }
 
@@ -36,8 +38,14 @@ extension AsyncParsableCommand {
 
 /// What ArgumentParser says of a bad command line.
 enum CommandLineError {
-    /// The message without words that belong to no flag: they may be parts of a password that was not quoted.
-    static func withoutStrayWords(_ message: String) -> String {
+    /// The message; without words that belong to no flag if there is an address on the command line, as they may be parts of
+    /// its password.
+    static func message(_ message: String, arguments: [String]) -> String {
+        let hasAddress = arguments.contains { $0.contains("://") || $0.contains("@") || $0.hasPrefix("--history") }
+        return hasAddress ? withoutStrayWords(message) : message
+    }
+
+    private static func withoutStrayWords(_ message: String) -> String {
         if message.hasPrefix("Unexpected argument") || message.contains(" unexpected arguments: ") {
             return "Unexpected argument. Every setting is a flag; put a value that holds a space into quotation marks."
         }

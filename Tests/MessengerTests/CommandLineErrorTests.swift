@@ -14,7 +14,7 @@ import Testing
         ),
     ])
     func strayWordsAreNotShown(message: String, start: String) {
-        let shown = CommandLineError.withoutStrayWords(message)
+        let shown = CommandLineError.message(message, arguments: ["--history", "redis://ivan:"])
         #expect(shown.hasPrefix(start))
         #expect(!shown.contains("hunter2"))
     }
@@ -24,6 +24,10 @@ import Testing
         "The value 'x' is invalid for '--http-port <http-port>': expected a port number, 0...65535",
     ])
     func whatHelpsIsShown(message: String) {
-        #expect(CommandLineError.withoutStrayWords(message) == message)
+        #expect(CommandLineError.message(message, arguments: ["redis://host/room"]) == message)
+    }
+
+    @Test func aStrayWordIsShownWhereThereIsNoAddress() {
+        #expect(CommandLineError.message("Unexpected argument 'x'", arguments: ["x"]) == "Unexpected argument 'x'")
     }
 }

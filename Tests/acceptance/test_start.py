@@ -61,9 +61,11 @@ BAD_SETTINGS = [
 
 @pytest.mark.parametrize(("name", "variable", "value"), BAD_SETTINGS)
 def test_a_bad_variable_stops_the_start(launch, name, variable, value):
-    """One line that names the variable and the value, and exit code 78 (EX_CONFIG)."""
+    """One line that names the variable and the value, and exit code 78 (EX_CONFIG). A value that may hold a password is not
+    named."""
     line = one_line(launch.program(name, **{variable: value}), 78)
-    assert variable in line and value in line
+    assert variable in line
+    assert value in line or variable == "MESSENGER_HISTORY"
 
 
 @pytest.mark.parametrize(("name", "variable", "value"), BAD_SETTINGS)
