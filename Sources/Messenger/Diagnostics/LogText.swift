@@ -18,15 +18,15 @@ enum LogText {
     /// The text without the users and passwords of the addresses in it, such as `redis://user:password@host`.
     static func concealingPasswords(_ text: String) -> String {
         let bytes = Array(text.utf8)
+        // To the last one, as a password may hold another one, or a space.
+        guard let at = bytes.lastIndex(of: UInt8(ascii: "@")) else { return text }
         let scheme = Array("://".utf8)
-        guard let found = bytes.indices.first(where: { bytes[$0...].starts(with: scheme) }) else { return text }
-        let start = found + scheme.count
-        // To the last `@`, as a password may hold another one, or a space. A placeholder is none: `[USER:PASSWORD@]`.
-        if let at = bytes.lastIndex(of: UInt8(ascii: "@")), at >= start, !"[ ".utf8.contains(bytes[start]) {
-            return String(decoding: bytes[..<start] + Array("***".utf8) + bytes[at...], as: UTF8.self)
+        let starts = bytes.indices.lazy.filter { bytes[$0...].starts(with: scheme) }.map { $0 + scheme.count }
+        // A placeholder is none: `[USER:PASSWORD@]`.
+        guard let start = starts.first(where: { $0 > at || !"[ ".utf8.contains(bytes[$0]) }), start <= at else {
+            return text
         }
-        let rest = String(decoding: bytes[start...], as: UTF8.self)
-        return String(decoding: bytes[..<start], as: UTF8.self) + concealingPasswords(rest)
+        return String(decoding: bytes[..<start] + Array("***".utf8) + bytes[at...], as: UTF8.self)
     }
 
     /// The text as one word: in quotation marks when it is empty or holds a space, a quotation mark or an equals sign.
