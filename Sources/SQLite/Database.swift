@@ -7,6 +7,8 @@ import CSQLite
 public final class Database {
     let handle: OpaquePointer
     private let interrupt: Interrupt?
+    /// Where SQLite's hook leaves its count: freed when the connection is closed.
+    private let frames: UnsafeMutablePointer<Int32>
 
     /// Opens a file for reading and writing, and makes it if it is not there.
     /// - Parameter interrupt: Bounds how long this connection waits for locks; without one it does not wait.
@@ -20,12 +22,15 @@ public final class Database {
         }
         self.handle = handle
         self.interrupt = interrupt
+        frames = .allocate(capacity: 1)
+        frames.initialize(to: 0)
         interrupt?.add(handle)
     }
 
     deinit {
         interrupt?.remove(handle)
         sqlite3_close_v2(handle)
+        frames.deallocate()
     }
 
     /// Whether the file was opened for reading only, because it cannot be written.
@@ -40,13 +45,32 @@ public final class Database {
         guard code == SQLITE_OK else { throw SQLiteError(code, handle) }
     }
 
-    /// Moves what is in the write-ahead log into the file, and empties the log. Waits for nobody: as long as another
-    /// connection reads or writes, part of it stays.
-    /// - Returns: Whether the log is empty.
-    public func emptyWriteAheadLog() throws(SQLiteError) -> Bool {
+    /// From now on this connection does not move what is in the write-ahead log by itself, but counts what is there.
+    public func countWriteAheadLog() {
+        sqlite3_wal_hook(
+            handle,
+            { frames, _, _, count in
+                frames?.assumingMemoryBound(to: Int32.self).pointee = count
+                return SQLITE_OK
+            },
+            frames
+        )
+    }
+
+    /// How many frames, pages with a header, the write-ahead log had after this connection's last commit.
+    public var writeAheadLogFrames: Int { Int(frames.pointee) }
+
+    /// Moves what is in the write-ahead log into the file. Waits for nobody: what another connection reads stays.
+    /// - Parameter truncating: Whether the log is emptied too, which needs that nobody reads or writes.
+    /// - Returns: How many frames have been moved of those that are there, and whether all was done.
+    public func checkpoint(truncating: Bool = false) throws(SQLiteError) -> (moved: Int, isDone: Bool) {
         sqlite3_busy_handler(handle, nil, nil)
         defer { interrupt?.wait(handle) }
-        return try number("PRAGMA wal_checkpoint(TRUNCATE)") == 0
+        var (frames, moved): (Int32, Int32) = (0, 0)
+        let mode = truncating ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE
+        let code = sqlite3_wal_checkpoint_v2(handle, nil, mode, &frames, &moved)
+        guard code == SQLITE_OK || code == SQLITE_BUSY else { throw SQLiteError(code, handle) }
+        return (Int(max(0, moved)), code == SQLITE_OK && moved == frames)
     }
 
     /// The first column of the first row; `nil` if there is none or it is NULL.

@@ -126,7 +126,7 @@ def catches_sigterm(pid: int) -> bool:
     """Whether a process handles SIGTERM."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         name, _, mask = line.partition(":")
-        if name in ("SigCgt", "SigBlk", "SigIgn") and int(mask, 16) >> (signal.SIGTERM - 1) & 1:
+        if name in ("SigCgt", "SigIgn") and int(mask, 16) >> (signal.SIGTERM - 1) & 1:
             return True
     return False
 

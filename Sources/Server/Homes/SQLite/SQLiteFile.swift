@@ -52,8 +52,8 @@ struct SQLiteFile {
     /// The size of what a start reads whole, in bytes.
     var size: Int { [path.file, path.writeAheadLog].reduce(0) { $0 + Self.size($1) } }
 
-    /// The size of the write-ahead log, in bytes.
-    var writeAheadLogSize: Int { Self.size(path.writeAheadLog) }
+    /// Whether the write-ahead log has room that it should not keep.
+    var hasLongWriteAheadLog: Bool { Self.size(path.writeAheadLog) > Self.writeAheadLogLimit }
 
     /// Opens a connection, and makes the tables where there is nothing yet: a room that begins at `start`.
     func connect(sync: Sync, start: SendTime) throws(StartError) -> Database {
@@ -78,7 +78,7 @@ struct SQLiteFile {
                 try makeTables(database, start)
             } else {
                 // What a power cut has left at its end would lie behind what is written over it. If it fails, so be it.
-                _ = try? database.emptyWriteAheadLog()
+                _ = try? database.checkpoint(truncating: true)
             }
             return database
         } catch let error as StartError {
@@ -94,11 +94,11 @@ struct SQLiteFile {
     /// As ``release()``, for a start that was refused: it leaves no files of its own.
     func abandon() { lock.abandon() }
 
-    /// One more connection, for reading beside the writer.
-    func connectReader() throws(StartError) -> Database {
+    /// One more connection, for another thread than the writer's.
+    func connectAgain(sync: Sync) throws(StartError) -> Database {
         do {
             let database = try Database(path: path.file, interrupt: interrupt)
-            try database.execute("PRAGMA query_only = 1")
+            try database.execute("PRAGMA synchronous = \(sync.rawValue); PRAGMA query_only = 1")
             return database
         } catch {
             throw startError(error)

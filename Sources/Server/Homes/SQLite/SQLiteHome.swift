@@ -25,6 +25,7 @@ final class SQLiteHome: HistoryHome {
     private let writing: Mutex<Writing?>
     private let writer = Mutex<BatchWorker<AppendJob>?>(nil)
     private let reader: BatchWorker<ReadJob>
+    private let checkpointer: Checkpointer
     private let held: Mutex<SendTime>
     /// Whether the file was removed or replaced: no message is accepted any more.
     private let isGone = Atomic(false)
@@ -56,9 +57,12 @@ final class SQLiteHome: HistoryHome {
             logger.info("checking the history", metadata: ["file": "\(file.path.file)", "size": "\(size)"])
         }
         do {
-            let writing = try Self.openWriter(file, sync, retention)
-            let source = Mutex<SQLiteReader?>(try SQLiteReader(try file.connectReader()))
+            let checkpointer = Checkpointer()
+            let writing = try Self.openWriter(file, sync, retention, checkpointer)
+            let source = Mutex<SQLiteReader?>(try SQLiteReader(try file.connectAgain(sync: sync)))
+            let connection = try file.connectAgain(sync: sync)
             try file.remember()
+            try checkpointer.begin(connection)
             let outages = Outages(logger: logger)
             reader = try BatchWorker(
                 named: "history-reader",
@@ -73,6 +77,7 @@ final class SQLiteHome: HistoryHome {
             latest = writing.log.latest
             held = Mutex(writing.log.heldAfter)
             self.writing = Mutex(writing)
+            self.checkpointer = checkpointer
         } catch {
             // The connections have been closed.
             file.abandon()
@@ -85,10 +90,14 @@ final class SQLiteHome: HistoryHome {
     private static func openWriter(
         _ file: SQLiteFile,
         _ sync: SQLiteFile.Sync,
-        _ retention: Retention
+        _ retention: Retention,
+        _ checkpointer: Checkpointer
     ) throws -> Writing {
-        let database = try file.connect(sync: sync, start: .now())
-        var log = try SQLiteLog(database, retention: retention)
+        var log = try SQLiteLog(
+            try file.connect(sync: sync, start: .now()),
+            retention: retention,
+            checkpointer: checkpointer
+        )
         let last = try AgeClock.lastBeforePause(latest: log.latest, age: retention.age, neighbors: log.neighbors)
         var ageClock = AgeClock(latest: last, age: retention.age)
         try log.trim(now: ageClock.now()) { file.interrupt.isTriggered }
@@ -137,6 +146,7 @@ final class SQLiteHome: HistoryHome {
     private func closeInOrder() async {
         await worker?.close()
         await reader.close()
+        await checkpointer.close()
         // SQLite moves what is in the write-ahead log into the file with its last connection.
         writing.withLock { writing in
             writing?.log.tidyUp()
@@ -172,7 +182,7 @@ final class SQLiteHome: HistoryHome {
         if let heldAfter = writing?.log.heldAfter { held.withLock { $0 = heldAfter } }
         // Where nothing was to be kept, nothing may have been written.
         guard !messages.isEmpty else {
-            if file.writeAheadLogSize > SQLiteFile.writeAheadLogLimit { writing?.log.shortenWriteAheadLog() }
+            if file.hasLongWriteAheadLog { writing?.log.keepWriteAheadLogShort(isLong: true) }
             return
         }
         outages.ended()

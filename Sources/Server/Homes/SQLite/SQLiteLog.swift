@@ -10,6 +10,11 @@ struct SQLiteLog {
     private let retention: Retention
     private let begin, insert, oldest, remove, hold, commit, rollback: Statement
 
+    /// For what takes so long that a sender would notice it; `nil` if none does.
+    private let checkpointer: Checkpointer?
+    /// How many frames of the write-ahead log are known to be in the file too.
+    private var moved = 0
+
     private var load = Retention.Load()
     /// What a transaction that failed has written may lie in the write-ahead log.
     private var isUntidy = false
@@ -22,10 +27,16 @@ struct SQLiteLog {
 
     /// Messages that are removed together, at the most: so that no sender waits long for it.
     private static let removedAtOnce: Int64 = 4096
+    /// From so many frames on, the write-ahead log is moved into the file.
+    private static let checkpointFrames = 1000
+    /// Frames that are moved at once between two messages, at the most: 8 MB, a few milliseconds.
+    private static let movedAtOnce = 2000
 
     /// - Parameter database: One to a file that ``SQLiteFile`` has made or checked.
-    init(_ database: Database, retention: Retention) throws(SQLiteError) {
+    init(_ database: Database, retention: Retention, checkpointer: Checkpointer? = nil) throws(SQLiteError) {
         self.database = database
+        self.checkpointer = checkpointer
+        database.countWriteAheadLog()
         self.retention = retention
         begin = try Statement("BEGIN IMMEDIATE", on: database)
         insert = try Statement("INSERT INTO message (time, author, text) VALUES (?1, ?2, ?3)", on: database)
@@ -72,8 +83,7 @@ struct SQLiteLog {
             if database.isInTransaction { try? rollback.run() }
             throw error
         }
-        // The rest of it would lie behind what was written over it, and be taken for damage after a kill.
-        if isUntidy { tidyUp() }
+        keepWriteAheadLogShort()
     }
 
     /// The last message before a time, and the first one that is not.
@@ -93,13 +103,31 @@ struct SQLiteLog {
         }
     }
 
-    /// Empties the write-ahead log after it was long, if nobody else is reading.
-    func shortenWriteAheadLog() { _ = try? database.emptyWriteAheadLog() }
+    /// Moves what is in the write-ahead log into the file, if there is enough of it.
+    ///
+    /// While another process reads, the log grows. The message that came when that reader had just ended would wait until all
+    /// of it is moved, for seconds: that is left to another thread.
+    /// - Parameter isLong: The log has room that it should not keep.
+    mutating func keepWriteAheadLogShort(isLong: Bool = false) {
+        let frames = database.writeAheadLogFrames
+        // It has begun anew.
+        if frames < moved { moved = 0 }
+        guard isUntidy || isLong || frames >= Self.checkpointFrames else { return }
+        if frames - moved > Self.movedAtOnce, let checkpointer, checkpointer.hasBegun {
+            moved = min(frames, checkpointer.takeMoved() ?? moved)
+            guard frames - moved <= Self.movedAtOnce else { return checkpointer.start() }
+        }
+        // What a transaction that failed has left would lie behind what is written over it, and be taken for damage after a
+        // kill.
+        if isUntidy || isLong { return tidyUp() }
+        moved = max(moved, (try? database.checkpoint())?.moved ?? 0)
+    }
 
     /// Moves all that is in the write-ahead log into the file itself, which then is all there is to copy.
     mutating func tidyUp() {
         // If it fails, the log is moved the next time or at the next start.
-        isUntidy = (try? database.emptyWriteAheadLog()) != true
+        let isTidy = (try? database.checkpoint(truncating: true))?.isDone == true
+        if isTidy { isUntidy = false }
     }
 
     /// - Returns: The times of the last message that was removed, and of the first that stays, as far as it was looked at.
