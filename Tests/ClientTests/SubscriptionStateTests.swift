@@ -111,6 +111,18 @@ import Testing
         _ = state.ended(unavailable, jitter: 0, now: now)
         #expect(state.status.stream == .reconnecting)
         #expect(!state.status.stream.isConnected)
+        // The buffer is still full when the next one is opened.
+        state.opened(at: nil)
+        #expect(state.status.stream == .paused)
+        state.resumed()
+        #expect(state.status.stream == .open)
+    }
+
+    @Test func aFullBufferOpensNoStream() {
+        var state = opened()
+        _ = state.ended(unavailable, jitter: 0, now: now)
+        state.paused()
+        #expect(state.status.stream == .reconnecting)
     }
 
     @Test(arguments: [Status.Code.outOfRange, .invalidArgument])

@@ -28,22 +28,26 @@ extension Subscription {
                     _ = await stream.trailingMetadata
                     hasEnded.open()
                 }
+                rememberConnection()
                 if let position {
                     opened(at: position)
                     isOpen.open()
                 }
-                if let message = held.take() { held = try await putAway(message, unless: hasEnded) }
-                guard held == nil else { throw RPCError.endedUnread }
-                for try await message in stream {
+                var messages = stream.makeAsyncIterator()
+                if let message = held.take() {
+                    held = try await putAway(message, unless: hasEnded)
+                    if held == nil { state.withLock { $0.resumed() } }
+                }
+                while let message = try await messages.next() {
+                    // The stream has ended, but not by a status: a server that holds the message will send it again.
+                    guard held == nil else { throw RPCError.endedUnread }
                     let (isNew, opening) = state.withLock { state in (state.take(message), state.opening()) }
                     if let opening { log(opening) }
                     if position == nil {
                         firstOpening.open()
                         isOpen.open()
                     }
-                    guard isNew else { continue }
-                    held = try await putAway(message, unless: hasEnded)
-                    guard held == nil else { throw RPCError.endedUnread }
+                    if isNew { held = try await putAway(message, unless: hasEnded) }
                 }
                 return nil
             } catch let error as RPCError {

@@ -65,14 +65,20 @@ final class Subscription: Service {
             try? await Task.sleep(for: next.delay)
             if let message = held, inbox.offer(message) {
                 held = nil
+                state.withLock { $0.resumed() }
                 arrivals.reached(message.sendTime)
             }
         }
     }
 
+    /// The stream is on the connection that there is now.
+    func rememberConnection() {
+        connection.store(channel.connectionCount, ordering: .relaxed)
+    }
+
     /// The stream is open.
     func opened(at position: SendTime?) {
-        connection.store(channel.connectionCount, ordering: .relaxed)
+        rememberConnection()
         let opening = state.withLock { state in
             state.opened(at: position)
             return state.opening()

@@ -32,6 +32,7 @@ struct SubscriptionState: Sendable {
     /// Of a server that says no positions: the messages taken that have the time of the position.
     private var latest: [Message] = []
 
+    private var isPaused = false
     private var backoff = Backoff()
     /// How often in a row the server has refused a position.
     private var refusals = 0
@@ -55,7 +56,7 @@ struct SubscriptionState: Sendable {
 
     /// The server has opened the stream. It begins after `start`; `nil` if the server does not say.
     mutating func opened(at start: SendTime?) {
-        status.stream = .open
+        status.stream = isPaused ? .paused : .open
         refusals = 0
         isUseful = false
         if start != nil { serverSaysPositions = true }
@@ -72,14 +73,16 @@ struct SubscriptionState: Sendable {
         return opening
     }
 
-    /// The open stream waits, as nothing more can be taken from it.
+    /// Nothing more can be taken, from this stream or the next one.
     mutating func paused() {
-        status.stream = .paused
+        isPaused = true
+        if status.stream == .open { status.stream = .paused }
     }
 
-    /// The open stream goes on.
+    /// More can be taken.
     mutating func resumed() {
-        status.stream = .open
+        isPaused = false
+        if status.stream == .paused { status.stream = .open }
     }
 
     /// The open stream has lived for a while. Only that ends the backoff: one that brings something and ends at once would be
