@@ -1,5 +1,6 @@
 """Environments that programs find themselves in: proxies, gRPC's own variables, libraries that are loaded before them."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -137,6 +138,18 @@ def test_promise_08_the_health_check_with_any_poll_strategy(launch, value):
     check = launch.program("messenger-server", "--check-health", **settings)
     assert check.exit_code(within=20) == 0
     assert check.log() == ""
+
+
+@pytest.mark.parametrize("way", ["flag", "variable"])
+def test_promise_08_a_setting_that_is_no_utf_8(launch, tmp_path, way):
+    """The start is refused: the server would keep its messages in a file of another name."""
+    value = os.fsdecode(b"sqlite:" + os.fsencode(tmp_path) + b"/\xff.db")
+    if way == "flag":
+        line = one_line(launch.program("messenger-server", f"--history={value}"), 64)
+    else:
+        line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=value), 78)
+    assert "UTF-8" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 #: What a preloaded library may do to the environment before the program runs.

@@ -28,8 +28,9 @@ final class Acceptor: @unchecked Sendable {
         case stopped
     }
 
-    /// How long to wait for a connection to be closed by somebody, where there is no room for another one.
-    private static let pauseInMilliseconds: Int32 = 50
+    /// How long to wait for a connection to be closed by somebody, where there is no room for another one. To look for it
+    /// takes the longer the more there are.
+    private var pauseInMilliseconds: Int32 { Int32(clamping: max(50, maxConnections / 20)) }
     /// Peers decide how often there is no room: the log says it at most this often.
     private static let complaintInterval = Duration.seconds(60)
     /// Connections accepted from one socket in a row, so that the others and the stop signal have their turn.
@@ -124,7 +125,7 @@ extension Acceptor {
         var complaint: ContinuousClock.Instant?
         while true {
             // Where there is no room, connections wait in the system's queue.
-            _ = isFull ? poll(&polled, 1, Self.pauseInMilliseconds) : poll(&polled, nfds_t(polled.count), -1)
+            _ = isFull ? poll(&polled, 1, pauseInMilliseconds) : poll(&polled, nfds_t(polled.count), -1)
             guard polled[0].revents == 0 else { break }
             let wasFull = isFull
             isFull = !sockets.allSatisfy { acceptSome(of: $0, credentials) }

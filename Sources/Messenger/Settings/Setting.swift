@@ -120,6 +120,8 @@ public struct Setting<Value: SettingValue>: Sendable {
 
     /// Parses and checks a value, whichever way it came.
     func parse(_ text: String) throws(SettingExpectation) -> Value {
+        // Bytes that are no UTF-8 have become this character: a path would name another file.
+        guard !text.unicodeScalars.contains("\u{FFFD}") else { throw SettingExpectation(description: "expected UTF-8") }
         guard let value = Value(settingText: text), self.range(value) else {
             throw SettingExpectation(description: Value.objection(to: text) ?? "expected \(self.expectation)")
         }
