@@ -131,6 +131,10 @@ final class HTTPHandler: ChannelInboundHandler {
         TimeAmount(self.isReserve ? HTTPLimits.reservedTimeout : self.service.limits.idleTimeout)
     }
 
+    private var requestTimeout: TimeAmount {
+        TimeAmount(self.isReserve ? HTTPLimits.reservedTimeout : self.service.limits.requestTimeout)
+    }
+
     private func closeIfIdle() {
         guard case .idle = self.state, let context = self.context else { return }
         let left = self.lastResponse + self.idleTimeout - context.eventLoop.now
@@ -177,7 +181,7 @@ extension HTTPHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         // Most requests come in one piece, and need no timer.
         if case .receiving = self.state, self.timer == nil {
-            self.setTimer(TimeAmount(self.service.limits.requestTimeout)) { $0.requestTimedOut() }
+            self.setTimer(self.requestTimeout) { $0.requestTimedOut() }
         }
         context.fireChannelReadComplete()
     }
@@ -403,7 +407,14 @@ extension HTTPHandler {
         // The peer learns it from the end of what it gets, and its own end is waited for: to close at once could take the
         // response from it.
         context.close(mode: .output, promise: nil)
-        self.setTimer(TimeAmount(self.service.limits.requestTimeout)) { $0.transport.abort() }
+        self.linger()
+    }
+
+    /// Bounds the wait for the peer's end, once it has the last response.
+    private func linger() {
+        self.setTimer(self.requestTimeout) { handler in
+            if handler.transport.isAcknowledged { handler.transport.abort() } else { handler.linger() }
+        }
     }
 }
 

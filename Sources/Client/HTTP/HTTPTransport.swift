@@ -54,6 +54,8 @@ final class HTTPTransport: ChannelDuplexHandler {
     private var requestRead = 0
     private var bodyRead = 0
     private var isHeadRead = false
+    /// The length of the request's first line, as far as it is known, and whether it has ended.
+    private var lineBytes = 0
     private var isLineRead = false
     private var hasEndInPiece = false
 
@@ -167,12 +169,13 @@ extension HTTPTransport {
         self.isDiscarding = true
         self.held = ByteBuffer()
         self.charge(to: 0)
+        self.isHolding = false
         self.resume()
-        if self.isReadPending { self.context?.read() }
+        self.watch()
     }
 
     /// Whether what was too long for the decoder was the request's target.
-    var isTargetTooLong: Bool { !self.isHeadRead && !self.isLineRead }
+    var isTargetTooLong: Bool { !self.isHeadRead && self.lineBytes > self.limits.headerBytes / 2 }
 
     private func pump() {
         guard !self.isPumping, let context = self.context else { return }
@@ -196,13 +199,18 @@ extension HTTPTransport {
     private func feed(_ piece: ByteBuffer, _ context: ChannelHandlerContext) {
         self.requestRead += piece.readableBytes
         if !self.isHeadRead, !self.isLineRead {
-            self.isLineRead = piece.withUnsafeReadableBytes { $0.contains(UInt8(ascii: "\n")) }
+            let end = piece.withUnsafeReadableBytes { $0.firstIndex(of: UInt8(ascii: "\n")) }
+            self.lineBytes += end ?? piece.readableBytes
+            self.isLineRead = end != nil
         }
         self.hasEndInPiece = false
         context.fireChannelRead(Self.wrapInboundOut(piece))
         context.fireChannelReadComplete()
         // The next request may begin in the same piece.
-        if self.hasEndInPiece { self.isLineRead = piece.hasLineAfterLastHead }
+        if self.hasEndInPiece {
+            self.lineBytes = 0
+            self.isLineRead = piece.hasLineAfterLastHead
+        }
         // The decoder bounds fields and target, but neither white space before them nor what is around chunks.
         if !self.isHeadRead, self.requestRead > 2 * self.limits.headerBytes {
             self.refuse(self.isTargetTooLong ? .targetTooLong : .headersTooLong)
@@ -259,6 +267,11 @@ extension HTTPTransport {
         self.watch()
     }
 
+    /// Whether the peer has all that was written. The end of it counts as one byte.
+    var isAcknowledged: Bool {
+        self.closing == nil && (self.context?.acknowledged(of: self.written) ?? 0) >= self.written - 1
+    }
+
     /// Closes the connection at once.
     func abort() {
         self.context?.close(mode: .all, promise: nil)
@@ -292,7 +305,10 @@ extension HTTPTransport {
             self.closing = nil
             return context.close(mode: closing.mode, promise: closing.promise)
         }
-        guard !self.acknowledgements.isEmpty || self.closing != nil || !context.channel.isWritable else { return }
+        guard
+            !self.acknowledgements.isEmpty || self.closing != nil || !context.channel.isWritable
+                || (self.isDiscarding && !self.isAcknowledged)
+        else { return }
         guard self.patience > .zero else { return self.abort() }
         let longest = TimeAmount(self.limits.answerWindow) / 60
         let elapsed = context.eventLoop.now - self.watchBegan
@@ -308,9 +324,10 @@ extension HTTPTransport {
             next.action()
         }
         let now = context.eventLoop.now
-        // Each second costs one second, and what a peer must take in a second gains one.
+        // Each second costs one second, and what a peer must take in a second gains one. Twice the time may be gained: a
+        // slow reader's TCP acknowledges much at once, and then nothing for long.
         let gained = TimeAmount.seconds(1) * (acknowledged - self.lastAcknowledged) / HTTPLimits.leastAnswerRate
-        self.patience = min(self.patience - (now - self.lastLook) + gained, TimeAmount(self.limits.answerWindow))
+        self.patience = min(self.patience - (now - self.lastLook) + gained, TimeAmount(self.limits.answerWindow * 2))
         self.lastLook = now
         self.lastAcknowledged = acknowledged
     }
