@@ -34,8 +34,8 @@ public struct ServerOptions: Sendable {
     /// The defaults.
     public init() {}
 
-    /// How many connections can be open at the same time: ``maxConnections``, or fewer, so that they leave 128 of the
-    /// process's file descriptors, or half of them, for everything else.
+    /// How many connections can be open at the same time: ``maxConnections``, or fewer, so that they leave some of the
+    /// process's file descriptors for everything else: 128 and six for each processor, or half of them.
     public var possibleConnections: Int { min(maxConnections, DescriptorLimit.connections) }
 
     var arguments: CoreArguments {

@@ -6,9 +6,9 @@ internal import Musl
 
 /// How many file descriptors the process may have.
 enum DescriptorLimit {
-    /// What connections never take: files, a database, name lookups and connections that the program itself makes need
-    /// some too. Half of them where there are few.
-    private static let reserve = 128
+    /// What connections never take: event loops, files, a database, name lookups and connections that the program itself
+    /// makes need some too. Half of them where there are few.
+    private static var reserve: Int { 128 + 6 * max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
     /// How many connections may be open.
     static var connections: Int {
