@@ -82,6 +82,9 @@ public final class RedisConnection {
         let words = withUnsafeBytes(of: context.pointee.errstr) { bytes in
             String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         }
+        // What the system says when a time limit has passed, which tells nobody anything.
+        let isLate = context.pointee.err == REDIS_ERR_IO && words == String(cString: strerror(EAGAIN))
+        if isLate { return RedisError(description: "Redis does not answer") }
         return RedisError(description: words)
     }
 }

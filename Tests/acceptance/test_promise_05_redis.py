@@ -289,6 +289,13 @@ def test_promise_05_redis_freezes(shared, redis):
         assert texts in (["1", "there again"], ["1", "refused"])
 
 
+def test_promise_05_redis_is_frozen_at_a_start(launch, redis):
+    """It gives up after the 5 s that Redis has for an answer."""
+    redis.freeze()
+    server = launch.server(MESSENGER_HISTORY=redis.location())
+    assert "Redis does not answer" in one_line(server, 69)
+
+
 def test_promise_05_redis_clock_steps_back(shared, redis):
     """IDs increase by their second part meanwhile. When a million of them are given out, sends fail until the clock has
     caught up: here 2 s."""

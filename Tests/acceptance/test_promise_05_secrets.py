@@ -125,6 +125,7 @@ FILES = [
     (b"redis://ivan:hunter2\xfe@localhost/room", "UTF-8"),
     (b"hunter2" * 10_000, "larger"),
     (None, "No such file"),
+    ("a folder", "Is a directory"),
 ]
 
 
@@ -132,7 +133,9 @@ FILES = [
 def test_promise_05_a_bad_file_is_refused(launch, tmp_path, content, reason):
     """With a sentence that names the variable, and nothing of the content."""
     file = tmp_path / "history"
-    if content is not None:
+    if content == "a folder":
+        file.mkdir()
+    elif content is not None:
         file.write_bytes(content)
     line = one_line(launch.program("messenger-server", MESSENGER_HISTORY_FILE=file), 78)
     assert "MESSENGER_HISTORY_FILE" in line and reason in line

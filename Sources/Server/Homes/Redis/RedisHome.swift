@@ -131,7 +131,7 @@ extension RedisError {
         case "NOAUTH": "Redis wants a user or a password: redis://USER:PASSWORD@HOST/KEY."
         case "NOPERM": "docs/scaling.md lists the rights that the user needs."
         case "READONLY": "This is a replica: start a server at the primary first."
-        case "OOM": "Raise Redis's maxmemory."
+        case "MOVED", "CROSSSLOT", "CLUSTERDOWN": "Redis Cluster is not supported: a room is in one Redis."
         default: nil
         }
     }

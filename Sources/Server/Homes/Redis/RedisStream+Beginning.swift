@@ -27,7 +27,12 @@ extension RedisStream {
     /// now, if nothing is said. From then on all IDs are later than what is said.
     func begin(after time: SendTime? = nil) throws(RedisError) {
         let lost = time.map(Self.digits) ?? ""
-        try connection.call(["EVAL", Self.beginning, "2", begunKey, address.key, lost])
+        do throws(RedisError) {
+            try connection.call(["EVAL", Self.beginning, "2", begunKey, address.key, lost])
+        } catch {
+            // Before 7, scripts had no flags in their first line.
+            throw error.description.contains("compiling script") ? .tooOld : error
+        }
     }
 
     /// Two things that Redis does not do by itself: it gives out IDs by its clock alone, also where another Redis, whose

@@ -146,7 +146,7 @@ struct RedisStream {
         switch state {
         case .list(let list):
             for index in stride(from: 0, to: list.count - 1, by: 2) { fields[list[index].text ?? ""] = list[index + 1] }
-            guard fields["entries-added"] != nil else { throw RedisError(description: "Redis 7 or later is needed") }
+            guard fields["entries-added"] != nil else { throw .tooOld }
         // There is no stream yet.
         case .error(let words) where words.contains("no such key"): break
         default: throw state.refusal ?? .unexpected("XINFO")
@@ -190,6 +190,8 @@ extension RedisReply {
 }
 
 extension RedisError {
+    static var tooOld: RedisError { RedisError(description: "Redis 7 or later is needed") }
+
     fileprivate static func unexpected(_ command: String) -> RedisError {
         RedisError(description: "Redis's answer to \(command) has another form")
     }
