@@ -156,15 +156,13 @@ static inline grpc_slice cgrpc_byte_buffer_take_slice(grpc_byte_buffer *buffer) 
     return slice;
 }
 
-// Waits for a call of a registered method, bound to `call_queue` and announced on `queue`.
-static inline grpc_call_error cgrpc_request_registered_call(grpc_server *server, void *method, bool reads_message,
+// Waits for a call of a registered method, bound to `call_queue` and announced on `queue` when its headers have come.
+static inline grpc_call_error cgrpc_request_registered_call(grpc_server *server, void *method,
                                                             cgrpc_call_storage *storage,
                                                             grpc_completion_queue *call_queue,
                                                             grpc_completion_queue *queue, cgrpc_tag *tag) {
     return grpc_server_request_registered_call(server, method, &storage->call, &storage->deadline,
-                                               &storage->received_initial_metadata,
-                                               reads_message ? &storage->received_message : NULL, call_queue, queue,
-                                               tag);
+                                               &storage->received_initial_metadata, NULL, call_queue, queue, tag);
 }
 
 // Waits for a call of any method that is not registered.

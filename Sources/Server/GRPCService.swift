@@ -11,6 +11,9 @@ struct GRPCService: Service {
 
     /// Calls that are still open after this long are cancelled.
     private static let gracePeriod = Duration.seconds(3)
+    /// The stop goes on without what takes longer: the history's close, and all of it. Container engines kill after 10 s.
+    private static let historyDeadline = Duration.seconds(3)
+    private static let deadline = Duration.seconds(8)
 
     func run() async throws {
         let group = try CompletionQueueGroup()
@@ -51,15 +54,43 @@ struct GRPCService: Service {
             )
         }
 
+        let reporting = Task { await log.reportRefusals() }
         try? await gracefulShutdown()
         logger.info("stopping", metadata: ["openCalls": "\(server.openCalls)"])
+        reporting.cancel()
         health.shutDown()
+        let isComplete = await Self.finishes(within: Self.deadline) {
+            await stop(room, server)
+            await group.shutDown()
+        }
+        if !isComplete { logger.error("the stop took too long: ending without the rest of it") }
+        log.reportLastRefusals()
+        let counts = ["calls": log.calls, "failedCalls": log.failedCalls, "refusedCalls": log.refusedCalls]
+        logger.info("stopped", metadata: counts.mapValues { "\($0)" })
+    }
+
+    private func stop(_ room: Room<ByteBuffer>, _ server: Server) async {
         // What waits for the home is kept, and reaches the streams before they end.
-        await room.home?.close()
+        if let home = room.home, await !Self.finishes(within: Self.historyDeadline, { await home.close() }) {
+            logger.error("the history took too long to close: going on without it")
+        }
         room.close()
         await server.shutDown(gracePeriod: Self.gracePeriod)
-        await group.shutDown()
-        logger.info("stopped", metadata: ["calls": "\(log.calls)", "failedCalls": "\(log.failedCalls)"])
+    }
+
+    /// Whether `work` ends in time. If not, it goes on by itself.
+    private static func finishes(within limit: Duration, _ work: @escaping @Sendable () async -> Void) async -> Bool {
+        let (outcome, continuation) = AsyncStream<Bool>.makeStream()
+        Task {
+            await work()
+            continuation.yield(true)
+        }
+        let timer = Task {
+            try await Task.sleep(for: limit)
+            continuation.yield(false)
+        }
+        defer { timer.cancel() }
+        return await outcome.first { _ in true } ?? false
     }
 
     private func makeRoom(_ readers: Broadcast) async throws(StartError) -> Room<ByteBuffer> {

@@ -1,4 +1,5 @@
 internal import CGRPC
+internal import CGRPCTuning
 internal import Synchronization
 
 /// One call of the core, on either side: the owner of its handle and of all that its operations point to.
@@ -60,6 +61,9 @@ class Call: EventTarget, @unchecked Sendable {
         let waiting = lanes.withLock { $0[operation].complete(succeeded) }
         waiting?.resume(returning: succeeded)
     }
+
+    /// What may be received, in bytes, where the core does not check it.
+    var maxReceivedMessageSize: Int { .max }
 
     /// Ends the call at once: operations in flight complete, the peer sees `CANCELLED`. Thread-safe, at any time.
     func cancel() {
@@ -200,19 +204,34 @@ extension Call {
         let succeeded = try await perform(.receiveMessage) { batch in
             cgrpc_batch_recv_message(&batch, storage)
         }
-        return succeeded ? takeReceivedMessage() : nil
+        return succeeded ? try takeReceivedMessage() : nil
     }
 
     /// Whether the last message that was waited for did not come because the call failed.
     final var receivingFailed: Bool { grpc_call_failed_before_recv_message(storage.pointee.call) != 0 }
 
-    final func takeReceivedMessage() -> ByteBuffer? {
-        guard let message = storage.pointee.received_message else { return nil }
+    /// - Throws: `UNIMPLEMENTED` if the message is compressed in an encoding that the core does not know: its bytes are not
+    ///   the message. `RESOURCE_EXHAUSTED` if it is larger than ``maxReceivedMessageSize``.
+    final func takeReceivedMessage() throws(RPCError) -> ByteBuffer? {
+        guard let received = storage.pointee.received_message else { return nil }
         storage.pointee.received_message = nil
-        return ByteBuffer(taking: cgrpc_byte_buffer_take_slice(message))
+        let message = ByteBuffer(taking: cgrpc_byte_buffer_take_slice(received))
+        guard !cgrpc_call_message_is_compressed(storage.pointee.call) else { throw .unknownEncoding }
+        guard message.count <= maxReceivedMessageSize else { throw .tooLarge(message.count, maxReceivedMessageSize) }
+        return message
     }
 
     private func describe(_ error: grpc_call_error) -> String {
         grpc_call_error_to_string(error).map { String(cString: $0) } ?? "error \(error.rawValue)"
+    }
+}
+
+extension RPCError {
+    fileprivate static var unknownEncoding: RPCError {
+        RPCError(code: .unimplemented, message: "the message is compressed in an encoding that is not supported here")
+    }
+
+    fileprivate static func tooLarge(_ size: Int, _ limit: Int) -> RPCError {
+        RPCError(code: .resourceExhausted, message: "the message has \(size) bytes, and \(limit) are allowed")
     }
 }

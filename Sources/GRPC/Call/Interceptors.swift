@@ -4,7 +4,7 @@
 /// handler gave, and the error behind it if there was one, which is for logs and never for clients.
 ///
 /// Called once for each call that has begun. (A call that cannot begin, because its queue has been shut down, does not
-/// end either; nor are calls seen that a server refuses before they have a handler.)
+/// end either. Of calls that a server refuses before they have a handler, ``ServerInterceptor`` tells.)
 public struct CallObserver: Sendable {
     let callEnded: @Sendable (_ status: Status, _ cause: (any Error)?) -> Void
 
@@ -30,11 +30,19 @@ public struct CallObserver: Sendable {
 /// Sees each call of a server before its handler, and its status when it has ended.
 public struct ServerInterceptor: Sendable {
     let callBegan: @Sendable (ServerContext) throws -> CallObserver?
+    let callRefused: @Sendable (RefusedCall) -> Void
 
-    /// - Parameter callBegan: Called on the thread that polls the call, so it must not block. It returns who is to learn
-    ///   the status, `nil` for nobody, or throws to refuse the call: with ``RPCError``, that is the call's status.
-    public init(_ callBegan: @escaping @Sendable (ServerContext) throws -> CallObserver?) {
+    /// Both are called on the thread that polls the call, so they must not block.
+    /// - Parameters:
+    ///   - callRefused: Called for each call that the server ends without a handler.
+    ///   - callBegan: Called for every other call. It returns who is to learn the status, `nil` for nobody, or throws to
+    ///     refuse the call: with ``RPCError``, that is the call's status.
+    public init(
+        callRefused: @escaping @Sendable (RefusedCall) -> Void = { _ in },
+        _ callBegan: @escaping @Sendable (ServerContext) throws -> CallObserver?
+    ) {
         self.callBegan = callBegan
+        self.callRefused = callRefused
     }
 }
 

@@ -127,8 +127,12 @@ final class ClientCall: Call, @unchecked Sendable {
     /// Of a call with one response that has ended.
     private func takeResponse() -> Result<ByteBuffer, RPCError> {
         if let error = receivedError { return .failure(error) }
-        guard let message = takeReceivedMessage() else { return .failure(.noResponse) }
-        return .success(message)
+        do throws(RPCError) {
+            guard let message = try takeReceivedMessage() else { return .failure(.noResponse) }
+            return .success(message)
+        } catch {
+            return .failure(error)
+        }
     }
 
     /// Begins a call with one request and a stream of responses.

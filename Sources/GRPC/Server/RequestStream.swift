@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// The messages that a client streams to one call: an asynchronous sequence for one reader.
 ///
 /// It ends when the client has sent its last message. Messages that are not read stay with the client, once the
@@ -18,6 +20,7 @@ public struct RequestStream<Message: WireMessage>: AsyncSequence, Sendable {
         /// - Throws: `CANCELLED` when the client is gone, `INVALID_ARGUMENT` for bytes that are no such message.
         public mutating func next() async throws(RPCError) -> Message? {
             if let message = try await call.receiveMessage() {
+                call.state.withLock { $0.hasReceivedMessage = true }
                 return try Message(decodingRequest: message)
             }
             guard !call.receivingFailed else { throw .peerIsGone }

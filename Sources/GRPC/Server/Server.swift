@@ -27,26 +27,36 @@ public final class Server: @unchecked Sendable {
     }
 
     let handle: OpaquePointer
-    private let group: CompletionQueueGroup
-    private let options: ServerOptions
+    let group: CompletionQueueGroup
+    let options: ServerOptions
     let interceptors: [ServerInterceptor]
     let acceptor: Acceptor
     private let entrances = Entrance.Maker()
     private let registrations: [Registration]
-    private let callCount = Atomic<Int>(0)
+    /// Calls that have arrived and have not been refused.
+    let callCount = Atomic<Int>(0)
+    /// Calls that arrive are refused from now on.
+    let isEnding = Atomic<Bool>(false)
+    /// A place for each queue's calls without a message, and what ends them.
+    let awaited: [AwaitedCalls]
+    let ticking = Mutex<Task<Void, Never>?>(nil)
+    private let tick: Duration
+    /// How long a first message may take, in ticks; and that of a call whose method is unknown.
+    let firstMessageTicks: Int
+    let unknownMethodTicks = 2
     private let listening = Mutex<[String]>([])
     /// Those that have been reset but not cleared away are counted too, hence more than may be open.
     private let maxCallsPerConnection: Int
-    private let lifecycle = Mutex(Lifecycle.idle)
+    let lifecycle = Mutex(Lifecycle.idle)
 
-    private enum Lifecycle {
+    enum Lifecycle {
         case idle
         case running
         case shuttingDown(Shutdown)
         case shutDown
     }
 
-    private struct Shutdown {
+    struct Shutdown {
         let wasRunning: Bool
         /// The core has been told.
         var hasBegun = false
@@ -71,9 +81,9 @@ public final class Server: @unchecked Sendable {
         let handle: OpaquePointer = arguments.withCoreArguments { grpc_server_create($0, nil) }
         var registrations: [Registration] = []
         for method in methods {
-            let payload =
-                method.readsFirstMessage ? GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER : GRPC_SRM_PAYLOAD_NONE
-            guard let registration = grpc_server_register_method(handle, method.path, nil, payload, 0) else {
+            // The core could wait for the first message too, but as long as that takes it would not show us the call.
+            let registration = grpc_server_register_method(handle, method.path, nil, GRPC_SRM_PAYLOAD_NONE, 0)
+            guard let registration else {
                 grpc_server_destroy(handle)
                 throw RPCError(code: .invalidArgument, message: "the method \(method.path) is there twice")
             }
@@ -90,6 +100,14 @@ public final class Server: @unchecked Sendable {
         maxCallsPerConnection = isTooMuch ? .max : double
         self.interceptors = interceptors
         self.registrations = registrations
+        awaited = group.queues.map(AwaitedCalls.init)
+        if let timeout = options.firstMessageTimeout {
+            tick = max(min(.seconds(1), timeout / 4), .milliseconds(1))
+            firstMessageTicks = Int((timeout / tick).rounded(.up))
+        } else {
+            tick = .seconds(1)
+            firstMessageTicks = .max
+        }
     }
 
     deinit {
@@ -115,6 +133,7 @@ extension Server {
                 let (ports, sockets) = try listen(on: addresses)
                 grpc_server_start(handle)
                 postSlots()
+                startTicking()
                 try accept(sockets)
                 return .success(ports)
             } catch {
@@ -172,91 +191,51 @@ extension Server {
     }
 
     private func postSlots() {
-        for queue in group.queues {
+        for awaited in awaited {
             for registration in registrations {
                 for _ in 0..<registration.method.slotCount {
-                    ServerCall(server: self, registration: registration, queue: queue).post()
+                    ServerCall(server: self, registration: registration, awaited: awaited).post()
                 }
             }
-            UnknownMethodCall(server: self, queue: queue).post()
+            UnknownMethodCall(server: self, awaited: awaited).post()
         }
     }
 
-    /// A call has arrived; ``callEnded(on:)`` must follow. `false` if there are too many.
-    func callBegan(on connection: Connection?) -> Bool {
-        let isFew = callCount.add(1, ordering: .relaxed).newValue <= options.maxConcurrentCalls
-        let isFewHere = connection?.callBegan(limit: maxCallsPerConnection) ?? true
-        return isFew && isFewHere
+    private func startTicking() {
+        let task = Task {
+            while true {
+                do { try await Task.sleep(for: tick) } catch { return }
+                for awaited in awaited { awaited.tick(isEnding: false) }
+            }
+        }
+        ticking.withLock { $0 = task }
     }
-
-    func callEnded(on connection: Connection?) {
-        callCount.subtract(1, ordering: .relaxed)
-        connection?.callEnded()
-    }
-
-    /// The number of calls that are open.
-    public var openCalls: Int { callCount.load(ordering: .relaxed) }
 }
 
-// MARK: - Shutdown
+// MARK: - Calls
 
 extension Server {
-    /// Stops listening, lets open calls go on for up to `gracePeriod`, then cancels those left, and ends the connections that
-    /// have not sent everything half a second later: their peers do not read.
-    ///
-    /// Returns when all connections are closed. The handlers' tasks have been cancelled then, or are about to be; one that
-    /// does not heed that may still be running. Call it before the shutdown of the group. The shortest grace period counts,
-    /// if it is called several times.
-    public func shutDown(gracePeriod: Duration) async {
-        lifecycle.withLock { lifecycle in
-            switch lifecycle {
-            case .idle: lifecycle = .shuttingDown(Shutdown(wasRunning: false))
-            case .running: lifecycle = .shuttingDown(Shutdown(wasRunning: true))
-            case .shuttingDown, .shutDown: break
-            }
-        }
-        await acceptor.stop()
-        beginShutdown()
-        // The core takes a cancellation only after that.
-        let cancellation = Task {
-            try await Task.sleep(for: gracePeriod)
-            grpc_server_cancel_all_calls(handle)
-            try await Task.sleep(for: CompletionQueueGroup.farewell)
-            acceptor.disconnect()
-        }
-        await withCheckedContinuation { continuation in
-            let isComplete = lifecycle.withLock { lifecycle in
-                guard case .shuttingDown(var shutdown) = lifecycle else { return true }
-                shutdown.waiting.append(continuation)
-                lifecycle = .shuttingDown(shutdown)
-                return false
-            }
-            if isComplete { continuation.resume() }
-        }
-        cancellation.cancel()
+    /// The number of calls that are open.
+    public var openCalls: Int { callCount.load(ordering: .relaxed) }
+
+    var maxReceivedMessageSize: Int { options.maxReceiveMessageSize }
+
+    /// A call has arrived; ``callEnded()`` must follow, and that of the connection. Returns why it is refused, if it is.
+    func callBegan(on connection: Connection?, metadataSize: Int) -> RefusedCall.Reason? {
+        // In this order: who has seen that the server is ending, and that no call is open, has seen the last one.
+        let count = callCount.add(1, ordering: .sequentiallyConsistent).newValue
+        let isEnding = isEnding.load(ordering: .sequentiallyConsistent)
+        if let connection, !connection.callBegan(limit: maxCallsPerConnection) { return .tooManyCallsOnConnection }
+        if isEnding { return .shuttingDown }
+        if metadataSize > options.maxMetadataSize { return .tooMuchMetadata }
+        return count > options.maxConcurrentCalls ? .tooManyCalls : nil
     }
 
-    private func beginShutdown() {
-        let canBegin = lifecycle.withLock { lifecycle in
-            guard case .shuttingDown(var shutdown) = lifecycle, !shutdown.hasBegun else { return true }
-            shutdown.hasBegun = true
-            lifecycle = .shuttingDown(shutdown)
-            return ServerShutdown(server: self, queue: group.queues[0]).start()
-        }
-        if !canBegin { shutdownCompleted() }
+    func callEnded() {
+        callCount.subtract(1, ordering: .sequentiallyConsistent)
     }
 
-    /// The core has let go of all connections, or there is no queue any more on which it could say so.
-    func shutdownCompleted() {
-        let waiting = lifecycle.withLock { lifecycle -> [CheckedContinuation<Void, Never>] in
-            guard case .shuttingDown(let shutdown) = lifecycle else { return [] }
-            lifecycle = .shutDown
-            // Before anybody can see that this server has ended.
-            if shutdown.wasRunning { group.serverEnded() }
-            return shutdown.waiting
-        }
-        for continuation in waiting {
-            continuation.resume()
-        }
+    func callRefused(_ reason: RefusedCall.Reason) {
+        for interceptor in interceptors { interceptor.callRefused(RefusedCall(reason: reason)) }
     }
 }

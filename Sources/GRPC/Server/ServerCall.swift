@@ -1,18 +1,15 @@
 internal import CGRPC
+internal import CGRPCTuning
 internal import Synchronization
 
-/// A call on the server: first a slot in which one may arrive, then that call until its end.
+/// A call of a known method, until its end.
 ///
-/// `@unchecked`: as ``Call``; what is added here is immutable, in `state`, set once before there is a handler
-/// (`hasArrived`, `connection`), touched by whoever has claimed the send operation (`hasSentInitialMetadata`), or touched
-/// on the queue's thread alone (`following`; after that thread's end by one thread at a time, see ``LateEvents``).
-final class ServerCall: Call, @unchecked Sendable {
-    let server: Server
+/// `@unchecked`: as ``ArrivingCall``; what is added here is immutable, in `state`, touched by whoever has claimed the send
+/// operation (`hasSentInitialMetadata`), or touched on the queue's thread alone (`following`; after that thread's end by
+/// one thread at a time, see ``LateEvents``).
+final class ServerCall: ArrivingCall, @unchecked Sendable {
     let registration: Server.Registration
 
-    /// Set when the call arrives, before its handler is there to use them.
-    private var hasArrived = false
-    private var connection: Connection?
     /// What goes on when the transport has taken a message, and stops when the peer is gone; the queue's thread's own.
     var following: (Follower, Audience)?
     var hasSentInitialMetadata = false
@@ -22,22 +19,22 @@ final class ServerCall: Call, @unchecked Sendable {
     struct State {
         var hasFinished = false
         var peerIsGone = false
+        /// A handler that reads the messages itself has got the first one.
+        var hasReceivedMessage = false
         var compression: CompressionAlgorithm?
         var trailingMetadata = Metadata()
         var handler: Task<Void, Never>?
     }
 
-    init(server: Server, registration: Server.Registration, queue: CompletionQueue) {
-        self.server = server
+    init(server: Server, registration: Server.Registration, awaited: AwaitedCalls) {
         self.registration = registration
-        streamQueue = registration.method.isStreaming ? queue.streamQueues.withRoom() : nil
-        super.init(queue: queue)
+        streamQueue = registration.method.isStreaming ? awaited.queue.streamQueues.withRoom() : nil
+        super.init(server: server, awaited: awaited)
         streamQueue?.callBegan()
     }
 
     deinit {
         streamQueue?.callEnded()
-        if hasArrived { server.callEnded(on: connection) }
     }
 
     /// Waits for a call to arrive. Nothing happens once the server is shutting down.
@@ -48,7 +45,6 @@ final class ServerCall: Call, @unchecked Sendable {
             let error = cgrpc_request_registered_call(
                 server.handle,
                 registration.handle,
-                registration.method.readsFirstMessage,
                 storage,
                 streamQueue?.handle ?? queue.handle,
                 queue.handle,
@@ -64,12 +60,11 @@ final class ServerCall: Call, @unchecked Sendable {
         case .opening: break
         case .end: ended()
         default:
+            if takeAwaited(operation, succeeded: succeeded) { break }
             super.completed(operation, succeeded: succeeded)
             if operation == .send, let (follower, audience) = following { audience.resume(follower) }
         }
     }
-
-    override var peer: String { connection?.peer ?? super.peer }
 
     /// Nothing to end where the peer has: the core would end the HTTP/2 stream a second time.
     override func cancel() {
@@ -82,24 +77,24 @@ final class ServerCall: Call, @unchecked Sendable {
     }
 
     private func arrived() {
-        ServerCall(server: server, registration: registration, queue: queue).post()
-        hasArrived = true
-        connection = storage.pointee.call.flatMap { server.acceptor.connection(of: $0) }
-        guard server.callBegan(on: connection) else {
-            return finish(with: Status(code: .resourceExhausted, message: "too many calls are in progress"))
-        }
+        ServerCall(server: server, registration: registration, awaited: awaited).post()
+        guard admit() else { return }
+        guard !registration.method.readsFirstMessage else { return awaitMessage() }
+        // Its handler is there already, and reads the messages itself.
         answer()
+        if isWatched { awaited.add(self) }
     }
 
-    /// The peer's end is the only prompt sign that it is gone.
-    func watchForEnd() {
-        var batch = cgrpc_batch()
-        cgrpc_batch_recv_close_on_server(&batch, storage)
-        // Fails only when the queue is shut down, with the call.
-        try? start(.end, &batch)
+    override func messageCame(succeeded: Bool) {
+        if succeeded { answer() } else { refuse(.badMessage) }
     }
+
+    override var isPastDeadline: Bool { timeRemaining.map { $0 <= .zero } ?? false }
+
+    override var needsMessage: Bool { !state.withLock(\.hasReceivedMessage) }
 
     private func ended() {
+        awaited.remove(self)
         guard storage.pointee.cancelled != 0 else { return }
         peerLeft()
         following?.0.stop(RPCError.peerIsGone)
@@ -125,6 +120,8 @@ extension ServerCall {
     var timeRemaining: Duration? { Deadline.remaining(storage.pointee.deadline) }
 
     func setCompression(_ compression: CompressionAlgorithm) {
+        // The core would compress also for a client that cannot expand it.
+        guard cgrpc_call_accepted_encodings(storage.pointee.call) >> compression.coreValue & 1 == 1 else { return }
         state.withLock { $0.compression = compression }
     }
 

@@ -7,7 +7,7 @@ public struct ServerMethod: Sendable {
     let path: String
     /// Whether the call outlives one exchange of messages.
     let isStreaming: Bool
-    /// Whether the core reads the client's first message before it announces the call.
+    /// Whether the client's first message is received before the handler is called.
     let readsFirstMessage: Bool
     let handler: Handler
     private(set) var slotCount = 64
@@ -162,7 +162,7 @@ extension ServerMethod {
 
 extension WireMessage {
     fileprivate init(decodingFirstMessageOf call: ServerCall) throws {
-        let message = call.takeReceivedMessage()
+        let message = try call.takeReceivedMessage()
         guard !call.receivingFailed else {
             // Reset, or half-closed without a message by a client that still waits for its status: unless its time is up.
             if let remaining = call.timeRemaining, remaining <= .zero { call.peerLeft() }

@@ -4,19 +4,23 @@ internal import CGRPC
 public struct ServerOptions: Sendable {
     /// The largest message that a client may send, in bytes; a larger one gets `RESOURCE_EXHAUSTED`.
     public var maxReceiveMessageSize = 4 << 20
-    /// How requests may be compressed; a call whose are compressed otherwise gets `UNIMPLEMENTED`. The core checks a
-    /// message's size before it expands it, so algorithms are for clients that are trusted not to send a few kilobytes
-    /// that become gigabytes. With none, as by default, responses are not compressed either.
+    /// How requests may be compressed. A call with any other compression fails with `UNIMPLEMENTED`. The core expands a
+    /// message before its full size is known, so allow algorithms only to clients that you trust not to send a few
+    /// kilobytes that become gigabytes. With none, as by default, responses are not compressed either.
     public var acceptedCompression: Set<CompressionAlgorithm> = [.none]
     /// Connections open at the same time at all addresses; further ones wait to be accepted. See ``possibleConnections``.
     public var maxConnections = 10_000
-    /// Calls open at the same time on one connection; a client waits with further ones. On connections without TLS, calls
-    /// that a client has reset and that are not cleared away yet are bounded too, to twice as many.
+    /// Calls open at the same time on one connection; a client waits with further ones. Calls that the client has reset
+    /// and that are not cleared away yet count too: a connection with more than twice as many is ended.
     public var maxConcurrentStreamsPerConnection = 1000
-    /// Calls open at the same time on all connections; further ones get `RESOURCE_EXHAUSTED`.
+    /// Calls open at the same time on all connections, from their headers on; further ones get `RESOURCE_EXHAUSTED`.
     public var maxConcurrentCalls = 20_000
-    /// The size of all metadata that a client may send with a call, in bytes.
+    /// The size of all metadata that a client may send with a call, in bytes, as HTTP/2 counts it: 32 for each entry beside
+    /// its key and value. A call with more gets `RESOURCE_EXHAUSTED`.
     public var maxMetadataSize = 16 << 10
+    /// How long a call's first message may take, from the call's headers on; a call without one gets `DEADLINE_EXCEEDED`.
+    /// Up to a quarter more may pass. `nil` for as long as it likes.
+    public var firstMessageTimeout: Duration? = .seconds(30)
     /// How long a client may take for the handshake of a connection with TLS.
     public var handshakeTimeout = Duration.seconds(20)
     /// Finds silent clients; `nil` for none.
@@ -40,15 +44,20 @@ public struct ServerOptions: Sendable {
 
     var arguments: CoreArguments {
         var arguments = CoreArguments()
-        arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, maxReceiveMessageSize)
         arguments.set(GRPC_ARG_MAX_CONCURRENT_STREAMS, maxConcurrentStreamsPerConnection)
-        arguments.set(GRPC_ARG_MAX_METADATA_SIZE, maxMetadataSize)
+        // The core ends the connection over its limit, and all calls on it. We refuse the one call, long before.
+        arguments.set(GRPC_ARG_MAX_METADATA_SIZE, min(maxMetadataSize, 1 << 24) * 8)
         arguments.set(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, acceptedCompression.coreValue)
         arguments.set(GRPC_ARG_ENABLE_CHANNELZ, false)
         if acceptedCompression == [.none] {
             // Nothing can be compressed then, either way: calls do not pass through what would do it.
             arguments.set(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, false)
             arguments.set(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, false)
+            // A message is all there when its size is checked, here or there: calls need not pass through that either.
+            arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, -1)
+        } else {
+            // To be checked before a message is expanded.
+            arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, maxReceiveMessageSize)
         }
         arguments.setMilliseconds(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, handshakeTimeout)
         arguments.setMilliseconds(GRPC_ARG_MAX_CONNECTION_AGE_MS, maxConnectionAge)

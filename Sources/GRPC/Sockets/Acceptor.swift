@@ -88,12 +88,12 @@ final class Acceptor: @unchecked Sendable {
         for connection in connections.withLock(\.all) { connection.socket.disconnect() }
     }
 
-    /// The connection of a call; `nil` for one with encryption, where the core does not tell.
+    /// The connection of a call; `nil` for one with encryption through a socket with a path, where the core does not tell.
     func connection(of call: OpaquePointer) -> Connection? {
         guard let peer = grpc_call_get_peer(call) else { return nil }
         defer { gpr_free(peer) }
-        // One that was handed over as a file descriptor is called "fd:12" by the core.
-        guard strncmp(peer, "fd:", 3) == 0 else { return nil }
+        // One that was handed over as a file descriptor is called "fd:12" by the core, any other by its address.
+        guard strncmp(peer, "fd:", 3) == 0 else { return connections.withLock { $0[peer: peer] } }
         let descriptor = strtol(peer + 3, nil, 10)
         return connections.withLock { $0[descriptor] }
     }
@@ -168,7 +168,9 @@ extension Acceptor {
             if let keepalive = options.keepalive {
                 setSocketOption(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, keepalive.timeoutInMilliseconds)
             }
-            connections.withLock { $0.insert(Connection(descriptor: descriptor, peer: peer)) }
+            let isNamedByPeer = socket.entrance != nil
+            let connection = Connection(descriptor: descriptor, peer: peer, isNamedByPeer: isNamedByPeer)
+            connections.withLock { $0.insert(connection) }
             if let entrance = socket.entrance {
                 entrance.take(descriptor, from: socket.descriptor)
             } else {
