@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from support import usage
 from support.api import connected, pb, reading, stub
 from support.processes import Program, free_port, one_line
 from support.redis import Redis
@@ -88,7 +89,11 @@ def test_promise_05_descriptors_strangers_leave_the_client_some(launch):
     with client.http.connection() as kept, ExitStack() as strangers:
         kept.send("Ivan", "before")
         for _ in range(400):
-            strangers.enter_context(socket.create_connection(("127.0.0.1", client.port), timeout=5))
+            stranger = strangers.enter_context(socket.socket())
+            # Those for whom there is no room in the queue either are not waited for.
+            stranger.setblocking(False)
+            stranger.connect_ex(("127.0.0.1", client.port))
+        wait_until(lambda: usage.connections(client.port) >= 100, "strangers have their half")
         server.stop()
         launch.server(port=server.port).wait_ready()
         wait_until(lambda: kept.request("GET", "/readyz").status == 200, "the client's stream is open again")
