@@ -242,7 +242,7 @@ PATHS = {
     "/dev/full": "regular file",
     "/": "folder",
     "/tmp/": "folder",
-    "..": "folder",
+    "..": "../history.db",
     "nowhere/history.db": "nowhere",
     "/proc/self/history.db": "",
     "x" * 300: "",

@@ -85,7 +85,8 @@ struct HistoryPath: Sendable {
         let folder = nameBegin.map { String(path[..<$0]) } ?? "."
         let base = nameBegin.map { String(path[$0...]) } ?? path
         guard !["", ".", ".."].contains(base) else {
-            throw cannotOpen(path, "it is a folder. Choose a file in it, such as \(folder)history.db")
+            let example = path + (base.isEmpty ? "" : "/") + "history.db"
+            throw cannotOpen(path, "it is a folder. Choose a file in it, such as \(example)")
         }
         guard let real = realpath(folder, nil) else {
             throw cannotOpen(path, "folder \(folder): \(String(cString: strerror(errno)))")

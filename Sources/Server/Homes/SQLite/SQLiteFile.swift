@@ -199,9 +199,6 @@ struct SQLiteFile {
     /// Refuses what SQLite would not refuse, or only when the first message comes. Changes nothing.
     private static func check(_ path: HistoryPath) throws(StartError) {
         func refusal(_ detail: String) -> StartError { HistoryPath.cannotOpen(path.file, detail) }
-        guard faccessat(AT_FDCWD, path.folder, W_OK | X_OK, AT_EACCESS) == 0 else {
-            throw refusal("its folder \(path.folder) cannot be written: \(String(cString: strerror(errno)))")
-        }
         let folder = FileStatus(path.folder)
         let file = FileStatus(path.file)
         if let file {
@@ -218,6 +215,9 @@ struct SQLiteFile {
                         + "Mount the folder that holds the file"
                 )
             }
+        }
+        guard faccessat(AT_FDCWD, path.folder, W_OK | X_OK, AT_EACCESS) == 0 else {
+            throw refusal("its folder \(path.folder) cannot be written: \(String(cString: strerror(errno)))")
         }
         for companion in path.companions {
             guard let status = FileStatus(companion) else { continue }
