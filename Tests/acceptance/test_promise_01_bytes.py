@@ -110,6 +110,19 @@ def test_marks_in_a_json_body(launch, server, body):
         assert connection.flush()[-1]["text"] == body["text"]
 
 
+@pytest.mark.parametrize(
+    "name", ["Host", "Connection", "Expect", "Origin", "Referer", "Sec-Fetch-Site", "Transfer-Encoding", "User-Agent", "X"]
+)
+def test_marks_in_a_header_field(launch, server, name):
+    """Whether the client answers or refuses."""
+    client = launch.client(server.address).wait_ready()
+    client.http.send("Ivan", "hey")
+    before = client.cpu_seconds()
+    for _ in range(COUNT):
+        client.http.request("GET", "/healthz", headers={name: marks(7_000).encode()})
+    assert client.cpu_seconds() - before < LIMIT
+
+
 @pytest.mark.parametrize("key", ["e\u0301", "\u00e9"], ids=["two scalars", "one scalar"])
 def test_other_forms_of_a_text_are_other_texts(launch, server, key):
     """What is sent comes back byte for byte, in whichever form."""

@@ -1,4 +1,6 @@
+internal import Dispatch
 internal import GRPC
+internal import Synchronization
 
 /// Writes lines on a thread of its own, so that no other thread ever waits for whoever reads the log.
 ///
@@ -12,11 +14,19 @@ final class LogWriter: Sendable {
         var refused = 0
         var isWriting = false
         var isClosed = false
+        /// Those that wait until all has been written.
+        var flushing: [DispatchSemaphore] = []
 
         var isEmpty: Bool { queued.isEmpty && refused == 0 }
     }
 
-    private let state = Monitor(State())
+    /// What the thread shares with the others.
+    private final class Queue: Sendable {
+        let state = Mutex(State())
+        let arrival = DispatchSemaphore(value: 0)
+    }
+
+    private let queue = Queue()
     private let descriptor: Int32
     private let capacity: Int
     private let hasThread: Bool
@@ -28,57 +38,69 @@ final class LogWriter: Sendable {
     init(descriptor: Int32, capacity: Int = 1 << 20, notice: @escaping @Sendable (Int) -> String) {
         self.descriptor = descriptor
         self.capacity = capacity
-        hasThread = (try? Thread.start(named: "log") { [state] in Self.run(state, descriptor, notice) }) != nil
+        hasThread = (try? Thread.start(named: "log") { [queue] in Self.run(queue, descriptor, notice) }) != nil
     }
 
     deinit {
-        state.update { $0.isClosed = true }
+        queue.state.withLock { $0.isClosed = true }
+        queue.arrival.signal()
     }
 
     /// Takes a line with its line feed, and never waits.
     func write(_ line: String) {
         guard hasThread else { return Platform.writeIfPossible(line, to: descriptor) }
-        state.update { state in
+        let isFirst = queue.state.withLock { state in
+            let isFirst = state.isEmpty
             if state.refused == 0, state.queued.count + line.utf8.count <= capacity {
                 state.queued.append(contentsOf: line.utf8)
             } else {
                 state.refused += 1
             }
+            return isFirst
         }
+        if isFirst { queue.arrival.signal() }
     }
 
     /// Waits until all lines have been written, for `limit` at the most.
     func flush(atMost limit: Duration) {
-        guard hasThread else { return }
-        state.wait(atMost: limit) { $0.isEmpty && !$0.isWriting }
+        let written = DispatchSemaphore(value: 0)
+        let isIdle = queue.state.withLock { state in
+            let isIdle = state.isEmpty && !state.isWriting
+            if !isIdle { state.flushing.append(written) }
+            return isIdle
+        }
+        if !isIdle { _ = written.wait(timeout: .now() + .milliseconds(Int(limit / .milliseconds(1)))) }
     }
 
     // MARK: - The thread
 
-    private static func run(_ state: Monitor<State>, _ descriptor: Int32, _ notice: (Int) -> String) {
+    private static func run(_ queue: Queue, _ descriptor: Int32, _ notice: (Int) -> String) {
         var output = LineOutput(descriptor: descriptor)
         // Lines that could not be written and have not been spoken of.
         var lost = 0
-        while let batch = next(state) {
+        while let batch = next(queue) {
             // The lost ones came before those in the batch, the refused ones came after.
             if lost > 0, output.write(Array(notice(lost).utf8)) == 0 { lost = 0 }
             lost += output.write(batch.queued)
             if batch.refused > 0, lost > 0 || output.write(Array(notice(batch.refused).utf8)) > 0 {
                 lost += batch.refused
             }
-            state.update { $0.isWriting = false }
         }
     }
 
     /// Waits for lines and takes them; `nil` once the writer is closed and all have been written.
-    private static func next(_ state: Monitor<State>) -> State? {
-        state.wait { state -> State?? in
-            guard !state.isEmpty else { return state.isClosed ? .some(nil) : nil }
-            let batch = state
-            state.queued = []
-            state.refused = 0
-            state.isWriting = true
-            return batch
+    private static func next(_ queue: Queue) -> State? {
+        while true {
+            let (batch, flushed) = queue.state.withLock { state in
+                let batch = state
+                state = State(isWriting: !batch.isEmpty, isClosed: batch.isClosed)
+                if !batch.isEmpty { state.flushing = batch.flushing }
+                return (batch, batch.isEmpty ? batch.flushing : [])
+            }
+            for written in flushed { written.signal() }
+            guard batch.isEmpty else { return batch }
+            guard !batch.isClosed else { return nil }
+            queue.arrival.wait()
         }
     }
 }
