@@ -30,7 +30,7 @@ struct ServerCommand: AsyncParsableCommand {
 
         Diagnostics.bootstrap(level: settings.logLevel)
         let logger = Logger(label: "messenger-server")
-        Diagnostics.forwardCoreLog(to: logger)
+        Diagnostics.forwardCoreLog(to: logger, isServer: true)
         let services = ServiceGroup(
             services: [GRPCService(settings: settings, logger: logger), MemoryTrim()],
             gracefulShutdownSignals: [.sigterm, .sigint],

@@ -172,6 +172,7 @@ extension Acceptor {
             let connection = Connection(descriptor: descriptor, peer: peer, isNamedByPeer: isNamedByPeer)
             connections.withLock { $0.insert(connection) }
             if let entrance = socket.entrance {
+                HandshakeFailure.begins(on: connection)
                 entrance.take(descriptor, from: socket.descriptor)
             } else {
                 grpc_server_add_channel_from_fd(server, descriptor, credentials)

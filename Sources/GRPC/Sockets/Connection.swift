@@ -38,6 +38,9 @@ extension Connection {
 // MARK: - Calls
 
 extension Connection {
+    /// Whether there are calls now: its TLS handshake is over, then.
+    var hasCalls: Bool { callCount.load(ordering: .relaxed) > 0 }
+
     /// A call has arrived; ``callEnded()`` must follow. `false` if there are more than `limit`: the peer makes or resets
     /// calls faster than they can be cleared away. The connection ends then.
     func callBegan(limit: Int) -> Bool {
