@@ -35,7 +35,10 @@ final class FileLock: Sendable {
         lock.l_whence = Int16(SEEK_SET)
         lock.l_start = Self.lockedByte
         lock.l_len = 1
-        guard fcntl(file, Self.setLock, &lock) == 0 else {
+        var isLocked = fcntl(file, Self.setLock, &lock) == 0
+        // Some sandboxes have only flock(2). On Linux's own file systems it leaves SQLite's locks alone too.
+        if !isLocked, errno == EINVAL { isLocked = flock(file, LOCK_EX | LOCK_NB) == 0 }
+        guard isLocked else {
             let reason = errno
             close(file)
             if reason == EAGAIN || reason == EACCES {
