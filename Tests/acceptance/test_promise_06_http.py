@@ -122,15 +122,21 @@ def test_promise_06_a_reader_that_is_too_slow(launch):
 @pytest.mark.parametrize("size", [10, 60_000], ids=["a short answer", "a long one"])
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
 def test_promise_06_a_peer_that_leaves_takes_nothing_along(launch, reset, size):
-    """It asks and closes at once, 20 times: the messages are all there, in order, and each once."""
+    """20 ask and close at once: the messages are all there, in order, and each once.
+
+    The client is stopped meanwhile: on a busy machine a peer may close so late that its TCP has acknowledged a short answer.
+    """
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
     authors = fill(server, client, 20, size)
-    for _ in range(20):
-        peer = connection(client.port, FLUSH)
-        if reset:
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        peer.close()
+    for _ in range(4):
+        client.freeze()
+        for _ in range(5):
+            peer = connection(client.port, FLUSH)
+            if reset:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+        client.thaw()
     assert [message["author"] for message in collect(client.http, 20)] == authors
 
 
