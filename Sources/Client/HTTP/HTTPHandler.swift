@@ -10,18 +10,6 @@ final class HTTPHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
-    /// What all connections have in common.
-    struct Service: Sendable {
-        let route: @Sendable (HTTPRequestHead) throws(HTTPFailure) -> Route
-        let limits: HTTPLimits
-        let memory: HTTPMemory
-        let allowedHosts: HostNames
-        let greatestBodyBytes: Int
-        /// Opens once the stream from the server has been opened for the first time.
-        let opening: Gate
-        let openTimeout: Duration
-    }
-
     private enum State {
         /// A request may come.
         case idle
@@ -32,25 +20,10 @@ final class HTTPHandler: ChannelInboundHandler {
         case closing
     }
 
-    private struct Outgoing {
-        /// Until it has been written.
-        var head: HTTPResponseHead?
-        /// What is to be written next.
-        var part: ByteBuffer?
-        var rest: HTTPResponse.Parts?
-        let isLast: Bool
-        let whenAcknowledged: (@Sendable () -> Void)?
-    }
-
-    /// After so many parts of a body the event loop's other connections have their turn.
-    private static let partsInARow = 8
-    /// Parts up to this size are not counted: there is at most one at a time that the peer has not taken.
-    private static let uncountedBytes = 4096
-    /// How long to wait for memory for a part.
-    private static let retryDelay = TimeAmount.milliseconds(20)
-
-    private let service: Service
-    private let transport: HTTPTransport
+    private let service: HTTPService
+    private let intake: HTTPIntake
+    private let delivery: HTTPDelivery
+    private let writer: HTTPResponseWriter
     /// Whether the connection is over the usual number, and can only ask for the program's health.
     private let isReserve: Bool
     private let whenOver: () -> Void
@@ -58,9 +31,6 @@ final class HTTPHandler: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var state = State.idle
     private var body = ByteBuffer()
-    private var outgoing: Outgoing?
-    private var isWriting = false
-    private var date = HTTPDate()
     /// Whether the peer sends no more, or the program is stopping.
     private var isEnding = false
     private var isCancelled = false
@@ -72,9 +42,17 @@ final class HTTPHandler: ChannelInboundHandler {
     private var underWay: Cancellation?
 
     /// - Parameter whenOver: Called when the connection has ended, and all that was started for it.
-    init(service: Service, transport: HTTPTransport, isReserve: Bool = false, whenOver: @escaping () -> Void) {
+    init(
+        service: HTTPService,
+        intake: HTTPIntake,
+        delivery: HTTPDelivery,
+        isReserve: Bool,
+        whenOver: @escaping () -> Void
+    ) {
         self.service = service
-        self.transport = transport
+        self.intake = intake
+        self.delivery = delivery
+        self.writer = HTTPResponseWriter(limits: service.limits, memory: service.memory)
         self.isReserve = isReserve
         self.whenOver = whenOver
     }
@@ -82,7 +60,8 @@ final class HTTPHandler: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         self.lastResponse = context.eventLoop.now
-        self.transport.onQuiesce = { [unowned self] in
+        self.writer.whenWritten = { [unowned self] in self.end($0, $1) }
+        self.intake.onQuiesce = { [unowned self] in
             self.isEnding = true
             self.refuseHeld()
         }
@@ -92,13 +71,13 @@ final class HTTPHandler: ChannelInboundHandler {
         self.context = nil
         self.timer?.cancel()
         self.held.take()?.leave()
-        self.outgoing = nil
+        self.writer.abandon()
         self.body = ByteBuffer()
         self.endWhenDone()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        self.writeOn()
+        self.writer.resume(context)
         context.fireChannelWritabilityChanged()
     }
 
@@ -120,7 +99,7 @@ final class HTTPHandler: ChannelInboundHandler {
     func cancel() {
         self.isEnding = true
         self.isCancelled = true
-        if let underWay = self.underWay { underWay() } else { self.transport.abort() }
+        if let underWay = self.underWay { underWay() } else { self.delivery.abort() }
     }
 
     private func endWhenDone() {
@@ -157,7 +136,7 @@ extension HTTPHandler {
             self.timer = nil
             self.requestBegan(head, context)
         case (.body(var part), .receiving(_, let verdict)):
-            self.transport.bodyArrived(part.readableBytes)
+            self.intake.bodyArrived(part.readableBytes)
             // One that is refused is not kept.
             guard case .success = verdict else { return }
             if self.body.readableBytes + part.readableBytes > self.service.greatestBodyBytes {
@@ -168,7 +147,7 @@ extension HTTPHandler {
         case (.end, .receiving(let head, let verdict)):
             self.timer?.cancel()
             self.timer = nil
-            self.transport.requestEnded()
+            self.intake.requestEnded()
             self.state = .answering(head)
             let request = HTTPRequest(head: head, body: exchange(&self.body, with: ByteBuffer()))
             self.answer { () throws(HTTPFailure) in try verdict.get().answer(request) }
@@ -187,10 +166,10 @@ extension HTTPHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if let refusal = self.transport.refusal {
+        if let refusal = self.intake.refusal {
             self.respond(refusal.response)
         } else if case HTTPParserError.headerOverflow = error {
-            self.respond((self.transport.isTargetTooLong ? HTTPFailure.targetTooLong : .headersTooLong).response)
+            self.respond((self.intake.isTargetTooLong ? HTTPFailure.targetTooLong : .headersTooLong).response)
         } else if error is HTTPParserError {
             self.respond(HTTPFailure.notHTTP.response)
         }
@@ -202,8 +181,8 @@ extension HTTPHandler {
     }
 
     private func requestBegan(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        self.transport.requestBegan()
-        let verdict = Result { () throws(HTTPFailure) in try self.route(for: head) }
+        self.intake.requestBegan()
+        let verdict = Result { () throws(HTTPFailure) in try self.service.route(for: head, isReserve: self.isReserve) }
         self.state = .receiving(head, verdict)
         switch verdict {
         // Whoever asks first is told before it sends the body.
@@ -215,20 +194,6 @@ extension HTTPHandler {
             )
         default: break
         }
-    }
-
-    private func route(for head: HTTPRequestHead) throws(HTTPFailure) -> Route {
-        try head.checkFraming()
-        try head.checkOrigin(allowing: self.service.allowedHosts)
-        let route = try self.service.route(head)
-        guard route.isHealth || !self.isReserve else { throw .tooManyConnections }
-        guard head.headers["Content-Encoding"].allSatisfy({ $0.utf8.isASCIIEqual(to: "identity".utf8) }) else {
-            throw .compressed
-        }
-        if let length = head.announcedBodyBytes, length > self.service.greatestBodyBytes {
-            throw .bodyTooLong(limit: self.service.greatestBodyBytes)
-        }
-        return route
     }
 
     private func answer(_ reply: () throws(HTTPFailure) -> HTTPReply) {
@@ -255,7 +220,7 @@ extension HTTPHandler {
     private func hasEnded(with response: HTTPResponse) {
         self.underWay = nil
         if self.context != nil { self.respond(response) }
-        if self.isCancelled { self.transport.abort() }
+        if self.isCancelled { self.delivery.abort() }
         self.endWhenDone()
     }
 
@@ -309,101 +274,24 @@ extension HTTPHandler {
         self.timer?.cancel()
         self.timer = nil
         self.body = ByteBuffer()
-        let hasBody = request?.method != .HEAD
-        self.outgoing = Outgoing(
-            head: self.head(of: response, to: request, isLast: isLast, context),
-            part: hasBody ? response.body : nil,
-            rest: hasBody ? response.rest : nil,
-            isLast: isLast,
-            whenAcknowledged: response.whenAcknowledged
-        )
-        self.writeOn()
+        self.writer.write(response, to: request, isLast: isLast, context)
     }
 
-    private func head(
-        of response: HTTPResponse,
-        to request: HTTPRequestHead?,
-        isLast: Bool,
-        _ context: ChannelHandlerContext
-    ) -> HTTPResponseHead {
-        var headers = HTTPHeaders()
-        headers.reserveCapacity(6)
-        if !response.headers.contains(name: "Content-Type") {
-            headers.add(name: "Content-Type", value: "application/json")
-        }
-        if response.rest == nil {
-            headers.add(name: "Content-Length", value: String(response.body.readableBytes))
-        } else if request?.version == .http1_1, request?.method != .HEAD {
-            headers.add(name: "Transfer-Encoding", value: "chunked")
-        }
-        headers.add(name: "Date", value: self.date.now())
-        if isLast {
-            headers.add(name: "Connection", value: "close")
-        } else {
-            headers.add(name: "Connection", value: "keep-alive")
-            // A little less than the truth, for what is on its way at the end.
-            let seconds = self.service.limits.idleTimeout.components.seconds
-            headers.add(name: "Keep-Alive", value: "timeout=\(max(1, seconds - seconds / 20))")
-        }
-        headers.add(contentsOf: response.headers)
-        return HTTPResponseHead(version: request?.version ?? .http1_1, status: response.status, headers: headers)
-    }
-
-    /// Writes on as long as the peer takes it.
-    private func writeOn() {
-        guard !self.isWriting, let context = self.context else { return }
-        self.isWriting = true
-        var parts = 0
-        while self.outgoing != nil, context.channel.isActive, context.channel.isWritable {
-            guard parts < Self.partsInARow, self.writePart(context) else {
-                let delay = parts < Self.partsInARow ? Self.retryDelay : .zero
-                self.setTimer(delay) { $0.writeOn() }
-                break
-            }
-            parts += 1
-        }
-        self.isWriting = false
-    }
-
-    /// Writes a part of the response. Returns `false` if there is no memory for it now.
-    private func writePart(_ context: ChannelHandlerContext) -> Bool {
-        guard var outgoing = self.outgoing.take() else { return true }
-        let part = outgoing.part.take() ?? outgoing.rest?.next()
-        var promise: EventLoopPromise<Void>?
-        if let bytes = part?.readableBytes, bytes > Self.uncountedBytes {
-            guard self.service.memory.reserve(bytes) else {
-                outgoing.part = part
-                self.outgoing = outgoing
-                return false
-            }
-            promise = context.eventLoop.makePromise()
-            promise?.futureResult.whenComplete { [memory = self.service.memory] _ in memory.release(bytes) }
-        }
-        if let head = outgoing.head.take() { context.write(Self.wrapOutboundOut(.head(head)), promise: nil) }
-        if let part { context.write(Self.wrapOutboundOut(.body(.byteBuffer(part))), promise: promise) }
-        if outgoing.rest == nil || part == nil {
-            self.end(outgoing, context)
-        } else {
-            self.outgoing = outgoing
-            context.flush()
-        }
-        return true
-    }
-
-    private func end(_ outgoing: Outgoing, _ context: ChannelHandlerContext) {
+    private func end(_ outgoing: HTTPResponseWriter.Outgoing, _ context: ChannelHandlerContext) {
         if !outgoing.isLast { self.state = .idle }
         self.lastResponse = context.eventLoop.now
-        self.transport.responseEnds()
+        self.intake.responseEnds()
         // NIO gives us the next request from within, if it has come.
         context.writeAndFlush(Self.wrapOutboundOut(.end(nil)), promise: nil)
-        if let action = outgoing.whenAcknowledged { self.transport.whenAcknowledged(action) }
+        if let action = outgoing.whenAcknowledged { self.delivery.whenAcknowledged(action) }
         guard outgoing.isLast else {
-            self.transport.resume()
+            self.intake.resume()
             // It was not known to be the last one when it began.
             if self.isEnding, case .idle = self.state { context.close(promise: nil) }
             return
         }
-        self.transport.discard()
+        self.intake.discard()
+        self.delivery.complete()
         // The peer learns it from the end of what it gets, and its own end is waited for: to close at once could take the
         // response from it.
         context.close(mode: .output, promise: nil)
@@ -413,7 +301,7 @@ extension HTTPHandler {
     /// Bounds the wait for the peer's end, once it has the last response.
     private func linger() {
         self.setTimer(self.requestTimeout) { handler in
-            if handler.transport.isAcknowledged { handler.transport.abort() } else { handler.linger() }
+            if handler.delivery.isAcknowledged { handler.delivery.abort() } else { handler.linger() }
         }
     }
 }

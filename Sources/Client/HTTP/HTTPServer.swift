@@ -19,7 +19,7 @@ import Darwin
 /// On a graceful shutdown it takes no more connections and ends after the requests in progress.
 struct HTTPServer: Service {
     private let settings: ClientSettings
-    private let service: HTTPHandler.Service
+    private let service: HTTPService
     private let logger: Logger
     private let onRunning: @Sendable ([ListeningSocket]) async -> Void
 
@@ -33,7 +33,7 @@ struct HTTPServer: Service {
     ) {
         let memory = HTTPMemory(limit: settings.httpLimits.memoryBytes)
         self.settings = settings
-        self.service = HTTPHandler.Service(
+        self.service = HTTPService(
             route: Routes(room: room, inbox: inbox, memory: memory, settings: settings).route(for:),
             limits: settings.httpLimits,
             memory: memory,
@@ -102,13 +102,15 @@ struct HTTPServer: Service {
     }
 
     /// Gives a connection its handlers.
-    static func setUp(_ channel: any Channel, _ service: HTTPHandler.Service, _ connections: HTTPConnections) throws {
+    static func setUp(_ channel: any Channel, _ service: HTTPService, _ connections: HTTPConnections) throws {
         guard let place = connections.join(channel) else { throw ChannelError.operationUnsupported }
-        let transport = HTTPTransport(limits: service.limits, memory: service.memory)
+        let intake = HTTPIntake(limits: service.limits, memory: service.memory)
+        let delivery = HTTPDelivery(limits: service.limits)
         let id = ObjectIdentifier(channel)
         let handler = HTTPHandler(
             service: service,
-            transport: transport,
+            intake: intake,
+            delivery: delivery,
             isReserve: place == .reserve,
             whenOver: { connections.leave(id) }
         )
@@ -120,7 +122,7 @@ struct HTTPServer: Service {
         var framing = HTTPResponseEncoder.Configuration()
         framing.automaticallySetFramingHeaders = false
         let pipeline = channel.pipeline.syncOperations
-        try pipeline.addHandler(transport)
+        try pipeline.addHandlers(delivery, intake)
         try pipeline.configureHTTPServerPipeline(
             withErrorHandling: false,
             withOutboundHeaderValidation: false,

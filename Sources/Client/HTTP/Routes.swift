@@ -52,6 +52,33 @@ struct Routes: Sendable {
     }
 }
 
+/// What all connections have in common.
+struct HTTPService: Sendable {
+    let route: @Sendable (HTTPRequestHead) throws(HTTPFailure) -> Route
+    let limits: HTTPLimits
+    let memory: HTTPMemory
+    let allowedHosts: HostNames
+    let greatestBodyBytes: Int
+    /// Opens once the stream from the server has been opened for the first time.
+    let opening: Gate
+    let openTimeout: Duration
+
+    /// The route for a request, if its head may be answered.
+    func route(for head: HTTPRequestHead, isReserve: Bool) throws(HTTPFailure) -> Route {
+        try head.checkFraming()
+        try head.checkOrigin(allowing: self.allowedHosts)
+        let route = try self.route(head)
+        guard route.isHealth || !isReserve else { throw .tooManyConnections }
+        guard head.headers["Content-Encoding"].allSatisfy({ $0.utf8.isASCIIEqual(to: "identity".utf8) }) else {
+            throw .compressed
+        }
+        if let length = head.announcedBodyBytes, length > self.greatestBodyBytes {
+            throw .bodyTooLong(limit: self.greatestBodyBytes)
+        }
+        return route
+    }
+}
+
 // MARK: - POST /sendMessage
 
 /// Sends messages into the room, a bounded number at a time: a send goes on if its peer has gone.

@@ -17,7 +17,7 @@ import Testing
 
     private func open(reply: @escaping @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply = Self.echoPath) throws
     {
-        let service = HTTPHandler.Service(
+        let service = HTTPService(
             route: { _ in Route(path: "", methods: [], answer: reply) },
             limits: HTTPLimits(requestTimeout: .seconds(30)),
             memory: self.memory,
