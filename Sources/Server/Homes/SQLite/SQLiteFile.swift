@@ -229,8 +229,8 @@ struct SQLiteFile {
                 faccessat(AT_FDCWD, companion, R_OK | W_OK, AT_EACCESS) == 0
             else {
                 throw refusal(
-                    "\(companion) belongs to user \(status.owner), so user \(geteuid()) cannot keep messages in it. "
-                        + "Give it to the owner of \(path.file)"
+                    "\(companion) belongs to user \(status.owner), or user \(geteuid()) cannot write it. "
+                        + "Give it to the owner of \(path.file), with mode 0600"
                 )
             }
         }
