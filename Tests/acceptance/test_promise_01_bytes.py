@@ -111,7 +111,8 @@ def test_marks_in_a_json_body(launch, server, body):
 
 
 @pytest.mark.parametrize(
-    "name", ["Host", "Connection", "Expect", "Origin", "Referer", "Sec-Fetch-Site", "Transfer-Encoding", "User-Agent", "X"]
+    "name",
+    ["Host", "Connection", "Expect", "Origin", "Referer", "Sec-Fetch-Site", "Transfer-Encoding", "User-Agent", "X"],
 )
 def test_marks_in_a_header_field(launch, server, name):
     """Whether the client answers or refuses."""

@@ -8,6 +8,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from support.api import SERVICE, connected, pb, reading, send_raw, stub
+from support.processes import free_port
 from support.raw import grpc_message
 
 #: What must be in no line.
@@ -35,7 +36,8 @@ def test_what_a_peer_of_the_server_writes(programs):
     with connected(server.address) as channel, reading(channel):
         messenger = stub(channel)
         for author, text in (SECRET, SECRET), (SECRET * 100, "hey"), ("Ivan", SECRET * 10_000):
-            attempt(messenger.SendMessage, pb.SendMessageRequest(author=author, text=text), timeout=20, metadata=metadata)
+            message = pb.SendMessageRequest(author=author, text=text)
+            attempt(messenger.SendMessage, message, timeout=20, metadata=metadata)
         for request in SECRET.encode(), b"\xff" + SECRET.encode(), b"\x0a\x7f" + SECRET.encode():
             attempt(send_raw, channel, request, metadata=metadata)
         attempt(send_raw, channel, b"", SERVICE + SECRET)
@@ -57,7 +59,13 @@ def test_what_a_peer_of_the_client_writes(programs):
     """Bodies, paths and headers."""
     server, client = programs
     headers = {"Authorization": f"Bearer {SECRET}", "Cookie": SECRET, "X-Other": SECRET}
-    for body in f'{{"author":"{SECRET}","text":"{SECRET}"}}', SECRET, f'{{"author":"{SECRET * 100}","text":""}}', SECRET * 99_999:
+    bodies = [
+        f'{{"author":"{SECRET}","text":"{SECRET}"}}',
+        f'{{"author":"{SECRET * 100}","text":""}}',
+        SECRET,
+        SECRET * 99_999,
+    ]
+    for body in bodies:
         try:
             client.http.request("POST", "/sendMessage", body, headers)
         except OSError:
@@ -71,3 +79,12 @@ def test_what_a_peer_of_the_client_writes(programs):
     for program in client, server:
         program.stop()
         assert SECRET not in program.log() and SECRET.upper() not in program.log()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--log-level", "trace"]], ids=["info", "trace"])
+def test_the_password_of_the_history(launch, arguments):
+    """Nobody answers there: the error names the host."""
+    url = f"redis://ann:{SECRET}@127.0.0.1:1/room"
+    program = launch.program("messenger-server", *arguments, MESSENGER_HISTORY=url, MESSENGER_SERVER_PORT=free_port())
+    assert program.exit_code(within=20) == 69
+    assert SECRET not in program.log() and "127.0.0.1:1" in program.log()
