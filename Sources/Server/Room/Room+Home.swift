@@ -21,8 +21,9 @@ extension Room {
     func publish(_ messages: [Message]) {
         let encoded = messages.map { ($0.sendTime, encode($0)) }
         state.withLock { state in
+            let now = ContinuousClock.now
             for (sendTime, (content, byteCount)) in encoded {
-                state.history.append(content, sendTime: sendTime, byteCount: byteCount)
+                state.history.append(content, sendTime: sendTime, byteCount: byteCount, at: now)
             }
         }
         onChange()
