@@ -63,6 +63,18 @@ struct RedisFollowerTests {
         #expect(follow(progress) == [time(7, plus: 1)])
     }
 
+    /// A replica may get it later.
+    @Test func whatIsMissingInAReplicaIsNotLost() throws {
+        let progress = try stream.progress()
+        progress.acknowledge(time(6))
+        try redis.ask("REPLICAOF", "127.0.0.1", "1")
+        #expect(follow(progress) == [])
+        #expect(try begun == time(0))
+        try redis.ask("REPLICAOF", "NO", "ONE")
+        progress.acknowledge(time(6))
+        #expect(follow(progress) == [time(6, plus: 1)])
+    }
+
     @Test func whatWasToldAndIsThere() throws {
         let progress = try stream.progress()
         for number in 6...7 {
