@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import Client
@@ -9,6 +10,20 @@ import Testing
         gate.open()
         gate.open()
         #expect(gate.isOpen)
+    }
+
+    @Test func callbacksAreCalledOnceAtTheOpeningUnlessTheyHaveLeft() {
+        let gate = Gate()
+        let calls = Mutex<[Int]>([])
+        _ = gate.whenOpen { calls.withLock { $0.append(1) } }
+        let leave = gate.whenOpen { calls.withLock { $0.append(2) } }
+        leave()
+        #expect(calls.withLock { $0.isEmpty } && gate.waiterCount == 1)
+        gate.open()
+        gate.open()
+        leave()
+        _ = gate.whenOpen { calls.withLock { $0.append(3) } }
+        #expect(calls.withLock { $0 } == [1, 3])
     }
 
     @Test func openingLetsAllWaitersGo() async throws {
