@@ -146,7 +146,8 @@ extension Routes {
     /// acknowledged all of it; if the connection ends before, they are in the inbox again.
     private static func flush(_ inbox: Inbox, _ memory: HTTPMemory) throws(HTTPFailure) -> HTTPResponse {
         let lease = memory.lease(from: inbox)
-        guard !lease.delivery.messages.isEmpty || inbox.counters.messages == 0 else { throw .outOfMemory }
+        // What has arrived since says nothing about the memory.
+        guard !lease.delivery.messages.isEmpty || !lease.delivery.isCutShort else { throw .outOfMemory }
         var chunks = MessageListChunks(lease.delivery.messages)
         let first = chunks.next() ?? ByteBuffer()
         guard !lease.delivery.messages.isEmpty else { return HTTPResponse(body: first) }

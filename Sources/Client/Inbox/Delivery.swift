@@ -25,6 +25,9 @@ final class Delivery: Sendable {
     /// The messages, oldest first.
     var messages: [Message] { self.batch.messages }
 
+    /// Whether there were more than could be taken at once.
+    var isCutShort: Bool { self.batch.isCutShort }
+
     /// What they count against the inbox's budget, in bytes.
     var bytes: Int { self.batch.bytes }
 

@@ -10,6 +10,8 @@ struct MessageBuffer {
         /// The messages, oldest first.
         let messages: [Message]
         let bytes: Int
+        /// Whether there were more than the limit allowed to take.
+        var isCutShort = false
     }
 
     /// The messages held, oldest first.
@@ -61,7 +63,11 @@ struct MessageBuffer {
                 bytes += cost
                 count += 1
             }
-            batch = Batch(messages: Array(self.messages[..<count]), bytes: bytes)
+            batch = Batch(
+                messages: Array(self.messages[..<count]),
+                bytes: bytes,
+                isCutShort: count < self.messages.count
+            )
             self.messages.removeFirst(count)
         }
         self.heldBytes -= batch.bytes

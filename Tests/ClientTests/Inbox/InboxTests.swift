@@ -24,6 +24,19 @@ import Testing
         #expect(inbox.flush().messages.isEmpty)
     }
 
+    @Test func aDeliveryKnowsWhetherItWasCutShort() async throws {
+        let inbox = try self.makeInbox(roomFor: 3)
+        let cost = MessageBuffer.cost(of: .numbered(0))
+        // What arrives after this one is no part of it.
+        let empty = inbox.flush(atMost: cost)
+        for number in 0..<3 { try await inbox.append(.numbered(number)) }
+        let first = inbox.flush(atMost: cost)
+        let second = inbox.flush(atMost: 0)
+        let rest = inbox.flush(atMost: 2 * cost)
+        #expect([empty, first, second, rest].map(\.isCutShort) == [false, true, true, false])
+        #expect([empty, first, second, rest].map(\.messages.count) == [0, 1, 0, 2])
+    }
+
     @Test func aDeliveryThatIsNotConfirmedComesBack() async throws {
         let inbox = try self.makeInbox(roomFor: 2)
         try await inbox.append(.numbered(0))
