@@ -16,7 +16,11 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <pthread.h>
+#include <time.h>
 
 // A tag: where the event of one started operation goes. The functor comes first, so the tag's address is what a NEXT
 // queue hands back and also what a callback queue calls.
@@ -299,3 +303,22 @@ static inline const grpc_arg_pointer_vtable *cgrpc_socket_watch_arguments(void) 
 
 // Names the calling thread, for debuggers and top.
 static inline void cgrpc_set_thread_name(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+// The processor time that a thread of this process has used, in milliseconds; 0 if there is no such thread.
+static inline uint64_t cgrpc_thread_milliseconds(pthread_t thread) {
+    clockid_t clock;
+    struct timespec time;
+    if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &time) != 0) return 0;
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+// What the system has received on a socket and nobody has read.
+static inline int cgrpc_unread_bytes(int descriptor) {
+    int count = 0;
+    return ioctl(descriptor, FIONREAD, &count) == 0 ? count : 0;
+}
+
+// Drops what the system has received on a socket and nobody has read.
+static inline void cgrpc_drop_unread_bytes(int descriptor) {
+    while (recv(descriptor, NULL, 1 << 24, MSG_TRUNC | MSG_DONTWAIT) > 0) continue;
+}

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 from contextlib import ExitStack, closing
 
 import grpc
@@ -133,6 +134,27 @@ def test_calls_without_end_on_a_connection_that_acknowledges_nothing(launch, met
     assert "tooManyCallsOnConnection=" in server.log()
 
 
+def test_calls_without_end_on_more_connections_than_threads(launch):
+    """The same on eight connections at once: there is no thread that could look at the calls that the others take in."""
+    server = launch.server("--max-calls", "10", "--max-streams", "10").wait_ready()
+    before = server.resident_bytes()
+    flood = PREFACE + SETTINGS_FRAME + half_open("SendMessage", 20_000)
+    with ExitStack() as ending:
+        peers = [ending.enter_context(closing(connect(server.port, acknowledges=False))) for _ in range(8)]
+        senders = [threading.Thread(target=peer.send, args=(flood,), daemon=True) for peer in peers]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join(60)
+        for peer in peers:
+            while not peer.ended:
+                peer.read()
+        grown = server.resident_bytes() - before
+    # All of them would be 1.8 GB. What each of the two threads has begun to take in is 230 MB.
+    assert grown < 900 * MEGABYTE, f"grown by {grown / 1e6:.0f} MB"
+    wait_served(server)
+
+
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 def test_calls_of_a_connection_over_its_limit(launch, tls):
     """Also where there is room for more calls, those of one connection stay few: it is ended at twice its limit."""
@@ -218,10 +240,11 @@ def test_hidden_metadata_is_not_held(launch):
     with closing(connect(server.port)) as peer:
         peer.send(PREFACE + SETTINGS_FRAME)
         for index in range(200):
-            peer.send(in_frames(heads, 1 + 2 * index))
-        peer.send(frame(PING, 0, 0, b"all read"))
-        while not peer.pinged and not peer.ended:
-            peer.read()
+            # One after the other: no flood, which would end the connection.
+            peer.pinged = False
+            peer.send(in_frames(heads, 1 + 2 * index) + frame(PING, 0, 0, b"all read"))
+            while not peer.pinged and not peer.ended:
+                peer.read()
         # In the 30 s for which such a call may wait.
         grown = server.resident_bytes() - before
     assert grown < 64 * MEGABYTE, f"grown by {grown / 1e6:.0f} MB"

@@ -35,6 +35,8 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     let mailbox = Mailbox()
     private let lateEvents = LateEvents()
     private let threadID = Atomic<UInt>(0)
+    /// Counts the beginnings and ends of polls: odd while the thread polls.
+    private let pollCount = Atomic<UInt>(0)
     private let wakeup: Wakeup
     /// Polls until then do not wait.
     private let now = gpr_inf_past(GPR_CLOCK_MONOTONIC)
@@ -81,6 +83,14 @@ extension CompletionQueue {
     /// Whether the caller runs on this queue's thread.
     var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
 
+    /// From any thread: the number of the poll that the thread is in, and the processor time that the thread has used so far,
+    /// in milliseconds; `nil` if it is not polling.
+    var poll: (number: UInt, milliseconds: UInt64)? {
+        let (number, thread) = (pollCount.load(ordering: .relaxed), threadID.load(ordering: .relaxed))
+        guard number % 2 == 1, thread != 0 else { return nil }
+        return (number, cgrpc_thread_milliseconds(pthread_t(thread)))
+    }
+
     private func run() {
         threadID.store(UInt(pthread_self()), ordering: .relaxed)
         let never = gpr_inf_future(GPR_CLOCK_MONOTONIC)
@@ -117,7 +127,11 @@ extension CompletionQueue {
 
     private func poll(until deadline: gpr_timespec) -> grpc_event {
         isPolling = true
-        defer { isPolling = false }
+        pollCount.store(pollCount.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        defer {
+            isPolling = false
+            pollCount.store(pollCount.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        }
         return grpc_completion_queue_next(handle, deadline, nil)
     }
 

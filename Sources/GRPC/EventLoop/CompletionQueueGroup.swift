@@ -25,14 +25,15 @@ public final class CompletionQueueGroup: Sendable {
     static let farewell = Duration.milliseconds(500)
 
     /// Starts the threads.
-    /// - Parameter count: How many queues; by default one per processor that is online, which measured best. Where the process
-    ///   may use fewer (`taskset`, a container's share), say how many.
+    /// - Parameter count: How many queues; by default one per processor that is online, which measured best, but at least two:
+    ///   while one takes in all that a peer has sent in one go, the other one sees what that is. Where the process may use
+    ///   fewer processors (`taskset`, a container's share), say how many.
     /// - Throws: If a thread cannot be started; there is none then.
     public init(count: Int? = nil) throws(SystemError) {
         Library.initialize()
         var queues: [CompletionQueue] = []
         do throws(SystemError) {
-            for index in 0..<max(1, count ?? sysconf(Int32(_SC_NPROCESSORS_ONLN))) {
+            for index in 0..<max(1, count ?? max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) {
                 queues.append(try CompletionQueue(index: index))
             }
         } catch {

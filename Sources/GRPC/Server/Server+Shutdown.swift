@@ -23,7 +23,7 @@ extension Server {
         await acceptor.stop()
         // The core would cancel calls that come after it has been told, so that comes last.
         let grace = await waitForCalls(gracePeriod)
-        ticking.withLock { $0?.cancel() }
+        for task in ticking.withLock(\.self) { task.cancel() }
         beginShutdown()
         // The core takes a cancellation only after that.
         let cancellation = Task {

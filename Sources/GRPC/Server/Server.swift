@@ -39,7 +39,7 @@ public final class Server: @unchecked Sendable {
     let isEnding = Atomic<Bool>(false)
     /// A place for each queue's calls without a message, and what ends them.
     let awaited: [AwaitedCalls]
-    let ticking = Mutex<Task<Void, Never>?>(nil)
+    let ticking = Mutex<[Task<Void, Never>]>([])
     private let tick: Duration
     /// How long a first message may take, in ticks; and that of a call whose method is unknown.
     let firstMessageTicks: Int
@@ -208,7 +208,14 @@ extension Server {
                 for awaited in awaited { awaited.tick(isEnding: false) }
             }
         }
-        ticking.withLock { $0 = task }
+        let guarding = Task {
+            var floodGuard = FloodGuard(queues: group.queues)
+            while true {
+                do { try await Task.sleep(for: FloodGuard.interval) } catch { return }
+                floodGuard.look(at: acceptor)
+            }
+        }
+        ticking.withLock { $0 = [task, guarding] }
     }
 }
 

@@ -83,6 +83,9 @@ final class Acceptor: @unchecked Sendable {
         }
     }
 
+    /// The connections, some of which may have been closed.
+    var all: [Connection] { connections.withLock(\.all) }
+
     /// Ends all connections, whatever is left to be sent on them. The core waits for a peer that does not read, also to close.
     func disconnect() {
         for connection in connections.withLock(\.all) { connection.socket.disconnect() }
