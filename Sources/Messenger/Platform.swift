@@ -13,7 +13,13 @@ enum Platform {
         var time = timespec()
         // Fails only for a clock that does not exist, and every system has this one.
         clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+        return nanoseconds(Int64(time.tv_sec), Int64(time.tv_nsec))
+    }
+
+    /// A clock that is centuries ahead stands still at the last time that may be its own.
+    static func nanoseconds(_ seconds: Int64, _ rest: Int64) -> Int64 {
+        let last = SendTime.lastOfClock.nanosecondsSinceEpoch
+        return seconds < last / 1_000_000_000 ? seconds * 1_000_000_000 + rest : last
     }
 
     /// The value of an environment variable; `nil` when it is not set.

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import sqlite3
 import stat
 import subprocess
 import tempfile
@@ -352,3 +353,52 @@ def test_a_refused_start_leaves_no_file(launch, path):
     one_line(program, UNAVAILABLE)
     assert names(path.parent) - before <= {"history.db"}
     wait_until(lambda: serve(launch, path).running, "the history can be opened")
+
+
+def cut(suffix: str):
+    return lambda path: os.truncate(f"{path}{suffix}", 0)
+
+
+def copy_over(path: Path) -> None:
+    """`cp BACKUP history.db` under a running server: the file stays the same one."""
+    shutil.copyfile(path.parent / "backup", path)
+
+
+@pytest.mark.parametrize("overwrite", [cut(""), cut("-wal"), copy_over], ids=["emptied", "log emptied", "copied over"])
+def test_files_that_are_overwritten_under_a_running_server(launch, path, overwrite):
+    """They are the same files, and what is acknowledged would be lost: sends are refused, with one line."""
+    server = serve(launch, path)
+    send(server, "old")
+    shutil.copyfile(path, path.parent / "backup")
+    # More than the write-ahead log keeps.
+    send(server, *["x" * 60_000] * 150)
+    overwrite(path)
+    for _ in range(3):
+        assert GONE in refused(server).details()
+    server.stop(within=9)
+    assert server.log().count(GONE) == 1, server.log()
+
+
+def test_a_history_that_is_compacted_under_a_running_server(launch, path):
+    """`VACUUM` makes the file smaller, and it is whole."""
+    server = serve(launch, path)
+    times = send(server, *["x" * 60_000] * 150)
+    size = path.stat().st_size
+    with sqlite3.connect(path, timeout=20, isolation_level=None) as other:
+        other.execute("DELETE FROM message WHERE time < ?", times[-2:-1])
+        other.execute("VACUUM")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert path.stat().st_size < size / 2
+    times += send(server, "one", "two")
+    server.kill()
+    assert read(serve(launch, path, port=server.port), times[-3], 2) == ["one", "two"]
+
+
+def test_a_history_whose_last_time_is_the_last_of_all(launch, path):
+    """No message could come after it: the start says so."""
+    server = serve(launch, path)
+    send(server, "one")
+    server.stop(within=9)
+    with sqlite3.connect(path) as other:
+        other.execute("INSERT INTO message VALUES (?, 'Ivan', 'last')", [2**63 - 1])
+    assert "2262-04-11" in one_line(start(launch, path), BAD_DATA)

@@ -53,7 +53,8 @@ struct History<Content: Sendable>: Sendable {
 
     /// The time for a message accepted now: the clock's, or just after the latest if the clock is not ahead of that.
     func nextSendTime(clock: SendTime) -> SendTime {
-        max(clock, SendTime(nanosecondsSinceEpoch: floor.nanosecondsSinceEpoch + 1))
+        let (next, isBehindAllTimes) = floor.nanosecondsSinceEpoch.addingReportingOverflow(1)
+        return isBehindAllTimes ? floor : max(clock, SendTime(nanosecondsSinceEpoch: next))
     }
 
     /// A time for a message that will be appended when it has been kept elsewhere, or never.

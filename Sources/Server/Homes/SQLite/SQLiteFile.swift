@@ -117,6 +117,21 @@ struct SQLiteFile {
     /// Whether these files are still where they were: what is written to them otherwise, the next start does not find.
     var isInPlace: Bool { open.allSatisfy { $0.identity.isAt($0.path) } }
 
+    /// Whether another program has emptied or overwritten a file in its place, as `cp` does.
+    ///
+    /// - Parameters:
+    ///   - size: The file's size when this was last asked. It shrinks only if somebody compacts it (`VACUUM`).
+    ///   - pageBytes: The size that SQLite knows of.
+    ///   - hasWritten: Whether the write-ahead log has been written to just now, and so has a header.
+    func isOverwritten(since size: inout Int, pageBytes: () throws -> Int, hasWritten: Bool) -> Bool {
+        let now = fileSize
+        guard now >= size || ((try? pageBytes()) ?? size) < size else { return true }
+        size = now
+        return hasWritten && WriteAheadLog.lacksHeader(path.writeAheadLog)
+    }
+
+    var fileSize: Int { Self.size(path.file) }
+
     /// - Returns: Whether there is nothing in the file yet.
     private func check(_ database: Database) throws -> Bool {
         let application = try database.number("PRAGMA application_id") ?? 0
@@ -185,7 +200,7 @@ struct SQLiteFile {
         return (status.f_blocks > 0 && free == 0) || (status.f_files > 0 && status.f_favail == 0)
     }
 
-    private func damaged(_ detail: String) -> StartError {
+    func damaged(_ detail: String) -> StartError {
         let files = ([path.file] + path.companions).filter { !lock.absent.contains($0) }.joined(separator: " ")
         return StartError(
             .badData,

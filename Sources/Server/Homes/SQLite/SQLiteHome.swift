@@ -13,9 +13,15 @@ final class SQLiteHome: HistoryHome {
     private struct Writing {
         var log: SQLiteLog
         var ageClock: AgeClock
+        /// Of the file, when it was last looked at.
+        var size: Int
 
         mutating func append(_ messages: [Message]) throws(SQLiteError) {
             try log.append(messages, now: ageClock.now())
+        }
+
+        mutating func isOverwritten(_ file: SQLiteFile, hasWritten: Bool) -> Bool {
+            file.isOverwritten(since: &size, pageBytes: log.pageBytes, hasWritten: hasWritten)
         }
     }
 
@@ -98,10 +104,13 @@ final class SQLiteHome: HistoryHome {
             retention: retention,
             checkpointer: checkpointer
         )
+        guard log.latest <= .lastOfClock else {
+            throw file.damaged("it holds a message of \(log.latest), and later ones could not have a time")
+        }
         let last = try AgeClock.lastBeforePause(latest: log.latest, age: retention.age, neighbors: log.neighbors)
         var ageClock = AgeClock(latest: last, age: retention.age)
         try log.trim(now: ageClock.now()) { file.interrupt.isTriggered }
-        return Writing(log: log, ageClock: ageClock)
+        return Writing(log: log, ageClock: ageClock, size: file.fileSize)
     }
 
     var heldAfter: SendTime { held.withLock { $0 } }
@@ -169,14 +178,15 @@ final class SQLiteHome: HistoryHome {
             return refuse(jobs, outages.began(error))
         }
         // Asked after the commit: what is in the file now can be acknowledged.
-        guard file.isInPlace else {
+        let isInPlace = file.isInPlace
+        guard isInPlace, writing?.isOverwritten(file, hasWritten: !messages.isEmpty) != true else {
             isGone.store(true, ordering: .relaxed)
             logger.error(
                 "the history's file was removed or replaced: no message is accepted until a restart",
                 metadata: ["file": "\(file.path.file)"]
             )
             // If the file itself is still there, it then has what was acknowledged before.
-            writing?.log.tidyUp()
+            if !isInPlace { writing?.log.tidyUp() }
             return refuse(jobs, .unavailable(.fileIsGone))
         }
         if let heldAfter = writing?.log.heldAfter { held.withLock { $0 = heldAfter } }

@@ -94,6 +94,12 @@ struct SQLiteLog {
         return (before.map(SendTime.init(nanosecondsSinceEpoch:)), after.map(SendTime.init(nanosecondsSinceEpoch:)))
     }
 
+    /// What all pages take, in bytes: in the file, or in the write-ahead log if they are new.
+    func pageBytes() throws(SQLiteError) -> Int {
+        let (count, size) = (try database.number("PRAGMA page_count"), try database.number("PRAGMA page_size"))
+        return Int((count ?? 0) * (size ?? 0))
+    }
+
     /// Removes what is over the limits, which may have been greater when the file was last open.
     mutating func trim(now: SendTime, unless isStopped: () -> Bool) throws(SQLiteError) {
         while !isStopped(), retention.isPassed(by: load, oldest: oldestTime, now: now) {

@@ -16,6 +16,8 @@ struct WriteAheadLog {
     private var checksum: (UInt32, UInt32) = (0, 0)
 
     private static let headerSize = 32
+    /// With the lowest bit, which says the order of bytes.
+    private static let magic: UInt32 = 0x377F_0683
     private static let frameHeaderSize = 24
 
     /// What is damaged in a log; `nil` if nothing is, or there is none.
@@ -40,10 +42,18 @@ struct WriteAheadLog {
             """
     }
 
+    /// Whether a log that is not empty has no header: it was emptied while SQLite went on writing at its end.
+    static func lacksHeader(_ path: String) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return read(descriptor, at: 0, headerSize).map { $0.word(at: 0) | 1 != magic } ?? false
+    }
+
     private init?(_ descriptor: Int32, _ header: [UInt8]) {
         let magic = header.word(at: 0)
         let pageSize = Int(header.word(at: 8))
-        guard magic | 1 == 0x377F_0683, (512...65536).contains(pageSize), pageSize & (pageSize - 1) == 0 else {
+        guard magic | 1 == Self.magic, (512...65536).contains(pageSize), pageSize & (pageSize - 1) == 0 else {
             return nil
         }
         self.descriptor = descriptor
