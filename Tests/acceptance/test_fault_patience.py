@@ -131,14 +131,14 @@ def unplugged_idle(stage: Stage) -> None:
 def slow_loris(stage: Stage) -> None:
     """400 HTTP requests that never end: others are answered as ever, and the slow ones are ended."""
     server = stage.launch.server().wait_ready()
-    client = stage.launch.client(server.address).wait_ready()
+    client = stage.launch.client(server.address, MESSENGER_HTTP_IDLE_TIMEOUT="60s").wait_ready()
     room = stage.traffic(server.address)
     sender = room.send_by(room.follow(client), pace=0.05)
     began = time.monotonic()
     slow = {part: SlowSenders(client.port, 200, *how) for part, how in (("head", IN_THE_HEAD), ("body", IN_THE_BODY))}
     for senders in slow.values():
         stage.ending.callback(senders.stop)
-    # The limits are 30 s for the rest of a request whose head is there, and 60 s for a head.
+    # The limits are 30 s for the rest of a request whose head is there, and 60 s for a head (by default 2 min).
     for part, limit in ("body", 30), ("head", 60):
         wait_until(lambda part=part: not slow[part].alive, f"those slow with the {part} are ended", within=limit + 15)
         stage.figure(f"200 requests that never end in their {part}: ended", f"{time.monotonic() - began:.0f} s")
