@@ -55,7 +55,7 @@ struct ClientCommand: AsyncParsableCommand {
         // Stopped in reverse: no more requests, then no more messages.
         var configuration = ServiceGroupConfiguration(
             services: [MemoryTrim(), subscription, http],
-            gracefulShutdownSignals: [.sigterm, .sigint],
+            gracefulShutdownSignals: .stop,
             logger: .quiet
         )
         configuration.maximumGracefulShutdownDuration = Self.gracePeriod

@@ -33,7 +33,7 @@ struct ServerCommand: AsyncParsableCommand {
         Diagnostics.forwardCoreLog(to: logger, isServer: true)
         let services = ServiceGroup(
             services: [GRPCService(settings: settings, logger: logger), MemoryTrim()],
-            gracefulShutdownSignals: [.sigterm, .sigint],
+            gracefulShutdownSignals: .stop,
             logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
         )
         try await services.run()

@@ -194,6 +194,31 @@ def test_a_terminal_that_has_been_closed(run):
     assert server.stop() == 0
 
 
+def open_terminal(name: str, run, prefix: str = "") -> tuple[Logging, int]:
+    """A program with a terminal of its own, which ends when the other side is closed."""
+    ours, theirs = pty.openpty()
+    line = os.ttyname(theirs)
+    program = run(name, prefix=f'exec <"{line}" >"{line}" 2>&1;' + prefix)
+    os.close(theirs)
+    return program.wait_ready(), ours
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_terminal_that_hangs_up_stops_its_programs_in_order(run, name):
+    """SIGHUP is a stop like any other."""
+    program, terminal = open_terminal(name, run)
+    os.close(terminal)
+    assert program.process.wait(10) == 0
+
+
+def test_a_program_under_nohup_goes_on(run):
+    server, terminal = open_terminal("messenger-server", run, "trap '' HUP;")
+    os.close(terminal)
+    server.process.send_signal(signal.SIGHUP)
+    talk(server.port)
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_flag_of_a_shared_stream_is_changed(run, name):
     """The shell and other programs write there too."""

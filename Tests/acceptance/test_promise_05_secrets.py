@@ -1,5 +1,6 @@
 """A Redis URL and its password: what is refused says why, and nothing that a program prints holds a secret."""
 
+import os
 from urllib.parse import quote
 
 import pytest
@@ -115,6 +116,27 @@ def test_promise_05_a_file_holds_a_path(launch, tmp_path):
     server = launch.server("--history-file", str(file), MESSENGER_HISTORY="").wait_ready()
     send(server.address, "hello")
     assert (tmp_path / "room.db").exists()
+
+
+def test_promise_05_a_file_with_a_byte_order_mark(launch, tmp_path):
+    """As some editors write it."""
+    file = tmp_path / "history"
+    file.write_bytes(f"\ufeffsqlite:{tmp_path / 'room.db'}\r\n".encode())
+    launch.server(MESSENGER_HISTORY_FILE=file).wait_ready()
+    assert (tmp_path / "room.db").exists()
+
+
+def test_promise_05_a_pipe_holds_the_url(launch, tmp_path):
+    """As from `<(command)`, whose writer may come late; one that never comes is no reason to wait for ever: 5 s."""
+    file = tmp_path / "history"
+    os.mkfifo(file)
+    server = launch.server(MESSENGER_HISTORY_FILE=file)
+    with open(file, "w") as writer:
+        writer.write(f"sqlite:{tmp_path / 'room.db'}\n")
+    server.wait_ready()
+    assert (tmp_path / "room.db").exists()
+    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY_FILE=file), 78)
+    assert "MESSENGER_HISTORY_FILE" in line and "nothing comes out" in line
 
 
 FILES = [
