@@ -25,6 +25,12 @@ final class Inbox: Sendable {
         var received = 0
         /// There while somebody waits for the budget to allow more.
         var vacancy: Gate?
+
+        mutating func append(_ message: Message, beyondBudget bytes: Int = 0) -> Bool {
+            guard self.buffer.append(message, beyondBudget: bytes) else { return false }
+            self.received += 1
+            return true
+        }
     }
 
     private let state: Mutex<State>
@@ -38,10 +44,14 @@ final class Inbox: Sendable {
 
     /// Adds a message if the budget allows.
     ///
+    /// - Parameter bytes: How far the message may exceed the budget.
     /// - Returns: Whether the message is in the inbox.
-    func offer(_ message: Message) -> Bool {
-        self.appendOrVacancy(message) == nil
+    func offer(_ message: Message, beyondBudget bytes: Int = 0) -> Bool {
+        self.state.withLock { $0.append(message, beyondBudget: bytes) }
     }
+
+    /// Whether it holds more than the budget: messages of a stream that has ended.
+    var isOverBudget: Bool { self.state.withLock { $0.buffer.isOverBudget } }
 
     /// Adds a message; while the budget is used up, waits until messages have been delivered.
     ///
@@ -91,10 +101,7 @@ final class Inbox: Sendable {
     /// Adds a message and returns `nil`, or returns what to wait for before the next try.
     private func appendOrVacancy(_ message: Message) -> Gate? {
         self.state.withLock { state in
-            if state.buffer.append(message) {
-                state.received += 1
-                return nil
-            }
+            if state.append(message) { return nil }
             let vacancy = state.vacancy ?? Gate()
             state.vacancy = vacancy
             return vacancy

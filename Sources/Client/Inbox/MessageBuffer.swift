@@ -25,6 +25,11 @@ struct MessageBuffer {
 
     private let capacity: Int
 
+    private var usedBytes: Int { self.heldBytes + self.deliveringBytes }
+
+    /// Whether more than one message is held, and more than the budget allows.
+    var isOverBudget: Bool { self.usedBytes > self.capacity && self.messages.count + self.deliveringMessages > 1 }
+
     /// Creates an empty buffer.
     ///
     /// - Parameter capacity: The budget in bytes.
@@ -37,11 +42,11 @@ struct MessageBuffer {
     /// A buffer with nothing in it and nothing out for delivery takes any message: one that is greater than the whole
     /// budget would wait for ever otherwise.
     ///
+    /// - Parameter extra: How many bytes beyond the budget may be used.
     /// - Returns: Whether the message was taken.
-    mutating func append(_ message: Message) -> Bool {
-        let used = self.heldBytes + self.deliveringBytes
+    mutating func append(_ message: Message, beyondBudget extra: Int = 0) -> Bool {
         let bytes = Self.cost(of: message)
-        guard used == 0 || used + bytes <= self.capacity else { return false }
+        guard self.usedBytes == 0 || self.usedBytes + bytes <= self.capacity + extra else { return false }
         self.messages.append(message)
         self.heldBytes += bytes
         return true

@@ -10,6 +10,9 @@ extension Subscription {
     /// A server that sends nothing before its first message has opened a stream that has lived this long.
     private static let longestSilence = Duration.seconds(1)
     /// A first opening that took longer is repeated, a few times.
+    private static let connectionInterval = Duration.milliseconds(100)
+    /// What a stream may hold that has not been read: its window, and a message that was begun.
+    private static let unreadBytes = 512 << 10
     private static let timelyOpening = (duration: Duration.milliseconds(100), attempts: 3)
 
     /// Opens one stream and takes its messages until it ends. Returns why it ended.
@@ -113,27 +116,62 @@ extension Subscription {
 
     /// Puts a message into the inbox; while that is full, waits for room, or for the end of the stream.
     ///
+    /// A stream whose connection is lost ends only when its messages have been read. They go beyond the inbox's budget, or
+    /// a full inbox would keep the client from the next server.
     /// - Returns: The message, if it is not in the inbox: the stream has ended.
     private func putAway(_ message: Message, unless hasEnded: Gate) async throws -> Message? {
-        if !inbox.offer(message) {
+        var isIn = inbox.offer(message)
+        if !isIn {
             state.withLock { $0.paused() }
             arrivals.giveUp()
-            let isIn = await withTaskGroup(of: Bool.self) { group in
-                group.addTask { [inbox] in (try? await inbox.append(message)) != nil }
-                group.addTask {
-                    _ = await hasEnded.wait()
-                    return false
-                }
-                let isIn = await group.next() == true
-                group.cancelAll()
-                // There may have been room at the same moment.
-                return await group.next() == true || isIn
+            switch await wait(for: message, unless: hasEnded, watchingConnection: true) {
+            case .room: isIn = true
+            case .connectionLost where inbox.offer(message, beyondBudget: Self.unreadBytes): isIn = true
+            case .connectionLost:
+                isIn = await wait(for: message, unless: hasEnded, watchingConnection: false) == .room
+            case .end: break
             }
             guard isIn else { return message }
             state.withLock { $0.resumed() }
         }
         arrivals.reached(message.sendTime)
         return nil
+    }
+
+    private enum Wait {
+        /// The message is in the inbox.
+        case room
+        /// The stream has ended.
+        case end
+        /// The stream's connection is no more, but messages of it may be left to be read.
+        case connectionLost
+    }
+
+    private func wait(
+        for message: Message,
+        unless hasEnded: Gate,
+        watchingConnection: Bool
+    ) async -> Wait {
+        await withTaskGroup(of: Wait.self) { group in
+            group.addTask { [inbox] in (try? await inbox.append(message)) != nil ? .room : .end }
+            group.addTask {
+                _ = await hasEnded.wait()
+                return .end
+            }
+            if watchingConnection {
+                group.addTask {
+                    while self.hasConnectionOfStream {
+                        guard (try? await Task.sleep(for: Self.connectionInterval)) != nil else { return .end }
+                    }
+                    return .connectionLost
+                }
+            }
+            let first = await group.next() ?? .end
+            group.cancelAll()
+            // There may have been room at the same moment.
+            for await other in group where other == .room { return .room }
+            return first
+        }
     }
 }
 

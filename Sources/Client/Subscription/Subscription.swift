@@ -30,10 +30,11 @@ final class Subscription: Service {
         var status = state.withLock { $0.status }
         // A stream that is not being read may hold messages of a server that has gone, and then does not end.
         if status.stream == .paused, !hasConnectionOfStream { status.stream = .reconnecting }
+        if status.stream == .open, inbox.isOverBudget { status.stream = .paused }
         return status
     }
 
-    private var hasConnectionOfStream: Bool {
+    var hasConnectionOfStream: Bool {
         channel.connectivityState() == .ready && channel.connectionCount == connection.load(ordering: .relaxed)
     }
 
