@@ -16,7 +16,7 @@ let package = Package(
         .executable(name: "messenger-client", targets: ["Client"]),
         .executable(name: "first-service", targets: ["FirstService"]),
     ],
-    // Why each of them is here: README.md, "Dependencies".
+    // Why each of them is here: docs/architecture.md, "Dependencies".
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2")),
         .package(url: "https://github.com/apple/swift-collections", .upToNextMinor(from: "1.6.0")),

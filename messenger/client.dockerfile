@@ -1,22 +1,17 @@
-# The build stage: the same text in server.dockerfile and client.dockerfile (`./dev lint` compares them), so that the
-# builder compiles both programs once and takes the other image's from its cache.
+# The build stage is the same in both dockerfiles, so the builder compiles both programs once.
 FROM swift:6.3-bookworm AS build
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgrpc-dev libhiredis-dev libprotobuf-c-dev libsqlite3-dev \
-    && rm -rf /var/lib/apt/lists/*
 WORKDIR /messenger
+COPY scripts/packages scripts/packages
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends $(sed 's/.* //' scripts/packages/building) \
+    && rm -rf /var/lib/apt/lists/*
+COPY scripts scripts
 COPY Package.swift ./
 COPY Examples Examples
 COPY Sources Sources
 COPY Tests Tests
-# Kept from build to build, as on a developer's machine: after a change only what it touches is compiled again.
-RUN --mount=type=cache,id=messenger-build-6.3-bookworm,target=/messenger/.build,sharing=locked \
-    core=$(Sources/CGRPC/static-core.sh .build/static-core) \
-    && for product in messenger-server messenger-client; do \
-        swift build -c release --static-swift-stdlib $core --product $product \
-        && strip -o /usr/local/bin/$product .build/release/$product \
-        || exit 1; \
-    done
+# The cache keeps the build folder, so that a change compiles only what it touches.
+RUN --mount=type=cache,id=messenger-build-6.3-bookworm,target=/messenger/.build,sharing=locked scripts/build-image
 
 FROM debian:bookworm-slim
 RUN apt-get update \

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the homes of the history: SendMessage by 1 and by 100 senders at a time, beside a bare loop of SQLite's and
+"""Measures storage of the history: SendMessage by 1 and by 100 senders at a time, beside a bare loop of SQLite's and
 redis-benchmark's XADD. Rounds, medians; a table on standard output.
 
     Benchmarks/build.sh messenger-load && Benchmarks/history/run.py [--rounds 3] [--folder ON_THE_DISK]

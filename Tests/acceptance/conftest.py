@@ -26,6 +26,15 @@ from support.waiting import wait_until
 
 ADDRESSES = {name: os.environ.get(f"MESSENGER_TEST_{name}_ADDR") for name in ("CLIENT1", "CLIENT2", "SERVER")}
 FIGURES = pytest.StashKey[list[tuple[str, str]]]()
+#: The tests whose outcome depends on where the server keeps its history. `./dev test histories` runs them (marker
+#: `history`) for each storage; all others are the same with any.
+HISTORY_MATTERS = frozenset(
+    f"test_{name}"
+    for name in (
+        "assignment bounds cancelled_calls fault_client fault_network fault_overtaken fault_patience fault_readers "
+        "fault_server isolation order read_messages reconnect send_message soak stop"
+    ).split()
+)
 THEIRS = bool(ADDRESSES["CLIENT1"] or ADDRESSES["CLIENT2"])
 
 
@@ -41,6 +50,12 @@ class Messenger:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.module.__name__ in HISTORY_MATTERS:
+            item.add_marker(pytest.mark.history)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

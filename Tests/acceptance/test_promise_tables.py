@@ -1,4 +1,4 @@
-"""The tables of docs/threat-model.md and docs/scaling.md name the tests that show their rows."""
+"""The tables of docs/security.md and docs/scaling.md name the tests that show their rows."""
 
 import fnmatch
 import re
@@ -17,7 +17,7 @@ def known_names() -> set[str]:
     return names | {file.stem for file in (ROOT / "Tests").glob("*Tests/**/*Tests.swift")}
 
 
-@pytest.mark.parametrize("page", ["threat-model.md", "scaling.md"])
+@pytest.mark.parametrize("page", ["security.md", "scaling.md"])
 def test_tables_name_tests_that_exist(page):
     named = re.findall(r"`(test_[\w*.]+|\w+Tests)`", (ROOT / "docs" / page).read_text())
     known = known_names()

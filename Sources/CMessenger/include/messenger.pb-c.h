@@ -42,7 +42,7 @@ struct  MesGrpc__SendMessageResponse
 {
   ProtobufCMessage base;
   /*
-   * When the room accepted the message. Strictly increasing over all messages of the room: it identifies the message.
+   * When the room accepted the message. It is strictly increasing over all messages, so it identifies the message.
    */
   Google__Protobuf__Timestamp *sendtime;
 };
@@ -55,10 +55,11 @@ struct  MesGrpc__ReadMessagesRequest
 {
   ProtobufCMessage base;
   /*
-   * The sendTime of the last message that the reader has: the stream begins with the one after it. Left out, the stream
-   * holds only messages accepted after it was opened. OUT_OF_RANGE, at once or later, if messages that come next are no longer
-   * held: `messenger-held-after` in the trailing metadata says from when on some are. INVALID_ARGUMENT for a time in the
-   * future, and for one that is none.
+   * The sendTime of the last message that the reader has. The stream begins with the next one. Without this field the
+   * stream has only messages that the room accepts after the stream was opened.
+   * OUT_OF_RANGE, at once or later: the server no longer holds the next messages. The entry `messenger-held-after` of the
+   * trailing metadata says from which time on it holds messages.
+   * INVALID_ARGUMENT: the time lies in the future, or is not valid.
    */
   Google__Protobuf__Timestamp *after;
 };
