@@ -1,6 +1,7 @@
 """Environments that programs find themselves in: proxies, gRPC's own variables, libraries that are loaded before them."""
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.needs import lacks
-from support.processes import one_line
+from support.processes import PROGRAMS, one_line
 from support.tls import SERVER, TRUST
 from support.waiting import wait_until
 
@@ -179,3 +180,17 @@ def test_promise_08_a_preloaded_library_that_changes_the_environment(launch, tmp
     program = launch.program(name, f"{flag}=77MiB", "--log-level=info", runner=runner)
     wait_until(lambda: "77MiB" in program.log() or not program.running, "the start's line")
     assert "77MiB" in program.log(), program.log()
+
+
+@pytest.mark.parametrize("name", ["messenger-server", "messenger-client"])
+def test_promise_08_too_few_threads(launch, name):
+    """One line, where libraries would wait for ever and SIGTERM would not get through."""
+    if os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("prlimit"):
+        lacks("the number of another user's processes is limited with setpriv and prlimit, as root")
+    # A user who has no other processes.
+    user = ["setpriv", "--reuid", str(random.randrange(100_000, 2_000_000_000)), "--clear-groups"]
+    if subprocess.run([*user, "test", "-x", PROGRAMS / name], check=False).returncode != 0:
+        lacks("other users cannot reach the programs")
+    for limit in (2, 8, 12):
+        program = launch.program(name, runner=[*user, "prlimit", f"--nproc={limit}"])
+        assert "threads" in one_line(program, 69)
