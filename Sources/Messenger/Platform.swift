@@ -16,10 +16,11 @@ enum Platform {
         return nanoseconds(Int64(time.tv_sec), Int64(time.tv_nsec))
     }
 
-    /// A clock that is centuries ahead stands still at the last time that may be its own.
+    /// A clock that is centuries off stands still at the first or last time that may be its own.
     static func nanoseconds(_ seconds: Int64, _ rest: Int64) -> Int64 {
         let last = SendTime.lastOfClock.nanosecondsSinceEpoch
-        return seconds < last / 1_000_000_000 ? seconds * 1_000_000_000 + rest : last
+        guard seconds < last / 1_000_000_000 else { return last }
+        return seconds > -last / 1_000_000_000 ? seconds * 1_000_000_000 + rest : -last
     }
 
     /// The value of an environment variable; `nil` when it is not set.

@@ -6,8 +6,11 @@ public struct SendTime: Sendable, Hashable {
     /// Nanoseconds since 1970-01-01T00:00:00Z, leap seconds not counted; negative before it.
     public let nanosecondsSinceEpoch: Int64
 
-    /// The last time that a clock may say, in 2262: later ones are left for messages that come at that moment.
+    /// The last time that a clock may say, in 2262: later ones are left for messages that come then.
     public static let lastOfClock = SendTime(nanosecondsSinceEpoch: .max - (1 << 50))
+
+    /// A room whose latest message is later than this has hardly any times left.
+    public static let lastToBeginAfter = SendTime(nanosecondsSinceEpoch: .max - (1 << 40))
 
     /// Creates a time from nanoseconds since the Unix epoch.
     public init(nanosecondsSinceEpoch: Int64) {

@@ -8,6 +8,9 @@ import Testing
         #expect(last > 0 && last < Int64.max - 1_000_000_000)
         #expect(Platform.nanoseconds(9_223_372_037, 0) == last)
         #expect(Platform.nanoseconds(.max, 999_999_999) == last)
+        #expect(Platform.nanoseconds(-9_223_372_037, 0) == -last)
+        #expect(Platform.nanoseconds(.min, 999_999_999) == -last)
+        #expect(Platform.nanoseconds(-1, 5) == -999_999_995)
         #expect(Platform.nanoseconds(1_631_442_322, 454_093_428) == 1_631_442_322_454_093_428)
     }
 

@@ -96,3 +96,18 @@ def test_a_clock_that_was_set_ahead(launch, clock, tmp_path):
             return False
 
     wait_until(is_gone, "the old messages are gone")
+
+
+@pytest.mark.parametrize("years", [300, -2100])
+def test_a_clock_that_is_centuries_off(launch, clock, tmp_path, years):
+    """There is no time for such years. Times increase strictly all the same, also over a restart."""
+    settings = {**clock.settings, "MESSENGER_HISTORY": f"sqlite:{tmp_path / 'history.db'}"}
+    server = launch.server(**settings).wait_ready()
+    times = send(server, 3)
+    for ahead in (years * 366 * DAY, 0):
+        clock.set_ahead(ahead)
+        times += send(server, 3)
+        server.kill()
+        server = launch.server(port=server.port, **settings).wait_ready()
+        times += send(server, 3)
+    assert held(server, times) == times == sorted(set(times))

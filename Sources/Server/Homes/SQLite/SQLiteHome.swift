@@ -104,7 +104,7 @@ final class SQLiteHome: HistoryHome {
             retention: retention,
             checkpointer: checkpointer
         )
-        guard log.latest <= .lastOfClock else {
+        guard log.latest <= .lastToBeginAfter else {
             throw file.damaged("it holds a message of \(log.latest), and later ones could not have a time")
         }
         let last = try AgeClock.lastBeforePause(latest: log.latest, age: retention.age, neighbors: log.neighbors)
