@@ -41,6 +41,8 @@ import Testing
             "expected redis://[USER:PASSWORD@]HOST, not redis://ann:x@host",
             "expected redis://[USER:PASSWORD@]HOST, not redis://***@host"
         ),
+        ("'ann:s3cret@host:1' is invalid", "'***@host:1' is invalid"),
+        ("'redis:/ann:s3cret@host/room' is invalid", "'***@host/room' is invalid"),
         ("write to ann@host://x", "write to ann@host://x"),
         ("", ""),
     ]

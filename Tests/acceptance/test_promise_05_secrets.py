@@ -64,11 +64,19 @@ def test_promise_05_a_bad_url_is_refused_with_a_sentence(launch, value, reason):
         ["--server-port=redis://ivan:hun ter2@localhost/room"],
         ["--check-health=redis://ivan:hunter2@localhost/room"],
         ["--history-file", "redis://ivan:hunter2@localhost/room"],
+        ["--server-port", "redis:/ivan:hunter2@localhost/room"],
+        ["--log-level", "ivan:hunter2@localhost"],
     ],
 )
 def test_promise_05_a_bad_command_line_is_not_quoted(launch, arguments):
     """Also where the parser of flags refuses it, and where it is one word of a value that was not quoted."""
     says_no_secret(one_line(launch.program("messenger-server", *arguments), 64, 78))
+
+
+def test_promise_05_a_servers_address_with_a_password_is_not_quoted(launch):
+    """The client takes none there; neither by flag nor by variable is it printed."""
+    says_no_secret(one_line(launch.program("messenger-client", "--server-addr", "ivan:hunter2@localhost:1"), 64))
+    says_no_secret(one_line(launch.program("messenger-client", MESSENGER_SERVER_ADDR="ivan:hunter2@localhost:1"), 78))
 
 
 @pytest.fixture

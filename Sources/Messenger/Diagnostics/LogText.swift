@@ -23,10 +23,16 @@ enum LogText {
         let scheme = Array("://".utf8)
         let starts = bytes.indices.lazy.filter { bytes[$0...].starts(with: scheme) }.map { $0 + scheme.count }
         // A placeholder is none: `[USER:PASSWORD@]`.
-        guard let start = starts.first(where: { $0 > at || !"[ ".utf8.contains(bytes[$0]) }), start <= at else {
-            return text
-        }
+        let address = starts.first { $0 > at || !"[ ".utf8.contains(bytes[$0]) }
+        guard let start = address ?? mistypedLogin(bytes, at), start <= at else { return text }
         return String(decoding: bytes[..<start] + Array("***".utf8) + bytes[at...], as: UTF8.self)
+    }
+
+    /// Where a word such as `user:password@host` or `redis:/user:password@host` begins, if there is one before an `@`.
+    private static func mistypedLogin(_ bytes: [UInt8], _ at: Int) -> Int? {
+        let word = bytes[..<at].split(omittingEmptySubsequences: false) { " '\"=".utf8.contains($0) }.last ?? []
+        let isPlaceholder = word.suffix(14).elementsEqual("[USER:PASSWORD".utf8)
+        return word.contains(UInt8(ascii: ":")) && !isPlaceholder ? word.startIndex : nil
     }
 
     /// The text as one word: in quotation marks when it is empty or holds a space, a quotation mark or an equals sign.
