@@ -233,21 +233,22 @@ def test_big_metadata_is_not_held(launch):
 
 @pytest.mark.xfail(strict=True, raises=AssertionError, reason="core 1.51 does not show the headers that it keeps")
 def test_hidden_metadata_is_not_held(launch):
-    """The same in a header of gRPC's own: 900 calls with 60 KB each."""
+    """The same in a header of gRPC's own: 600 calls with 60 KB each."""
     server = launch.server(MESSENGER_CONNECTION_BYTES="32MiB").wait_ready()
     heads = call_headers("SendMessage") + literal(0, "grpc-trace-bin", b"AAAA" * 20_000)
     before = server.resident_bytes()
+    grown = 0
     with closing(connect(server.port)) as peer:
         peer.send(PREFACE + SETTINGS_FRAME)
-        for index in range(900):
+        for index in range(600):
             # One after the other: no flood, which would end the connection.
             peer.pinged = False
             peer.send(in_frames(heads, 1 + 2 * index) + frame(PING, 0, 0, b"all read"))
             while not peer.pinged and not peer.ended:
                 peer.read()
-        # In the 30 s for which such a call may wait.
-        grown = server.resident_bytes() - before
-    assert grown < 32 * MEGABYTE, f"grown by {grown / 1e6:.0f} MB"
+            # Such a call may wait for 30 s: on a slow machine the first ones end before the last ones come.
+            grown = max(grown, server.resident_bytes() - before)
+    assert grown < 16 * MEGABYTE, f"grown by {grown / 1e6:.0f} MB"
 
 
 def test_refused_calls_are_counted_in_the_log(launch):

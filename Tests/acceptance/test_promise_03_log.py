@@ -18,6 +18,8 @@ from support.api import connected, pb, reading, stub
 from support.processes import PROGRAMS, free_port
 from support.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("ours")
+
 
 class Logging:
     """A program whose standard streams are what a test says."""

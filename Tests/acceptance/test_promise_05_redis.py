@@ -327,7 +327,7 @@ def test_promise_05_a_reader_whose_clock_is_ahead(shared, redis):
         failure(grpc.StatusCode.INVALID_ARGUMENT, lambda: next(stub(channel).ReadMessages(request, timeout=20)))
 
 
-def test_promise_05_each_row_of_the_failures_names_a_test():
+def test_promise_05_each_row_of_the_failures_names_a_test(ours):
     """And the tests are there."""
     page = (ROOT / "docs/scaling.md").read_text()
     rows = re.search(r"\| failure \|.*?\n\n", page, re.DOTALL)

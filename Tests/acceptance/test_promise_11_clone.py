@@ -20,9 +20,10 @@ def git(*arguments: str, at: Path) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A repository with our script and our ignore file."""
+    """A repository with our scripts and our ignore file."""
     for name in ("dev", ".gitignore"):
         shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
     git("init", "--quiet", at=tmp_path)
     return tmp_path
 

@@ -8,6 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+# Where other programs are tested, as in containers, there is no documentation.
+pytestmark = pytest.mark.usefixtures("ours")
+
 
 def known_names() -> set[str]:
     """All names of acceptance tests and their files, and of the Swift tests' suites."""
