@@ -176,6 +176,8 @@ class Server(Program):
         """A `port` is that of a server that ended, whose history this one goes on with if it outlived it."""
         self.port = port or free_port()
         self.address = f"localhost:{self.port}"
+        #: The unix socket that it listens on too, if there is one.
+        self.socket = settings.get("MESSENGER_SERVER_SOCKET")
         if "MESSENGER_HISTORY_FILE" not in settings:
             settings.setdefault("MESSENGER_HISTORY", Histories.location(self.port, is_restart=port is not None))
         super().__init__("messenger-server", *arguments, MESSENGER_SERVER_PORT=self.port, **settings)
@@ -186,6 +188,8 @@ class Server(Program):
 
     def wait_ready(self) -> "Server":
         wait_until(lambda: _listens(self), f"the server listens on {self.port}")
+        if self.socket:
+            wait_until(lambda: _listens_at(str(self.socket)), f"the server listens on {self.socket}")
         return self
 
 
@@ -225,3 +229,14 @@ def _listens(program: Server | Client) -> bool:
     except OSError:
         return False
     return True
+
+
+def _listens_at(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as peer:
+        try:
+            peer.connect(path)
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+        return True
