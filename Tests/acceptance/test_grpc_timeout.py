@@ -36,7 +36,8 @@ def calls(server) -> Iterator[Calls]:
     """A connection, on which a call works after all, and no call is open in the end."""
     with closing(Calls(server.port)) as calls:
         yield calls
-        assert calls.wait_status(calls.begin("SendMessage", message("after all"), end=True)) == OK
+        # The server may not have cleared away the last calls yet.
+        calls.wait_accepted(message("after all"))
         calls.wait_room(MAX_CALLS)
 
 
