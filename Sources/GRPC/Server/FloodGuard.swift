@@ -8,8 +8,9 @@ struct FloodGuard {
     private var seen: [(number: UInt, first: UInt64, last: UInt64)?]
 
     static let interval = Duration.milliseconds(20)
-    /// A poll that takes so much of the processor is no common one: messages are parsed a hundred times faster.
+    /// A poll that uses so many milliseconds of the processor is no common one: messages are parsed a hundred times faster.
     private static let patience: UInt64 = 15
+
     init(queues: [CompletionQueue]) {
         self.queues = queues
         seen = queues.map { _ in nil }

@@ -21,6 +21,19 @@ import Testing
         #expect(buffer.heldBytes == 0)
     }
 
+    @Test func exceedsTheBudgetAsFarAsItIsToldTo() {
+        var buffer = self.makeBuffer(holding: 2, roomFor: 2)
+        #expect(!buffer.isOverBudget)
+        #expect(buffer.append(.numbered(2), beyondBudget: self.cost) == true)
+        #expect(buffer.isOverBudget)
+        #expect(buffer.append(.numbered(3), beyondBudget: self.cost) == false)
+        #expect(buffer.append(.numbered(3)) == false)
+        let batch = buffer.take()
+        #expect(batch.messages == [.numbered(0), .numbered(1), .numbered(2)])
+        buffer.settle(batch)
+        #expect(!buffer.isOverBudget)
+    }
+
     @Test func refusesWhatExceedsTheBudget() {
         var buffer = self.makeBuffer(holding: 2, roomFor: 2)
         #expect(buffer.append(.numbered(2)) == false)
