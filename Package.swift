@@ -29,19 +29,15 @@ let package = Package(
         .systemLibrary(name: "CGRPC", providers: [.apt(["libgrpc-dev"])]),
         // Redis's client in C.
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
-        // What the C library's allocator can be told.
-        .systemLibrary(name: "CMalloc"),
         // SQLite. No pkgConfig either: the module map links it, and nothing else is needed.
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
-        // The process's own arguments, which Swift does not always find.
-        .target(name: "CCommandLine"),
         // protobuf-c's output, committed; `./dev proto` makes it again.
         .target(name: "CMessenger", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(name: "CGRPCServices", linkerSettings: [.linkedLibrary("protobuf-c")]),
         // The one thing that needs C++; abseil's headers come with libgrpc-dev.
         .target(name: "CGRPCTuning", linkerSettings: [.linkedLibrary("absl_synchronization")]),
-        // What has to be done before Swift's runtime starts.
-        .target(name: "CStandardStreams"),
+        // What has to be done before Swift's runtime starts; the process's arguments, which Swift does not always find.
+        .target(name: "CProcess"),
         .target(name: "GRPC", dependencies: ["CGRPC", "CGRPCTuning"], swiftSettings: swiftSettings),
         .target(
             name: "GRPCServices",
@@ -52,7 +48,7 @@ let package = Package(
         .target(
             name: "Messenger",
             dependencies: [
-                "CCommandLine", "CMalloc", "CMessenger", "CStandardStreams", "GRPC",
+                "CMessenger", "CProcess", "GRPC",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -1,4 +1,4 @@
-import CMalloc
+import CProcess
 public import ServiceLifecycle
 
 /// Gives memory that is free again back to the system, every few seconds.
@@ -14,7 +14,7 @@ public struct MemoryTrim: Service {
         try? await cancelWhenGracefulShutdown {
             while true {
                 try await Task.sleep(for: Self.interval)
-                cmalloc_trim()
+                malloc_trim(0)
             }
         }
     }

@@ -1,12 +1,5 @@
-internal import CCommandLine
-
-#if canImport(Glibc)
+internal import CProcess
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 // What a program does before anything else.
 
@@ -17,8 +10,8 @@ extension Platform {
     /// the environment by calling `setenv` (swiftlang/swift#76080).
     /// - Throws: If they cannot be found: a program that ignored its flags would do something else than it was told.
     static func commandLine() throws(StartError) -> [String] {
-        var arguments = (0..<ccommand_line_count()).compactMap { index in
-            ccommand_line_argument(index).map { String(cString: $0) }
+        var arguments = (0..<cprocess_argument_count()).compactMap { index in
+            cprocess_argument(index).map { String(cString: $0) }
         }
         if arguments.isEmpty { arguments = CommandLine.arguments }
         guard !arguments.isEmpty else { throw StartError(.unavailable, "The command line cannot be read.") }
@@ -31,11 +24,7 @@ extension Platform {
     /// - Throws: If they are too few: event loops abort the process when they get none.
     static func raiseDescriptorLimit() throws(StartError) {
         var limit = rlimit()
-        #if canImport(Glibc)
         let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        #else
-        let kind = RLIMIT_NOFILE
-        #endif
         guard getrlimit(kind, &limit) == 0 else { return }
         if limit.rlim_cur < limit.rlim_max {
             var raised = limit

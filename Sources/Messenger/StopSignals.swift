@@ -1,12 +1,5 @@
-public import UnixSignals
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
+public import UnixSignals
 
 extension [UnixSignal] {
     /// The signals that stop a program in order.
@@ -15,11 +8,7 @@ extension [UnixSignal] {
     public static var stop: Self {
         var action = sigaction()
         sigaction(SIGHUP, nil, &action)
-        #if canImport(Darwin)
-        let handler = action.__sigaction_u.__sa_handler
-        #else
         let handler = action.__sigaction_handler.sa_handler
-        #endif
         let isIgnored = unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
         return [.sigterm, .sigint] + (isIgnored ? [] : [.sighup])
     }

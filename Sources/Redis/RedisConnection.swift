@@ -1,10 +1,5 @@
 import CHiredis
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// A connection to Redis that blocks. Used by one thread at a time: it is not `Sendable`, so the compiler sees to it.
 public final class RedisConnection {

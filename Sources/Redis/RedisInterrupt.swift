@@ -1,10 +1,5 @@
-import Synchronization
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
+import Synchronization
 
 /// Ends connections from outside, while their threads wait in them. Thread-safe.
 public final class RedisInterrupt: Sendable {

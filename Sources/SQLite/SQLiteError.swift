@@ -1,10 +1,5 @@
 import CSQLite
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// What SQLite says went wrong.
 public struct SQLiteError: Error, CustomStringConvertible {

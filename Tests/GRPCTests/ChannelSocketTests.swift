@@ -1,12 +1,7 @@
+import Glibc
 import Testing
 
 @testable import GRPC
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 @Suite(.timeLimit(.minutes(1)))
 struct ChannelSocketTests {

@@ -1,12 +1,7 @@
+import Glibc
 import Testing
 
 @testable import GRPC
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// What a peer does that leaves in its socket all that it has been sent.
 @Suite(.timeLimit(.minutes(1)))

@@ -1,12 +1,7 @@
+import Glibc
 import Testing
 
 @testable import Messenger
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 @Suite struct LogWriterTests {
     /// A pipe of one page, whose reader reads when it is told to.

@@ -1,9 +1,5 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 import Dispatch
+import Glibc
 import Testing
 
 /// Stands in for Redis: takes one connection, and answers whatever comes with the next line of its script.

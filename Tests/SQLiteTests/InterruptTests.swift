@@ -1,12 +1,7 @@
 import Dispatch
+import Glibc
 import SQLite
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// What another thread can do to a connection.
 @Suite(.timeLimit(.minutes(1)))

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// The processor time that `body` takes of this thread. Other threads and processes do not change it.
 public func processorTime(_ body: () throws -> Void) rethrows -> Duration {

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 /// The time in the `Date` field of responses, such as `Sun, 12 Sep 2021 10:25:22 GMT`: its text is made once a second.
 struct HTTPDate {

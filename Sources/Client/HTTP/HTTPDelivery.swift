@@ -1,12 +1,5 @@
-import NIOCore
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
+import NIOCore
 
 /// Knows how much of what was written the peer's TCP has acknowledged: the handler next to the socket.
 ///
@@ -182,12 +175,8 @@ extension ChannelHandlerContext {
     fileprivate func acknowledged(of written: Int) -> Int {
         let unacknowledged = try? self.channel.pipeline.syncOperations
             .withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { socket in
-                #if os(Linux)
                 var count: Int32 = 0
                 return ioctl(socket, UInt(TIOCOUTQ), &count) == 0 ? Int(count) : 0
-                #else
-                return 0
-                #endif
             }
         return written - self.bufferedBytes - (unacknowledged ?? 0)
     }

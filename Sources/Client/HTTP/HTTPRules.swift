@@ -1,13 +1,6 @@
+import Glibc
 import NIOCore
 import NIOHTTP1
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 // What the decoder does not check of a request's head. Texts of peers are compared as bytes.
 

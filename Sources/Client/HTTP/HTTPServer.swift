@@ -1,18 +1,11 @@
 import struct GRPC.ListeningSocket
+import Glibc
 import Logging
 import Messenger
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 import ServiceLifecycle
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 /// The client's HTTP server.
 ///

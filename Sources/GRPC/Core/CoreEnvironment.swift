@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// What gRPC's core reads from the environment of the process.
 public enum CoreEnvironment {

@@ -1,11 +1,6 @@
 internal import CGRPC
-internal import Synchronization
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
+internal import Synchronization
 
 /// An event loop: one thread that polls one of the core's completion queues, and the task executor of the calls on it.
 ///

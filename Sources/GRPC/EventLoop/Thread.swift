@@ -1,10 +1,5 @@
 internal import CGRPC
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// A thread of the system's, for those that wait in calls of C.
 package enum Thread {

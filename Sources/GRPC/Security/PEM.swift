@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// Certificates or a private key in PEM form: Base64 between `-----BEGIN …-----` and `-----END …-----`.
 ///

@@ -1,11 +1,6 @@
 internal import CGRPC
-internal import Synchronization
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
+internal import Synchronization
 
 /// A gRPC server: answers the calls of a set of methods on the threads of a ``CompletionQueueGroup``.
 ///

@@ -1,11 +1,6 @@
 internal import CGRPC
-internal import Synchronization
-
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
+internal import Synchronization
 
 /// Accepts the connections of a server, and hands each to the core.
 ///

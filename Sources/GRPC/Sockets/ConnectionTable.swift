@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// The connections of a server by their descriptors, as far as can be known: the core does not tell when it closes one.
 struct ConnectionTable {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// The socket of a connection, which the core closes without telling when.
 struct CoreSocket: Sendable {

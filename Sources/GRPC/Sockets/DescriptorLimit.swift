@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// How many file descriptors the process may have.
 enum DescriptorLimit {
@@ -18,11 +14,7 @@ enum DescriptorLimit {
 
     private static var current: Int {
         var limit = rlimit()
-        #if canImport(Glibc)
         let result = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        #else
-        let result = getrlimit(RLIMIT_NOFILE, &limit)
-        #endif
         return result == 0 ? Int(clamping: limit.rlim_cur) : 1024
     }
 }

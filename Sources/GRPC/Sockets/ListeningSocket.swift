@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// A socket that listens. Whoever has it last closes it.
 public struct ListeningSocket: Sendable {

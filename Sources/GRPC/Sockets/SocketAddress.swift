@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// An address of the internet protocols with a port, or that of a file, in the system's form.
 struct SocketAddress: Sendable {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// A socket in the file system; `nil` if there is none at the path.
 struct SocketFile: Equatable {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 internal import Glibc
-#elseif canImport(Musl)
-internal import Musl
-#endif
 
 /// The operating system refused something.
 public struct SystemError: Error, Sendable, CustomStringConvertible {

@@ -1,12 +1,5 @@
 public import GRPC
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 /// On which of the machine's addresses a program listens.
 public struct ListenHost: SettingValue, Hashable {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// A file with one line that may be a password. Errors say neither the line nor the path, which may be mistaken for it.
 enum SecretFile {

@@ -1,15 +1,8 @@
 import ArgumentParser
+import Glibc
 import Logging
 import Messenger
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 @testable import Client
 

@@ -1,13 +1,8 @@
+import Glibc
 import Messenger
 import Testing
 
 @testable import Server
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 @Suite struct HistoryPathTests {
     private let folder = TemporaryFolder()

@@ -1,13 +1,8 @@
 import Dispatch
 import GRPC
+import Glibc
 import Redis
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// The addresses behind a host's name, for those who cannot wait as long as a name server may take: where none answers,
 /// `getaddrinfo` gives up after a minute.

@@ -1,13 +1,8 @@
+import Glibc
 import Logging
 import Messenger
 import Redis
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// Brings what any server adds to a room's stream to this server's tail, over every absence of Redis.
 ///

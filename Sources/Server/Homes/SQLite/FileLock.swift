@@ -1,11 +1,6 @@
+import Glibc
 import Messenger
 import Synchronization
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// Keeps other servers from a history: two would each give out times of their own.
 ///

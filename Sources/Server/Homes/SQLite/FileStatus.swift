@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// Which file it is, whatever its names are.
 struct FileIdentity: Sendable, Hashable {

@@ -1,10 +1,5 @@
-import Messenger
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
+import Messenger
 
 /// Where a history's file truly is.
 ///

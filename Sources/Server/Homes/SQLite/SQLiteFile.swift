@@ -1,11 +1,6 @@
+import Glibc
 import Messenger
 import SQLite
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// The file of a durable room: made if it is not there, and refused if it cannot be trusted.
 ///

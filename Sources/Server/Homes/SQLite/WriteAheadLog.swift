@@ -1,8 +1,4 @@
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// The write-ahead log beside a file of SQLite's, as it lies on the disk: https://sqlite.org/fileformat2.html#walformat
 ///

@@ -14,7 +14,7 @@ __attribute__((constructor(101))) static void prepare_standard_streams(void) {
     }
 }
 
-#if defined(__linux__) && !__has_feature(address_sanitizer)
+#if !__has_feature(address_sanitizer)
 // Also before the shared libraries' own constructors: libdispatch opens files in its. AddressSanitizer is not ready then.
 __attribute__((section(".preinit_array"), used)) static void (*const before_libraries)(void) = prepare_standard_streams;
 #endif

@@ -1,8 +1,4 @@
-#include "command_line.h"
-
-#if defined(__linux__)
-#include <features.h>
-#endif
+#include "CProcess.h"
 
 static int count = 0;
 static char **arguments = 0;
@@ -16,14 +12,12 @@ __attribute__((constructor(101))) static void keep_environment(void) {
     if (!environ) environ = nothing;
 }
 
-// glibc passes what main gets to each function that it runs before that. Other C libraries do not.
-#ifdef __GLIBC__
+// glibc passes what main gets to each function that it runs before that.
 __attribute__((constructor)) static void keep(int main_count, char **main_arguments) {
     count = main_count;
     arguments = main_arguments;
 }
-#endif
 
-int ccommand_line_count(void) { return count; }
+int cprocess_argument_count(void) { return count; }
 
-const char *ccommand_line_argument(int index) { return arguments[index]; }
+const char *cprocess_argument(int index) { return arguments[index]; }
