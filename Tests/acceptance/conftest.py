@@ -1,10 +1,10 @@
 """The messenger under test: the one at the addresses given, else processes of our own.
 
-    MESSENGER_TEST_CLIENT1_ADDR   the first client's HTTP side, host:port
-    MESSENGER_TEST_CLIENT2_ADDR   the second client's
-    MESSENGER_TEST_SERVER_ADDR    the server; without it, the tests of its gRPC side are skipped
-    MESSENGER_TEST_BIN            the folder of the programs, if we start them (.build/debug)
-    MESSENGER_TEST_HISTORY        where their servers keep the history: memory, sqlite, redis://HOST:PORT
+MESSENGER_TEST_CLIENT1_ADDR   the first client's HTTP side, host:port
+MESSENGER_TEST_CLIENT2_ADDR   the second client's
+MESSENGER_TEST_SERVER_ADDR    the server; without it, the tests of its gRPC side are skipped
+MESSENGER_TEST_BIN            the folder of the programs, if we start them (.build/debug)
+MESSENGER_TEST_HISTORY        where their servers keep the history: memory, sqlite, redis://HOST:PORT
 """
 
 import math
@@ -18,23 +18,15 @@ import pytest
 from support.api import connected
 from support.http import HTTPClient
 from support.launcher import Launcher
-from support.processes import HISTORY, PROGRAMS, Program
+from support.processes import HISTORY, PROGRAMS, Program, free_port
 from support.proxy import CuttableLink
+from support.redis import Redis
 from support.room import drain
 from support.traffic import Traffic
 from support.waiting import wait_until
 
 ADDRESSES = {name: os.environ.get(f"MESSENGER_TEST_{name}_ADDR") for name in ("CLIENT1", "CLIENT2", "SERVER")}
 FIGURES = pytest.StashKey[list[tuple[str, str]]]()
-#: The tests whose outcome depends on where the server keeps its history. `./dev test histories` runs them (marker
-#: `history`) for each storage; all others are the same with any.
-HISTORY_MATTERS = frozenset(
-    f"test_{name}"
-    for name in (
-        "assignment bounds cancelled_calls fault_client fault_network fault_overtaken fault_patience fault_readers "
-        "fault_server isolation order read_messages reconnect send_message soak stop"
-    ).split()
-)
 THEIRS = bool(ADDRESSES["CLIENT1"] or ADDRESSES["CLIENT2"])
 
 
@@ -50,12 +42,6 @@ class Messenger:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.module.__name__ in HISTORY_MATTERS:
-            item.add_marker(pytest.mark.history)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
@@ -158,6 +144,27 @@ def link() -> Iterator[Callable[[int], CuttableLink]]:
     yield make
     for each in links:
         each.close()
+
+
+@pytest.fixture
+def redis(ours):
+    redis = Redis(free_port(), "--appendonly", "no")
+    yield redis
+    redis.close()
+
+
+@pytest.fixture
+def replica(redis):
+    """Of `redis`, and in step with it."""
+    replica = Redis(free_port(), "--replicaof", "127.0.0.1", str(redis.port), "--repl-diskless-sync-delay", "0")
+    yield replica
+    replica.close()
+
+
+@pytest.fixture
+def shared(launch, redis):
+    """Starts servers of one room."""
+    return lambda **settings: launch.server(**{"MESSENGER_HISTORY": redis.location(), **settings}).wait_ready()
 
 
 @pytest.fixture

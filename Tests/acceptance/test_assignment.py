@@ -3,9 +3,13 @@
 import json
 import re
 
+import pytest
+
 from support.room import SEND_TIME, nanoseconds
 from support.tools import curl
 from support.waiting import wait_until
+
+pytestmark = pytest.mark.history
 
 
 def test_the_session_of_the_assignment_letter_for_letter(room):

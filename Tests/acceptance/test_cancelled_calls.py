@@ -14,7 +14,7 @@ from support.calls import Calls
 from support.raw import grpc_message
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.history]
 
 REPETITIONS = 200
 #: Of a text: all of a storm's messages fit into the window that the server gives a connection.
@@ -127,7 +127,9 @@ class Neighbours:
         stream = b"".join(grpc_message(message.SerializeToString()) for message in self._got)
         self.calls.wait_bytes(self._near, at_least=len(stream))
         near = self.calls.got(self._near)
-        assert near.digest.digest() == hashlib.md5(stream).digest(), f"{near.bytes} and {len(stream)} bytes: not the same"
+        assert near.digest.digest() == hashlib.md5(stream).digest(), (
+            f"{near.bytes} and {len(stream)} bytes: not the same"
+        )
         return [message for message in self._got if message.author == "cancelled"]
 
 

@@ -8,7 +8,7 @@ from support.history import assert_clean
 from support.http2 import PREFACE, Answering, Connection
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.history]
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])

@@ -1,7 +1,9 @@
 """Readers that take nothing cost the others nothing, and the server a bounded amount of memory: invariant 5."""
 
+import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from statistics import mean, median
 
@@ -9,6 +11,7 @@ import pytest
 
 from support.api import connected, pb, reading, stub, time_of
 from support.http2 import Answering, Connection
+from support.raw import grpc_message
 from support.room import assert_increasing
 from support.waiting import wait_until
 
@@ -82,6 +85,7 @@ class Room:
             connection.close()
 
 
+@pytest.mark.history
 def test_a_hundred_stalled_streams_among_a_thousand(launch, figure):
     """Senders and the other 900 are as quick with them as without them, and the server has as little to do.
 
@@ -120,6 +124,7 @@ def test_a_hundred_stalled_streams_among_a_thousand(launch, figure):
     assert mean(m.send for m in beside) < 1.4 * mean(m.send for m in alone)
 
 
+@pytest.mark.history
 def test_stalled_streams_take_bounded_memory(launch, figure):
     """Past 100 stalled streams go 60 MB, of which the history holds 4 MiB: the server does not grow by the rest."""
     server = launch.server(MESSENGER_HISTORY_BYTES="4MiB").wait_ready()
@@ -143,3 +148,47 @@ def test_stalled_streams_take_bounded_memory(launch, figure):
     assert before < 200 * 1024 * 1024
     for connection in stalled:
         connection.close()
+
+
+CONNECTIONS, STREAMS = 100, 100
+COUNT = CONNECTIONS * STREAMS
+
+
+def open_all(server, ending: ExitStack) -> Answering:
+    connections = [ending.enter_context(closing(Connection(server.port))) for _ in range(CONNECTIONS)]
+    answering = Answering(connections)
+    ending.callback(answering.stop)
+    for connection in connections:
+        for _ in range(STREAMS):
+            connection.read_messages()
+    wait_until(lambda: len(answering.streams) == COUNT, "all streams are open", within=60)
+    return answering
+
+
+def test_ten_thousand_streams(launch, figure):
+    """Each gets each message once and in order; they leave nothing; and a server with as many stops in time."""
+    server = launch.server().wait_ready()
+    with connected(server.address) as channel, reading(channel) as reader:
+        before, memory = server.file_descriptors(), server.resident_bytes()
+        with ExitStack() as ending:
+            answering = open_all(server, ending)
+            each = (server.resident_bytes() - memory) / COUNT
+            figure("10,000 streams, 100 on a connection: memory for each", f"{each / 1024:.1f} KiB")
+            began = time.monotonic()
+            for text in "one", "two", "three":
+                stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=text))
+            messages = reader.take(3)
+            assert [message.text for message in messages] == ["one", "two", "three"]
+            sent = b"".join(grpc_message(message.SerializeToString()) for message in messages)
+            streams = answering.streams.values()
+            wait_until(lambda: all(stream.bytes >= len(sent) for stream in streams), "all streams have all", within=60)
+            figure("10,000 streams, 3 messages: all have all", f"{time.monotonic() - began:.2f} s")
+            assert {stream.digest.digest() for stream in streams} == {hashlib.md5(sent).digest()}
+        wait_until(lambda: server.file_descriptors() <= before, "their connections are gone")
+        stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="four"))
+        assert reader.take(1)[0].text == "four"
+    assert each < 20 * 1024
+    with ExitStack() as ending:
+        open_all(server, ending)
+        figure("a server with 10,000 streams stops", f"{server.stop(within=10):.2f} s")
+    assert f"openCalls={COUNT}" in server.log()

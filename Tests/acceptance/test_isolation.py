@@ -4,9 +4,12 @@ import asyncio
 import time
 
 import grpc
+import pytest
 
 from support.api import PATIENCE, connected, pb, reading, stub, time_of
 from support.room import unique
+
+pytestmark = pytest.mark.history
 
 
 def test_a_stalled_reader_holds_up_nobody(channel, server_address):

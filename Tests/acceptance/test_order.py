@@ -3,9 +3,13 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from support.api import pb, reading, stub, time_of
 from support.room import assert_increasing, collect, nanoseconds, unique
 from support.waiting import wait_until
+
+pytestmark = pytest.mark.history
 
 
 def test_many_senders_one_order_exactly_once(room):

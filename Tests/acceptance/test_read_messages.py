@@ -9,6 +9,8 @@ import pytest
 from support.api import SERVICE, connected, failure, pb, reading, stub, time_of, timestamp
 from support.room import assert_increasing, nanoseconds, unique
 
+pytestmark = pytest.mark.history
+
 
 def send(channel, author: str, *texts: str) -> list[int]:
     """Sends texts one after the other, and returns their times."""

@@ -8,6 +8,8 @@ import pytest
 from support.api import SERVICE, connected, failure, pb, reading, send_raw, stub, time_of
 from support.room import unique
 
+pytestmark = pytest.mark.history
+
 
 def test_the_answers_time_is_the_messages(channel):
     """The time in the answer is the one with which the message arrives, and lies near the clock's."""

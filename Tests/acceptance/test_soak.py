@@ -9,6 +9,8 @@ from soak import run
 from support.soak.samples import Series
 from support.usage import Usage
 
+pytestmark = pytest.mark.history
+
 MEGABYTE = 1_000_000
 
 

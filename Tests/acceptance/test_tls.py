@@ -1,5 +1,8 @@
 """TLS and mutual TLS: grpcurl, grpcio and the client's program against a server with a certificate."""
 
+import re
+import socket
+import ssl
 import subprocess
 
 import pytest
@@ -9,6 +12,7 @@ from support.processes import one_line
 from support.tls import CERTIFICATES, MUTUAL, SERVER, TRUST, credentials, identity
 from support.tools import run_grpcurl, tool
 from support.waiting import wait_until
+
 
 def as_grpcurl(name: str | None = None) -> list[str]:
     """The options with which grpcurl trusts the server, and shows a certificate if it has one."""
@@ -72,7 +76,9 @@ def test_the_client_follows_a_server_with_tls(launch, server_settings):
     assert [message["text"] for message in client.http.flush()] == ["hidden"]
 
 
-@pytest.mark.parametrize("own", [{}, TRUST, TRUST | identity("stranger")], ids=["insecure", "no certificate", "stranger"])
+@pytest.mark.parametrize(
+    "own", [{}, TRUST, TRUST | identity("stranger")], ids=["insecure", "no certificate", "stranger"]
+)
 def test_the_client_without_what_the_server_wants_does_not_get_in(launch, own):
     """It says so, stays alive and not ready; another one with the right settings gets in."""
     server = launch.server(**MUTUAL).wait_ready()
@@ -98,7 +104,11 @@ CERTIFICATE, KEY, AUTHORITY = CERTIFICATES / "server.pem", CERTIFICATES / "serve
 BAD_FILES = [
     ("messenger-server", {"MESSENGER_TLS_CERT": CERTIFICATE}, "MESSENGER_TLS_KEY must be set together"),
     ("messenger-server", {"MESSENGER_TLS_CLIENT_CA": AUTHORITY}, "needs MESSENGER_TLS_CERT"),
-    ("messenger-server", SERVER | {"MESSENGER_TLS_KEY": "/nowhere"}, "MESSENGER_TLS_KEY: reading /nowhere: No such file"),
+    (
+        "messenger-server",
+        SERVER | {"MESSENGER_TLS_KEY": "/nowhere"},
+        "MESSENGER_TLS_KEY: reading /nowhere: No such file",
+    ),
     ("messenger-server", SERVER | {"MESSENGER_TLS_KEY": CERTIFICATE}, "no key without a password in"),
     ("messenger-server", SERVER | {"MESSENGER_TLS_CERT": KEY}, "no certificate in"),
     ("messenger-client", identity("client"), "MESSENGER_TLS_CERT needs MESSENGER_TLS_CA"),
@@ -126,3 +136,84 @@ def test_a_key_of_another_certificate_stops_the_start(launch):
 def test_a_socket_that_cannot_be_stops_the_start(launch):
     line = one_line(launch.server(MESSENGER_SERVER_SOCKET="/nowhere/messenger.sock"), 69)
     assert "unix:/nowhere/messenger.sock: No such file or directory" in line
+
+
+def shake_hands(port: int, certificate: str | None = None, trusts: bool = True) -> None:
+    """Connects as a TLS client that shows a certificate, or none, and ends."""
+    context = ssl.create_default_context(cafile=CERTIFICATES / "authority.pem" if trusts else None)
+    context.set_alpn_protocols(["h2"])
+    if certificate:
+        context.load_cert_chain(CERTIFICATES / f"{certificate}.pem", CERTIFICATES / f"{certificate}.key")
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        try:
+            with context.wrap_socket(connection, server_hostname="localhost") as secure:
+                secure.recv(1000)
+                secure.recv(1000)
+        except OSError:
+            pass
+
+
+def speak_plainly(port: int) -> None:
+    """Sends what a gRPC client without TLS begins with, and waits for the end."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        try:
+            while connection.recv(1000):
+                pass
+        except OSError:
+            pass
+
+
+def failures(server) -> list[str]:
+    return [line for line in server.log().splitlines() if "TLS handshake failed" in line]
+
+
+@pytest.mark.parametrize(
+    ("settings", "connect", "reason"),
+    [
+        (MUTUAL, lambda port: shake_hands(port), "peer did not return a certificate"),
+        (MUTUAL, lambda port: shake_hands(port, "stranger"), "certificate verify failed"),
+        (SERVER, lambda port: shake_hands(port, trusts=False), "unknown ca"),
+        (SERVER, speak_plainly, "the client does not speak TLS"),
+        (MUTUAL, speak_plainly, "the client does not speak TLS"),
+    ],
+    ids=["no certificate", "stranger", "does not trust us", "plain text", "plain text, mutual"],
+)
+def test_a_refused_client_leaves_one_line(launch, settings, connect, reason):
+    server = launch.server(**settings).wait_ready()
+    connect(server.port)
+    lines = wait_until(lambda: failures(server), "the line")
+    assert len(lines) == 1 and " info " in lines[0] and reason in lines[0], lines
+    assert re.search(r"peer=.*ipv[46]:\S*127\.0\.0\.1", lines[0]), lines
+
+
+def test_a_client_that_gets_in_leaves_none(launch):
+    server = launch.server(**MUTUAL).wait_ready()
+    launch.client(server.address, **TRUST, **identity("client")).wait_ready()
+    assert failures(server) == []
+
+
+def test_strangers_cannot_fill_the_log(launch):
+    """Of a hundred from one machine one is written, and the others are counted: a line a minute, or two at its turn."""
+    server = launch.server(**SERVER).wait_ready()
+    for _ in range(100):
+        speak_plainly(server.port)
+    wait_until(lambda: failures(server), "the line")
+    assert len(failures(server)) <= 2
+
+
+@pytest.mark.parametrize("own", [TRUST, TRUST | identity("stranger")], ids=["no certificate", "stranger"])
+def test_the_client_says_why_it_does_not_get_in(launch, own):
+    """A warning with a reason, once: not a line for each attempt."""
+    server = launch.server(**MUTUAL).wait_ready()
+    client = launch.client(server.address, **own).wait_live()
+    wait_until(lambda: failures(server), "the server's line")
+    lines = wait_until(lambda: [line for line in client.log().splitlines() if " warning " in line], "the client's line")
+    assert len(lines) <= 3 and all("reason=" in line for line in lines), lines
+
+
+def test_a_client_that_does_not_trust_the_server_says_so(launch):
+    server = launch.server(**SERVER).wait_ready()
+    client = launch.client(server.address, MESSENGER_TLS_CA=CERTIFICATES / "other-authority.pem").wait_live()
+    line = wait_until(lambda: [line for line in client.log().splitlines() if " warning " in line], "the line")[0]
+    assert "certificate verify failed" in line.lower(), line

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import grpc
 
-from support.api import pb, services
+from support.api import services
 from support.processes import free_port
 
 

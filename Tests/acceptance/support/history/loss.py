@@ -26,9 +26,7 @@ class Losses:
     def excuse(self, message: Message, gap: Gap) -> bool:
         """Whether it need not be there for a reader who was told of this gap, which covers it."""
         return (
-            message.time > gap.held_after
-            or self.is_pushed_out(message.time, gap.told)
-            or self._died(message.time, gap)
+            message.time > gap.held_after or self.is_pushed_out(message.time, gap.told) or self._died(message.time, gap)
         )
 
     def is_pushed_out(self, time: int, by: float) -> bool:

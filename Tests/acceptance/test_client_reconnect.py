@@ -2,9 +2,13 @@
 
 import time
 
+import pytest
+
 from support.api import connected, pb, stub
 from support.room import assert_increasing, collect
 from support.waiting import wait_until
+
+pytestmark = pytest.mark.history
 
 
 def status(client, path: str) -> int:

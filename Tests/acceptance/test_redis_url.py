@@ -42,7 +42,7 @@ def says_no_secret(line: str, *secrets: str) -> None:
 
 
 @pytest.mark.parametrize("value, reason", REFUSED, ids=[reason for _, reason in REFUSED])
-def test_promise_05_a_bad_url_is_refused_with_a_sentence(launch, value, reason):
+def test_a_bad_url_is_refused_with_a_sentence(launch, value, reason):
     """Which says what to do, and not what the value was."""
     line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=value), 78)
     assert "MESSENGER_HISTORY" in line and reason in line
@@ -68,12 +68,12 @@ def test_promise_05_a_bad_url_is_refused_with_a_sentence(launch, value, reason):
         ["--log-level", "ivan:hunter2@localhost"],
     ],
 )
-def test_promise_05_a_bad_command_line_is_not_quoted(launch, arguments):
+def test_a_bad_command_line_is_not_quoted(launch, arguments):
     """Also where the parser of flags refuses it, and where it is one word of a value that was not quoted."""
     says_no_secret(one_line(launch.program("messenger-server", *arguments), 64, 78))
 
 
-def test_promise_05_a_servers_address_with_a_password_is_not_quoted(launch):
+def test_a_servers_address_with_a_password_is_not_quoted(launch):
     """The client takes none there; neither by flag nor by variable is it printed."""
     says_no_secret(one_line(launch.program("messenger-client", "--server-addr", "ivan:hunter2@localhost:1"), 64))
     says_no_secret(one_line(launch.program("messenger-client", MESSENGER_SERVER_ADDR="ivan:hunter2@localhost:1"), 78))
@@ -97,7 +97,7 @@ def url(redis: Redis) -> str:
     return f"redis://iv%3Aan:{ENCODED}@127.0.0.1:{redis.port}/room"
 
 
-def test_promise_05_percent_encoding_is_decoded(launch, guarded):
+def test_percent_encoding_is_decoded(launch, guarded):
     """In user and password, by variable; the start line names the place alone."""
     server = launch.server(MESSENGER_HISTORY=url(guarded), MESSENGER_LOG_LEVEL="trace").wait_ready()
     send(server.address, "hello")
@@ -107,7 +107,7 @@ def test_promise_05_percent_encoding_is_decoded(launch, guarded):
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_promise_05_a_file_holds_the_url(launch, guarded, tmp_path, end):
+def test_a_file_holds_the_url(launch, guarded, tmp_path, end):
     """With or without an end of its line."""
     file = tmp_path / "history"
     file.write_bytes(f"{url(guarded)}{end}".encode())
@@ -117,7 +117,7 @@ def test_promise_05_a_file_holds_the_url(launch, guarded, tmp_path, end):
     says_no_secret(server.log(), SECRET, ENCODED)
 
 
-def test_promise_05_a_file_holds_a_path(launch, tmp_path):
+def test_a_file_holds_a_path(launch, tmp_path):
     """By the flag, for SQLite."""
     file = tmp_path / "history"
     file.write_text(f"sqlite:{tmp_path / 'room.db'}\n")
@@ -126,7 +126,7 @@ def test_promise_05_a_file_holds_a_path(launch, tmp_path):
     assert (tmp_path / "room.db").exists()
 
 
-def test_promise_05_a_file_with_a_byte_order_mark(launch, tmp_path):
+def test_a_file_with_a_byte_order_mark(launch, tmp_path):
     """As some editors write it."""
     file = tmp_path / "history"
     file.write_bytes(f"\ufeffsqlite:{tmp_path / 'room.db'}\r\n".encode())
@@ -134,7 +134,7 @@ def test_promise_05_a_file_with_a_byte_order_mark(launch, tmp_path):
     assert (tmp_path / "room.db").exists()
 
 
-def test_promise_05_a_pipe_holds_the_url(launch, tmp_path):
+def test_a_pipe_holds_the_url(launch, tmp_path):
     """As from `<(command)`, whose writer may come late; one that never comes is no reason to wait for ever: 5 s."""
     file = tmp_path / "history"
     os.mkfifo(file)
@@ -160,7 +160,7 @@ FILES = [
 
 
 @pytest.mark.parametrize("content, reason", FILES, ids=[reason for _, reason in FILES])
-def test_promise_05_a_bad_file_is_refused(launch, tmp_path, content, reason):
+def test_a_bad_file_is_refused(launch, tmp_path, content, reason):
     """With a sentence that names the variable, and nothing of the content."""
     file = tmp_path / "history"
     if content == "a folder":
@@ -172,7 +172,7 @@ def test_promise_05_a_bad_file_is_refused(launch, tmp_path, content, reason):
     says_no_secret(line)
 
 
-def test_promise_05_a_file_and_a_value_are_one_too_many(launch, tmp_path):
+def test_a_file_and_a_value_are_one_too_many(launch, tmp_path):
     """Nobody would know which of them holds."""
     file = tmp_path / "history"
     file.write_text("memory:")
@@ -187,7 +187,7 @@ def test_promise_05_a_file_and_a_value_are_one_too_many(launch, tmp_path):
         says_no_secret(line)
 
 
-def test_promise_05_a_wrong_password_is_not_printed(launch, guarded):
+def test_a_wrong_password_is_not_printed(launch, guarded):
     """A start says that Redis refuses it."""
     setting = f"redis://iv%3Aan:hunter2@127.0.0.1:{guarded.port}/room"
     line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=setting, MESSENGER_LOG_LEVEL="trace"), 69)
@@ -195,7 +195,7 @@ def test_promise_05_a_wrong_password_is_not_printed(launch, guarded):
     says_no_secret(line)
 
 
-def test_promise_05_a_redis_that_quotes_commands_is_not_quoted(launch):
+def test_a_redis_that_quotes_commands_is_not_quoted(launch):
     """One without AUTH or XADD answers with all the words of the command: password, author and text are in no line."""
     redis = Redis(free_port(), "--rename-command", "AUTH", "", "--rename-command", "XADD", "")
     try:
@@ -214,7 +214,7 @@ def test_promise_05_a_redis_that_quotes_commands_is_not_quoted(launch):
         redis.close()
 
 
-def test_promise_05_a_password_that_is_changed_under_a_server(launch, guarded):
+def test_a_password_that_is_changed_under_a_server(launch, guarded):
     """Sends fail from the next connection on, with one line; with the old password again, all goes on."""
     server = launch.server(MESSENGER_HISTORY=url(guarded), MESSENGER_LOG_LEVEL="trace").wait_ready()
     send(server.address, "before")

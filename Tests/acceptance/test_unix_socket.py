@@ -23,7 +23,7 @@ def refused(launch, path) -> None:
     assert str(path) in line and "MESSENGER_SERVER_SOCKET" in line
 
 
-def test_promise_10_a_socket_is_not_taken_from_a_living_server(launch, tmp_path):
+def test_a_socket_is_not_taken_from_a_living_server(launch, tmp_path):
     """The second server is refused, also where the first is frozen; the first keeps its socket, and deletes it."""
     path = tmp_path / "socket"
     server = launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready()
@@ -36,7 +36,7 @@ def test_promise_10_a_socket_is_not_taken_from_a_living_server(launch, tmp_path)
     assert os.listdir(tmp_path) == []
 
 
-def test_promise_10_a_socket_that_waits_for_nobody(launch, tmp_path):
+def test_a_socket_that_waits_for_nobody(launch, tmp_path):
     """A frozen server whose queue of connections is full is alive too."""
     path = tmp_path / "socket"
     server = launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready()
@@ -51,7 +51,7 @@ def test_promise_10_a_socket_that_waits_for_nobody(launch, tmp_path):
     server.thaw()
 
 
-def test_promise_10_a_socket_that_was_left_is_replaced(launch, tmp_path):
+def test_a_socket_that_was_left_is_replaced(launch, tmp_path):
     """After kill -9 the next server takes the place."""
     path = tmp_path / "socket"
     launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready().kill()
@@ -63,7 +63,7 @@ def test_promise_10_a_socket_that_was_left_is_replaced(launch, tmp_path):
 
 
 @pytest.mark.parametrize("mask", ["0", "0077", "0777"])
-def test_promise_10_a_socket_is_for_one_user(launch, tmp_path, mask):
+def test_a_socket_is_for_one_user(launch, tmp_path, mask):
     """Whatever the umask, nobody but its user may connect."""
     path = tmp_path / "socket"
     runner = ["sh", "-c", f'umask {mask} && exec "$@"', "sh"]
@@ -72,7 +72,7 @@ def test_promise_10_a_socket_is_for_one_user(launch, tmp_path, mask):
 
 
 @pytest.mark.parametrize("what", ["file", "folder", "link", "dangling link", "datagrams"])
-def test_promise_10_what_is_no_stale_socket_stays(launch, tmp_path, what):
+def test_what_is_no_stale_socket_stays(launch, tmp_path, what):
     """The start is refused, and what is there is left alone."""
     path = tmp_path / "socket"
     kept = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -94,7 +94,7 @@ def test_promise_10_what_is_no_stale_socket_stays(launch, tmp_path, what):
     kept.close()
 
 
-def test_promise_10_a_refused_start_leaves_nothing(launch, tmp_path):
+def test_a_refused_start_leaves_nothing(launch, tmp_path):
     """A server whose port is taken leaves no socket and no lock."""
     server = launch.server().wait_ready()
     path = tmp_path / "socket"
@@ -102,7 +102,7 @@ def test_promise_10_a_refused_start_leaves_nothing(launch, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_promise_10_of_many_servers_one_gets_the_socket(launch, tmp_path):
+def test_of_many_servers_one_gets_the_socket(launch, tmp_path):
     """Started together where an ended server has left a socket: one serves, the others are refused."""
     path = tmp_path / "socket"
     launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready().kill()

@@ -68,7 +68,7 @@ def test_bad_base64_ends_one_call(calls):
 
 @core_ends_the_connection
 def test_headers_far_over_the_limit_end_one_call(calls):
-    """More than eight times the 16 KiB in one frame; below that a call is refused alone, see test_promise_02_calls."""
+    """More than eight times the 16 KiB in one frame; below that a call is refused alone, see test_call_limits."""
     calls, half = calls
     # A field of 4 KB that enters the compression table, and a reference to it 64 times: 258 KB in 64 bytes.
     kept = b"\x40\x03x-y\x7f\xa1\x1e" + b"a" * 4_000

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 from support import usage
 from support.api import connected, pb, reading, stub
+from support.history import assert_clean
 from support.processes import Program, free_port, one_line
 from support.redis import Redis
+from support.tls import SERVER, credentials
 from support.waiting import wait_until
 
 FULL = "no room for another connection"
@@ -26,7 +29,7 @@ def limits(program: Program) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", ["messenger-server", "messenger-client"])
-def test_promise_05_descriptors_as_many_as_allowed(launch, name):
+def test_descriptors_as_many_as_allowed(launch, name):
     """A soft limit below the hard one is raised to it."""
     runner = ["sh", "-c", 'ulimit -Sn 100 && ulimit -Hn 900 && exec "$@"', "sh"]
     settings = {"MESSENGER_SERVER_PORT": 0, "MESSENGER_HTTP_PORT": 0}
@@ -37,13 +40,13 @@ def test_promise_05_descriptors_as_many_as_allowed(launch, name):
 
 @pytest.mark.parametrize("name", ["messenger-server", "messenger-client"])
 @pytest.mark.parametrize("limit", [12, 16, 20, 24, 32, 40])
-def test_promise_05_descriptors_too_few(launch, name, limit):
+def test_descriptors_too_few(launch, name, limit):
     """A program that could not even run its event loops says so in one line."""
     line = one_line(launch.program(name, file_descriptors=limit), 69)
     assert f"is {limit}," in line and "ulimit -n" in line
 
 
-def test_promise_05_descriptors_the_start_says_that_they_do_not_suffice(launch):
+def test_descriptors_the_start_says_that_they_do_not_suffice(launch):
     """A server whose setting asks for more connections than it can have says how many it can."""
     possible = 1000 - min(500, 128 + 6 * os.cpu_count())
     server = launch.server(file_descriptors=1000, MESSENGER_MAX_CONNECTIONS=possible + 1).wait_ready()
@@ -54,7 +57,7 @@ def test_promise_05_descriptors_the_start_says_that_they_do_not_suffice(launch):
     assert "MESSENGER_MAX_CONNECTIONS" not in enough.log()
 
 
-def test_promise_05_descriptors_strangers_leave_some(launch):
+def test_descriptors_strangers_leave_some(launch):
     """`ulimit -n 256` and 400 silent connections: the server reaches a Redis that was away, and the log says once that
     it is full."""
     redis = Redis(free_port())
@@ -82,7 +85,7 @@ def test_promise_05_descriptors_strangers_leave_some(launch):
         redis.close()
 
 
-def test_promise_05_descriptors_strangers_leave_the_client_some(launch):
+def test_descriptors_strangers_leave_the_client_some(launch):
     """`ulimit -n 256` and 400 silent HTTP connections: the client finds a server that was away, by its name."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, file_descriptors=256).wait_ready()
@@ -98,3 +101,78 @@ def test_promise_05_descriptors_strangers_leave_the_client_some(launch):
         launch.server(port=server.port).wait_ready()
         wait_until(lambda: kept.request("GET", "/readyz").status == 200, "the client's stream is open again")
         kept.send("Ivan", "after")
+
+
+LIMIT = 64
+
+
+def occupy(stack: ExitStack, port: int, count: int = 2 * LIMIT) -> None:
+    """Connects more often than the program may have file descriptors; the connections end with the stack."""
+    for _ in range(count):
+        stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+
+
+def accepts(address: str, security: grpc.ChannelCredentials | None = None) -> bool:
+    """Whether a new connection to the server gets an answer."""
+    with connected(address, security) as channel:
+        try:
+            call = stub(channel).ReadMessages(pb.ReadMessagesRequest(), timeout=2)
+            return "messenger-position" in dict(call.initial_metadata())
+        except grpc.RpcError:
+            return False
+
+
+@pytest.mark.fault
+def test_the_server_has_no_file_descriptors_left(launch, traffic, figure):
+    """`ulimit -n 64`: streams and senders go on, and no processor is burnt; when some are free, others can connect."""
+    server = launch.server(file_descriptors=LIMIT).wait_ready()
+    room = traffic(server.address)
+    room.read()
+    follower = room.follow(launch.client(server.address).wait_ready())
+    with ExitStack() as strangers:
+        occupy(strangers, server.port)
+        wait_until(lambda: FULL in server.log(), "strangers have all that they get")
+        used = server.cpu_seconds()
+        time.sleep(1)  # the measurement itself, not a wait for something
+        assert server.cpu_seconds() - used < 0.3, "trying to accept takes a processor"
+        room.send_by(follower)
+        room.run(200)
+    began = time.monotonic()
+    wait_until(lambda: accepts(server.address), "new connections are taken", within=10)
+    figure("server without file descriptors: accepts again when there are", f"{time.monotonic() - began:.2f} s")
+    room.send()
+    assert_clean(room.finish())
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("way", ["TLS", "unix"])
+def test_other_ways_to_a_server_without_file_descriptors(launch, tmp_path, way):
+    """With TLS, and on a socket with a path, as on a port without."""
+    path = tmp_path / "socket"
+    settings = SERVER if way == "TLS" else {"MESSENGER_SERVER_SOCKET": path}
+    server = launch.server(file_descriptors=LIMIT, **settings).wait_ready()
+    address, security = (server.address, credentials()) if way == "TLS" else (f"unix:{path}", None)
+    with ExitStack() as strangers, connected(address, security) as channel, reading(channel) as reader:
+        occupy(strangers, server.port)
+        wait_until(lambda: FULL in server.log(), "strangers have all that they get")
+        assert not accepts(address, security)
+        stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="hey"))
+        assert reader.take(1)[0].text == "hey"
+    wait_until(lambda: accepts(address, security), "new connections are taken", within=10)
+
+
+@pytest.mark.fault
+def test_the_client_has_no_file_descriptors_left(launch, traffic):
+    """The same for the client's HTTP side; its stream and those who are connected go on."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address, file_descriptors=LIMIT).wait_ready()
+    room = traffic(server.address)
+    room.send_by(room.follow(client))
+    room.run(50)
+    with ExitStack() as strangers:
+        occupy(strangers, client.port)
+        room.run(200)
+        # It keeps some for itself: strangers wait to be accepted.
+        assert client.file_descriptors() < LIMIT
+    wait_until(lambda: client.http.request("GET", "/readyz").status == 200, "new connections are taken", within=10)
+    assert_clean(room.finish())

@@ -9,6 +9,8 @@ from support.api import connected, failure, pb, reading, stub, time_of, timestam
 from support.room import collect
 from support.waiting import wait_until
 
+pytestmark = pytest.mark.history
+
 
 def send_all(address: str, texts) -> list[int]:
     with connected(address) as channel:

@@ -1,6 +1,6 @@
 """The client's HTTP: memory, slow peers, peers that leave, browsers and odd requests.
 
-(The reserve for health checks and the limits' times are in test_limits, where it listens in test_promise_06_listening.)
+(The reserve for health checks and the limits' times are in test_connection_limits, where it listens in test_listening.)
 """
 
 import json
@@ -52,7 +52,7 @@ def fill(server, client, count: int, size: int = 60_000) -> list[str]:
 # --- memory ---
 
 
-def test_promise_06_pipelined_requests_and_half_bodies(launch):
+def test_pipelined_requests_and_half_bodies(launch):
     """200 peers that send 200 KB of requests behind one that waits, and 200 that stop in mid-body, stay within the budget;
     over it some get 503, and what they held is given back: to others at once, to the system after seconds (10 s: glibc is
     asked that often)."""
@@ -70,9 +70,7 @@ def test_promise_06_pipelined_requests_and_half_bodies(launch):
         grown = usage.resident_bytes(client.pid) - before
         assert grown < 48 * MEBIBYTE, f"{grown / MEBIBYTE:.0f} MiB for a budget of 16"
     wait_until(lambda: client.http.request("GET", "/healthz").status == 200, "there is memory again")
-    wait_until(
-        lambda: usage.resident_bytes(client.pid) - before < 24 * MEBIBYTE, "the memory is given back", within=30
-    )
+    wait_until(lambda: usage.resident_bytes(client.pid) - before < 24 * MEBIBYTE, "the memory is given back", within=30)
 
 
 def is_refused(peer: socket.socket) -> bool:
@@ -88,7 +86,7 @@ def is_refused(peer: socket.socket) -> bool:
 # --- slow peers ---
 
 
-def test_promise_06_a_reader_that_goes_on_is_served(launch):
+def test_a_reader_that_goes_on_is_served(launch):
     """It takes longer than a peer that stops has, and gets all. (6 s: its pace.)"""
     server = launch.server().wait_ready()
     client = launch.client(server.address, MESSENGER_HTTP_REQUEST_TIMEOUT="1s").wait_ready()
@@ -105,7 +103,7 @@ def test_promise_06_a_reader_that_goes_on_is_served(launch):
     wait_until(lambda: client.http.request("GET", "/readyz").json()["leased"] == 0, "the messages are delivered")
 
 
-def test_promise_06_a_reader_that_is_too_slow(launch):
+def test_a_reader_that_is_too_slow(launch):
     """Below 1 KiB/s, its messages are for the next one, in order."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, MESSENGER_HTTP_REQUEST_TIMEOUT="500ms").wait_ready()
@@ -122,7 +120,7 @@ def test_promise_06_a_reader_that_is_too_slow(launch):
 
 @pytest.mark.parametrize("size", [10, 60_000], ids=["a short answer", "a long one"])
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
-def test_promise_06_a_peer_that_leaves_takes_nothing_along(launch, reset, size):
+def test_a_peer_that_leaves_takes_nothing_along(launch, reset, size):
     """20 ask and close at once: the messages are all there, in order, and each once.
 
     The client is stopped meanwhile: on a busy machine a peer may close so late that its TCP has acknowledged a short answer.
@@ -141,7 +139,7 @@ def test_promise_06_a_peer_that_leaves_takes_nothing_along(launch, reset, size):
     assert [message["author"] for message in collect(client.http, 20)] == authors
 
 
-def test_promise_06_a_peer_that_says_no_more_is_answered(launch):
+def test_a_peer_that_says_no_more_is_answered(launch):
     """Whoever closes its sending side and reads gets the messages, once."""
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
@@ -151,7 +149,7 @@ def test_promise_06_a_peer_that_says_no_more_is_answered(launch):
     assert client.http.flush() == []
 
 
-def test_promise_06_a_stop_says_what_was_not_fetched(launch):
+def test_a_stop_says_what_was_not_fetched(launch):
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
     fill(server, client, 3, 10)
@@ -195,7 +193,7 @@ BROWSERS = {
 }
 
 
-def test_promise_06_browsers(launch):
+def test_browsers(launch):
     """Web pages of others get 403 and change nothing; what bears no mark of a browser notices nothing."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, MESSENGER_HTTP_ALLOWED_HOSTS="other, OK.example.com").wait_ready()
@@ -235,7 +233,20 @@ ENDING = {
     "identity": (400, post(b"Transfer-Encoding: identity", LENGTH) + BODY),
     **{
         f"the host {host!r}": (400, post(LENGTH, host=b"Host: " + host) + BODY)
-        for host in (b"", b"a b", b"a/b", b"user@a", b"a:b", b"a:65536", b"[::1", b"[a]", b"a?", b"a:1:2", b"\xff", b".")
+        for host in (
+            b"",
+            b"a b",
+            b"a/b",
+            b"user@a",
+            b"a:b",
+            b"a:65536",
+            b"[::1",
+            b"[a]",
+            b"a?",
+            b"a:1:2",
+            b"\xff",
+            b".",
+        )
     },
     "a long target": (414, post(LENGTH, start=b"POST /" + b"a" * 9_000 + b" HTTP/1.1") + BODY),
     "a target without an end": (414, b"GET /" + b"a" * 60_000),
@@ -250,7 +261,7 @@ ENDING = {
 }
 
 
-def test_promise_06_odd_requests(room):
+def test_odd_requests(room):
     """Each gets one answer that ends the connection, and what follows it is no request."""
     host, _, port = room.client1.address.rpartition(":")
     if host != "localhost":
@@ -263,7 +274,10 @@ def test_promise_06_odd_requests(room):
                     answer += data
             except ConnectionResetError:
                 pass
-        assert answer.startswith(b"HTTP/1.1 %d " % status) or answer.startswith(b"HTTP/1.0 %d " % status), (name, answer)
+        assert answer.startswith(b"HTTP/1.1 %d " % status) or answer.startswith(b"HTTP/1.0 %d " % status), (
+            name,
+            answer,
+        )
         assert answer.count(b"HTTP/1.") == 1 and b"\r\nConnection: close\r\n" in answer, (name, answer)
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"], name
     for encoding in "gzip", "deflate", "identity, gzip", "":
@@ -273,7 +287,7 @@ def test_promise_06_odd_requests(room):
     assert [message["author"] for message in collect(room.client1, 1)] == ["Ivan"]
 
 
-def test_promise_06_a_connection_is_kept_longer_than_by_proxies(room):
+def test_a_connection_is_kept_longer_than_by_proxies(room):
     """Proxies reuse a connection for 60 to 90 s; a hint tells others."""
     answer = room.client1.request("GET", "/healthz")
     assert 90 < int(answer.headers["Keep-Alive"].removeprefix("timeout=")) < 120

@@ -65,7 +65,7 @@ HOSTS = [
 @ipv6
 @pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize(("host", "addresses", "v4", "v6"), HOSTS)
-def test_promise_06_listening_where_it_is_told(launch, name, host, addresses, v4, v6):
+def test_listening_where_it_is_told(launch, name, host, addresses, v4, v6):
     """The log names the addresses, and these alone are served."""
     port = free_port()
     program = launch.program(name, **{PORT[name]: port}, **({HOST[name]: host} if host else {}))
@@ -76,7 +76,7 @@ def test_promise_06_listening_where_it_is_told(launch, name, host, addresses, v4
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_promise_06_listening_on_localhost(launch, name):
+def test_listening_on_localhost(launch, name):
     """A name stands for all of its addresses."""
     port = free_port()
     program = launch.program(name, **{PORT[name]: port, HOST[name]: "localhost"})
@@ -91,7 +91,7 @@ def test_promise_06_listening_on_localhost(launch, name):
 @ipv6
 @pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize("other", ["0.0.0.0", "127.0.0.1", "::", "::1"])
-def test_promise_06_listening_is_refused_where_one_family_is_taken(launch, name, other):
+def test_listening_is_refused_where_one_family_is_taken(launch, name, other):
     """Another program has the port in one family only: one line that names the port and the setting, and 69."""
     with socket.socket(socket.AF_INET6 if ":" in other else socket.AF_INET) as listener:
         if ":" in other:
@@ -106,7 +106,7 @@ def test_promise_06_listening_is_refused_where_one_family_is_taken(launch, name,
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_promise_06_listening_at_an_address_of_another_machine(launch, name):
+def test_listening_at_an_address_of_another_machine(launch, name):
     """One line that names the setting, and 69."""
     program = launch.program(name, **{PORT[name]: 0, HOST[name]: "192.0.2.1"})
     assert program.exit_code(within=20) == 69
@@ -115,14 +115,14 @@ def test_promise_06_listening_at_an_address_of_another_machine(launch, name):
 
 @pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize("host", ["localhost:8080", "[localhost]", "::1]", "1::2::3", "a b", "http://localhost"])
-def test_promise_06_listening_at_no_host(launch, name, host):
+def test_listening_at_no_host(launch, name, host):
     """A bad value is one line that names it, and 78."""
     assert HOST[name] in one_line(launch.program(name, **{HOST[name]: host}), 78)
 
 
 @ipv6
 @pytest.mark.parametrize("host", ["*", "127.0.0.1", "0.0.0.0", "localhost", "::1", "[::1]", "::"])
-def test_promise_06_the_health_check_asks_where_the_server_listens(launch, host):
+def test_the_health_check_asks_where_the_server_listens(launch, host):
     """With the same variables as the server."""
     settings = {"MESSENGER_SERVER_HOST": host, "MESSENGER_SERVER_PORT": free_port()}
     listening(launch.program("messenger-server", **settings))
@@ -145,7 +145,7 @@ def services() -> dict[str, str]:
     return {name: text for name, text in found.items() if "image:" in text and not name.startswith("x-")}
 
 
-def test_promise_06_compose_bounds_every_service_and_opens_no_http():
+def test_compose_bounds_every_service_and_opens_no_http():
     """Memory and processes are limited, and the clients' HTTP is published on the host's loopback."""
     assert len(services()) == 11
     for name, text in services().items():

@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
+from support.durable import start
 from support.processes import one_line
 from support.room import assert_increasing, collect
 from support.waiting import wait_until
@@ -266,3 +267,13 @@ def test_no_such_folder_stops_the_start(launch):
     """One line that names the path."""
     setting = "sqlite:/nowhere/at/all.db"
     assert "/nowhere/at/all" in one_line(launch.program("messenger-server", MESSENGER_HISTORY=setting), UNAVAILABLE)
+
+
+def test_a_history_whose_last_time_is_the_last_of_all(launch, durable, path):
+    """No message could come after it: the start says so."""
+    server = durable()
+    send(server.address, "one")
+    server.stop(within=9)
+    with sqlite3.connect(path) as other:
+        other.execute("INSERT INTO message VALUES (?, 'Ivan', 'last')", [2**63 - 1])
+    assert "2262-04-11" in one_line(start(launch, path), BAD_DATA)

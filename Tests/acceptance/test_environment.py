@@ -69,7 +69,7 @@ def proxy() -> Iterator[TunnelProxy]:
 
 
 @pytest.mark.parametrize("settings", [{}, SERVER], ids=["plain", "TLS"])
-def test_promise_08_no_proxy_unless_asked_for(launch, settings):
+def test_no_proxy_unless_asked_for(launch, settings):
     """Whatever proxies the environment names, the client and the health check connect directly."""
     proxies = dict.fromkeys(PROXIES, NOWHERE)
     server = launch.server(**settings, **proxies).wait_ready()
@@ -81,7 +81,7 @@ def test_promise_08_no_proxy_unless_asked_for(launch, settings):
         assert check.exit_code(within=20) == 0, check.log()
 
 
-def test_promise_08_a_proxy_that_is_asked_for(launch, proxy):
+def test_a_proxy_that_is_asked_for(launch, proxy):
     """With MESSENGER_SERVER_PROXY=environment the client connects by way of the proxy, except for hosts in no_proxy."""
     server = launch.server().wait_ready()
     asked = {"MESSENGER_SERVER_PROXY": "environment", "http_proxy": proxy.url}
@@ -116,7 +116,7 @@ VARIABLES = [
 
 
 @pytest.mark.parametrize(("variable", "value"), VARIABLES)
-def test_promise_08_variables_of_grpc(launch, variable, value):
+def test_variables_of_grpc(launch, variable, value):
     """None of them keeps a server and a client from their work, with TLS, nor from an orderly stop."""
     server = launch.server(**SERVER, **{variable: value}).wait_ready()
     client = launch.client(server.address, **TRUST, **{variable: value}).wait_ready()
@@ -132,7 +132,7 @@ def test_promise_08_variables_of_grpc(launch, variable, value):
 
 
 @pytest.mark.parametrize("value", ["poll", "none", "nonsense"])
-def test_promise_08_the_health_check_with_any_poll_strategy(launch, value):
+def test_the_health_check_with_any_poll_strategy(launch, value):
     """It asks, and says nothing."""
     server = launch.server().wait_ready()
     settings = {"MESSENGER_SERVER_PORT": server.port, "GRPC_POLL_STRATEGY": value}
@@ -142,7 +142,7 @@ def test_promise_08_the_health_check_with_any_poll_strategy(launch, value):
 
 
 @pytest.mark.parametrize("way", ["flag", "variable"])
-def test_promise_08_a_setting_that_is_no_utf_8(launch, tmp_path, way):
+def test_a_setting_that_is_no_utf_8(launch, tmp_path, way):
     """The start is refused: the server would keep its messages in a file of another name."""
     value = os.fsdecode(b"sqlite:" + os.fsencode(tmp_path) + b"/\xff.db")
     if way == "flag":
@@ -163,7 +163,7 @@ PRELOADED = {
 
 @pytest.mark.parametrize("does", PRELOADED)
 @pytest.mark.parametrize("name", ["messenger-server", "messenger-client"])
-def test_promise_08_a_preloaded_library_that_changes_the_environment(launch, tmp_path, name, does):
+def test_a_preloaded_library_that_changes_the_environment(launch, tmp_path, name, does):
     """Flags are heeded: releases, which have Swift's library in them, found none (swiftlang/swift#76080)."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
@@ -183,7 +183,7 @@ def test_promise_08_a_preloaded_library_that_changes_the_environment(launch, tmp
 
 
 @pytest.mark.parametrize("name", ["messenger-server", "messenger-client"])
-def test_promise_08_too_few_threads(launch, name):
+def test_too_few_threads(launch, name):
     """One line, where libraries would wait for ever and SIGTERM would not get through."""
     if os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("prlimit"):
         lacks("the number of another user's processes is limited with setpriv and prlimit, as root")

@@ -1,6 +1,5 @@
 """How often clients may ping, as the operations page says: every 5 s, not faster."""
 
-import socket
 import struct
 import time
 
@@ -67,7 +66,7 @@ def answered(connection: Pinging, patient_before: int | None = None) -> int:
         connection.close()
 
 
-def test_promise_13_pings_every_five_seconds(launch):
+def test_pings_every_five_seconds(launch):
     """Of pings that come too early a few are forgiven, then the connection ends; one after 5 s is none of them.
 
     Its seconds are those between two pings that are allowed."""

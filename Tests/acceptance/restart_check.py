@@ -1,7 +1,7 @@
 """Whether a server that is not ours to start keeps its messages: leaves one there, and finds it after a restart.
 
-    kept.py leave ADDRESS       sends a message, and prints its time
-    kept.py find ADDRESS TIME
+restart_check.py leave ADDRESS       sends a message, and prints its time
+restart_check.py find ADDRESS TIME
 """
 
 import argparse
@@ -25,7 +25,7 @@ def find(address: str, time: int) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="kept.py", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="restart_check.py", description=__doc__.partition("\n")[0])
     parser.add_argument("what", choices=["leave", "find"])
     parser.add_argument("address")
     parser.add_argument("time", type=int, nargs="?", default=0, help="in nanoseconds since 1970")

@@ -240,6 +240,7 @@ def message(index: int, nanoseconds: int | None = None):
 @pytest.mark.parametrize("says_something", [False, True])
 def test_a_server_that_says_no_position(launch, says_something):
     """A stream without our metadata counts as open, before anything is said in it, and nobody speaks of lost messages."""
+
     def read(request, context):
         if says_something:
             context.send_initial_metadata((("x-other", "1"),))
@@ -279,6 +280,7 @@ def test_a_server_that_says_no_position_is_resumed_by_the_last_message(launch, h
 
 def test_a_server_whose_clock_is_coarse(launch):
     """Several messages with one time are several messages."""
+
     def read(request, context):
         for index in range(6):
             yield message(index, 10**18 + index // 3 * 10**9)

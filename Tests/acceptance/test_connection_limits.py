@@ -1,6 +1,6 @@
 """What may be open at the same time, and for how long: each limit holds, and what is over it is told so.
 
-(What may be held is in test_bounds, how long a message may be in test_send_message and test_http.)
+(What may be held is in test_memory_limits, how long a message may be in test_send_message and test_http.)
 """
 
 import json
@@ -108,7 +108,7 @@ def answer(connection: socket.socket) -> bytes:
     return received
 
 
-def test_promise_06_health_when_connections_are_taken(launch):
+def test_health_when_connections_are_taken(launch):
     """Of three users of a client that takes two connections, the third can ask for its health and nothing else, at once."""
     client = launch.client("localhost:1", MESSENGER_HTTP_CONNECTIONS=2).wait_live()
 
@@ -127,7 +127,8 @@ def test_promise_06_health_when_connections_are_taken(launch):
         # And whoever says nothing there is ended soon.
         assert third(b"") == b""
     wait_until(
-        lambda: b"\r\nConnection: close\r\n" not in beginning(client.port, HEALTH), "there is room: the connection is kept"
+        lambda: b"\r\nConnection: close\r\n" not in beginning(client.port, HEALTH),
+        "there is room: the connection is kept",
     )
 
 

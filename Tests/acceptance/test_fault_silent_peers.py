@@ -22,7 +22,7 @@ from support.tls import SERVER
 from support.traffic import Traffic
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.history]
 
 #: Whoever is silent is taken for dead after this many seconds, at the most.
 NOTICED = 30

@@ -1,18 +1,13 @@
 """Several servers share one room in Redis: one order for all, and every failure is either bridged or told."""
 
-import shutil
-import time
-from contextlib import closing
-from pathlib import Path
-
 import grpc
 import pytest
 
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
 from support.history import Outcome, assert_clean
-from support.names import SilentNameServer
-from support.processes import free_port, one_line
+from support.processes import free_port
 from support.redis import Redis
+from support.redis_room import refusal, send
 from support.room import assert_increasing, collect, nanoseconds
 from support.waiting import wait_until
 
@@ -27,32 +22,6 @@ def redis(ours):
     redis = Redis(free_port(), "--appendonly", "yes", "--appendfsync", "always")
     yield redis
     redis.close()
-
-
-@pytest.fixture
-def shared(launch, redis):
-    """Starts servers of one room."""
-    return lambda **settings: launch.server(**{"MESSENGER_HISTORY": redis.location(), **settings}).wait_ready()
-
-
-def send(address: str, *texts: str) -> list[int]:
-    with connected(address) as channel:
-        return [time_of(stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=t))) for t in texts]
-
-
-def send_fails(address: str) -> grpc.RpcError:
-    with connected(address) as channel:
-        request = pb.SendMessageRequest(author="Ivan", text="lost")
-        return failure(grpc.StatusCode.UNAVAILABLE, stub(channel).SendMessage, request, timeout=20)
-
-
-def accepted(address: str) -> bool:
-    with connected(address) as channel:
-        try:
-            stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="there again"), timeout=10)
-            return True
-        except grpc.RpcError:
-            return False
 
 
 def test_two_servers_are_one_room(shared):
@@ -124,7 +93,7 @@ def test_redis_is_killed_and_restarted(launch, traffic, redis, figure):
     for _ in range(3):
         room.run(200)
         redis.kill()
-        assert "cannot be reached" in send_fails(servers[0].address).details()
+        assert "cannot be reached" in refusal(servers[0].address, grpc.StatusCode.UNAVAILABLE).details()
         redis.start()
         figure("Redis killed and restarted: everybody sends and gets again", f"{room.until_normal():.2f} s")
     history = room.finish()
@@ -211,30 +180,6 @@ def test_an_idle_room_with_an_age(shared, redis):
     assert_increasing(times)
 
 
-def test_redis_fails_over(launch, redis, link):
-    """The primary becomes a replica, and refuses what is added to it, and the replica takes its place: the server finds
-    it by itself. What the replica had is all that there was, so no reader is told anything."""
-    replica = Redis(free_port(), "--replicaof", "127.0.0.1", str(redis.port), "--repl-diskless-sync-delay", "0")
-    try:
-        way = link(redis.port)
-        server = launch.server(MESSENGER_HISTORY=f"redis://127.0.0.1:{way.port}/room").wait_ready()
-        with connected(server.address) as channel, reading(channel) as reader:
-            times = send(server.address, "1", "2")
-            wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it all")
-            way.lead_to(replica.port)
-            replica.ask("REPLICAOF", "NO", "ONE")
-            redis.ask("REPLICAOF", "127.0.0.1", str(replica.port))
-            send_fails(server.address)
-            wait_until(lambda: accepted(server.address), "sends are accepted again")
-            times += send(server.address, "3")
-            messages = reader.take(4)
-        assert [message.text for message in messages] == ["1", "2", "there again", "3"]
-        assert [time_of(message) for message in messages if message.text != "there again"] == times
-        assert "lost" not in server.log()
-    finally:
-        replica.close()
-
-
 def test_a_client_goes_on_at_another_server(launch, shared, link):
     """Its server is killed, and the balancer leads it to another one of the room: its buffer has every message once."""
     one, two = shared(), shared()
@@ -294,93 +239,6 @@ def test_a_reader_behind_memory_waits_for_redis(shared, redis, end, back):
             assert [time_of(message) for message in reader.take(3)] == times
 
 
-def test_redis_is_emptied(shared, redis):
-    """FLUSHALL: every open stream ends with OUT_OF_RANGE, at both servers; who comes back with an old time is told too."""
-    one, two = shared(), shared()
-    times = send(one.address, "1", "2", "3")
-    with connected(one.address) as first, connected(two.address) as second:
-        with reading(first) as here, reading(second) as there:
-            times += send(one.address, "4")
-            assert time_of(here.take(1)[0]) == time_of(there.take(1)[0]) == times[3]
-            redis.ask("FLUSHALL")
-            assert here.status() == there.status() == grpc.StatusCode.OUT_OF_RANGE
-        times += send(two.address, "5")
-        assert_increasing(times)
-        for channel in first, second:
-            call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(times[0])), timeout=20)
-            error = failure(grpc.StatusCode.OUT_OF_RANGE, lambda call=call: next(call))
-            assert "messenger-held-after" in dict(error.trailing_metadata())
-        with reading(first) as reader:
-            times = send(two.address, "6")
-            assert time_of(reader.take(1)[0]) == times[0]
-
-
-HOUR = 3_600 * 10**9
-
-
-def test_redis_is_emptied_and_its_clock_is_behind(shared, redis):
-    """As after a failover to an empty Redis whose clock is an hour behind: messages go on, with times that are later
-    than all before, and every reader gets them."""
-    one, two = shared(), shared()
-    times = send(one.address, "before")
-    # An hour's worth of clock, taken back by the emptying.
-    redis.ask("XADD", "room", f"{(times[0] + HOUR) // 10**6}-0", "a", "Ivan", "t", "from the future")
-    with connected(one.address) as first, connected(two.address) as second:
-        with reading(first, after=times[0]) as here, reading(second, after=times[0]) as there:
-            times.append(time_of(here.take(1)[0]))
-            there.take(1)
-            redis.ask("FLUSHALL")
-            assert here.status() == there.status() == grpc.StatusCode.OUT_OF_RANGE
-        with reading(first) as here, reading(second) as there:
-            times += send(one.address, "1") + send(two.address, "2")
-            assert [time_of(m) for m in here.take(2)] == [time_of(m) for m in there.take(2)] == times[2:]
-    assert_increasing(times)
-
-
-def test_redis_is_emptied_twice(shared, redis):
-    """Also while nothing has been sent since: who comes back with a time of before is told, then too."""
-    server = shared()
-    times = send(server.address, "1", "2")
-    for _ in range(3):
-        with connected(server.address) as channel, reading(channel) as reader:
-            redis.ask("FLUSHALL")
-            wait_until(lambda: redis.ask("EXISTS", "room:begun") == ":1", "the server has noticed")
-            assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
-            call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(times[0])), timeout=20)
-            failure(grpc.StatusCode.OUT_OF_RANGE, lambda call=call: next(call))
-
-
-def test_redis_is_emptied_before_the_first_message(shared, redis):
-    """A room in which nothing was sent yet begins anew, and its beginning is no earlier than before."""
-    server = shared()
-    with connected(server.address) as channel, reading(channel) as reader:
-        redis.ask("FLUSHALL")
-        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
-        began = time.time_ns()
-        call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(began - HOUR)), timeout=20)
-        failure(grpc.StatusCode.OUT_OF_RANGE, lambda: next(call))
-        with reading(channel) as again:
-            times = send(server.address, "first")
-            assert time_of(again.take(1)[0]) == times[0]
-
-
-def test_redis_comes_back_without_its_tail(launch, shared, redis):
-    """As after a failover to a replica that lagged: what was acknowledged and lost is told to every reader."""
-    server = shared()
-    send(server.address, *map(str, range(10)))
-    data, kept = redis.folder / "appendonlydir", redis.folder / "kept"
-    replace(kept, data)
-    with connected(server.address) as channel, reading(channel) as reader:
-        send(server.address, *map(str, range(10, 20)))
-        reader.take(10)
-        redis.kill()
-        replace(data, kept)
-        redis.start()
-        # New messages as many as were lost: a count alone would not tell.
-        wait_until(lambda: accepted(server.address), "sends are accepted again")
-        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
-
-
 FOREIGN = [
     # The millionth message of a millisecond, for which there is no time.
     ("1000000", ("a", "Ivan", "t", "too many")),
@@ -417,41 +275,3 @@ def test_an_entry_that_is_no_message_is_passed_over(shared, redis, number, field
                 assert time_of(late.take(1)[0]) == times[-1]
         assert [time_of(message) for message in reader.take(4)] == times[3:]
     assert one.log().count("no message") == 1, one.log()
-
-
-def test_a_server_does_not_start_without_redis(launch):
-    """One line that names the address, without the password."""
-    setting = f"redis://user:secret@127.0.0.1:{free_port()}/room"
-    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=setting), 69)
-    assert "127.0.0.1" in line and "secret" not in line
-
-
-def replace(target: Path, source: Path) -> None:
-    """Makes a folder a copy of another."""
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target)
-
-
-def test_no_name_server_answers(shared, redis, figure):
-    """Connections that are made anew go to where Redis was last; the server stops in time."""
-    with closing(SilentNameServer(redis="127.0.0.1")) as names:
-        server = shared(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command)
-        with connected(server.address) as channel, reading(channel) as reader:
-            times = send(server.address, "before")
-            names.forget()
-            redis.ask("CLIENT", "KILL", "TYPE", "normal")
-            began = time.monotonic()
-            wait_until(lambda: accepted(server.address), "a message is accepted", within=10)
-            figure("no name server answers: until a message is accepted", f"{time.monotonic() - began:.2f} s")
-            assert time.monotonic() - began < 5
-            assert names.was_asked()
-            times += [time_of(message) for message in reader.take(2)[1:]]
-        server.stop()
-    assert_increasing(times)
-
-
-def test_a_start_without_a_name_server(launch, redis):
-    """It ends with one line, and not only after the minute that a system takes to give up."""
-    with closing(SilentNameServer()) as names:
-        server = launch.server(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command)
-        assert "no name server has told the address of redis" in one_line(server, 69)

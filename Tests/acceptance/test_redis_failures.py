@@ -2,66 +2,23 @@
 
 import re
 import time
-from pathlib import Path
+from contextlib import closing
 
 import grpc
 import pytest
 
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
+from support.names import SilentNameServer
 from support.processes import ROOT, free_port, one_line
 from support.redis import Redis
+from support.redis_room import accepted, refusal, send, take
 from support.room import assert_increasing
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
 
 
-@pytest.fixture
-def redis(ours):
-    redis = Redis(free_port(), "--appendonly", "no")
-    yield redis
-    redis.close()
-
-
-@pytest.fixture
-def replica(redis):
-    """Of `redis`, and in step with it."""
-    replica = Redis(free_port(), "--replicaof", "127.0.0.1", str(redis.port), "--repl-diskless-sync-delay", "0")
-    yield replica
-    replica.close()
-
-
-@pytest.fixture
-def shared(launch, redis):
-    """Starts servers of one room."""
-    return lambda **settings: launch.server(**{"MESSENGER_HISTORY": redis.location(), **settings}).wait_ready()
-
-
-def send(address: str, *texts: str) -> list[int]:
-    with connected(address) as channel:
-        return [time_of(stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=t))) for t in texts]
-
-
-def refusal(address: str, code: grpc.StatusCode, text: str = "refused") -> grpc.RpcError:
-    with connected(address) as channel:
-        return failure(code, stub(channel).SendMessage, pb.SendMessageRequest(author="Ivan", text=text), timeout=20)
-
-
-def accepted(address: str) -> bool:
-    with connected(address) as channel:
-        request = pb.SendMessageRequest(author="Ivan", text="there again")
-        return stub(channel).SendMessage.future(request, timeout=10).exception(timeout=20) is None
-
-
-def take(address: str, after: int, count: int) -> list[int]:
-    with connected(address) as channel, reading(channel, after=after) as reader:
-        return [time_of(message) for message in reader.take(count)]
-
-
-# MARK: memory, disk, and what else Redis refuses
-
-
-def test_promise_05_redis_out_of_memory(shared, redis):
+def test_redis_out_of_memory(shared, redis):
     """Sends are refused at once; readers behind memory read on, streams stay open, and a second server starts."""
     server = shared(MESSENGER_HISTORY_MESSAGES=1)
     times = send(server.address, *map(str, range(200)))
@@ -80,7 +37,7 @@ def test_promise_05_redis_out_of_memory(shared, redis):
     assert "lost" not in server.log() + second.log()
 
 
-def test_promise_05_a_room_begins_without_memory(shared, redis):
+def test_a_room_begins_without_memory(shared, redis):
     """Its beginning takes some bytes, which Redis gives; and a loss that comes to light then is told."""
     redis.ask("CONFIG", "SET", "maxmemory", "1")
     server = shared()
@@ -90,7 +47,7 @@ def test_promise_05_a_room_begins_without_memory(shared, redis):
         assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
 
 
-def test_promise_05_redis_cannot_save(launch):
+def test_redis_cannot_save(launch):
     """MISCONF, as when its disk is full: sends fail, readers read on, a second server starts."""
     redis = Redis(free_port(), "--appendonly", "no", "--save", "3600 1000000")
     try:
@@ -113,7 +70,7 @@ def test_promise_05_redis_cannot_save(launch):
 
 
 @pytest.mark.parametrize("key", ["room", "room:begun"])
-def test_promise_05_the_key_is_something_elses(launch, redis, key):
+def test_the_key_is_something_elses(launch, redis, key):
     """A start says so, and leaves it as it is; a server under which it happens fails its sends, and goes on afterwards."""
     redis.ask("HSET", key, "field", "value")
     line = one_line(launch.server(MESSENGER_HISTORY=redis.location()), 69)
@@ -121,7 +78,7 @@ def test_promise_05_the_key_is_something_elses(launch, redis, key):
     assert redis.ask("HGET", key, "field") == "$5"
 
 
-def test_promise_05_the_key_becomes_something_elses(shared, redis):
+def test_the_key_becomes_something_elses(shared, redis):
     server = shared()
     send(server.address, "1")
     # At once: a server that sees no key takes its messages for lost, and begins a new stream.
@@ -131,7 +88,7 @@ def test_promise_05_the_key_becomes_something_elses(shared, redis):
     wait_until(lambda: accepted(server.address), "sends are accepted again")
 
 
-def test_promise_05_redis_is_loading(launch, redis):
+def test_redis_is_loading(launch, redis):
     """A start says so; a server that runs fails its sends, keeps its streams, and goes on when Redis has loaded."""
     server = launch.server(MESSENGER_HISTORY=redis.location()).wait_ready()
     with connected(server.address) as channel, reading(channel) as reader:
@@ -150,9 +107,6 @@ def test_promise_05_redis_is_loading(launch, redis):
     assert "lost" not in server.log()
 
 
-# MARK: rights
-
-
 def documented_rights() -> list[str]:
     """What docs/scaling.md gives to the user of a server."""
     found = re.search(r"^ACL SETUSER messenger (.*)$", (ROOT / "docs/scaling.md").read_text(), re.MULTILINE)
@@ -160,7 +114,7 @@ def documented_rights() -> list[str]:
     return found[1].split()
 
 
-def test_promise_05_the_documented_rights_suffice(launch, redis):
+def test_the_documented_rights_suffice(launch, redis):
     """For two servers, readers behind memory, an age, and a loss that is told; each of them is needed."""
     rights = documented_rights()
     assert ">PASSWORD" in rights
@@ -193,87 +147,7 @@ def test_promise_05_the_documented_rights_suffice(launch, redis):
     assert "NOPERM" in line and "docs/scaling.md" in line
 
 
-# MARK: replicas
-
-
-def test_promise_05_a_replica_lags_and_catches_up(launch, redis, replica, link):
-    """A balancer leads a server to a replica that lacks what the server has seen: nobody is told of a loss, sends fail,
-    and when the replica has it all, readers go on. Takes the two seconds after which a lag is worth a line."""
-    wire, way = link(redis.port), link(redis.port)
-    replica.ask("REPLICAOF", "127.0.0.1", str(wire.port))
-    wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica is there")
-    server = launch.server(MESSENGER_HISTORY=f"redis://127.0.0.1:{way.port}/room").wait_ready()
-    with connected(server.address) as channel, reading(channel) as reader:
-        times = send(server.address, "1")
-        wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it")
-        wire.silence()
-        times += send(server.address, "2", "3")
-        assert [time_of(message) for message in reader.take(3)] == times
-        way.lead_to(replica.port)
-        way.break_connections()
-        wait_until(lambda: "a replica lags" in server.log(), "the log tells of the replica")
-        assert "cannot be" in refusal(server.address, grpc.StatusCode.UNAVAILABLE).details()
-        wire.restore()
-        wait_until(lambda: server.log().count("well again") == 2, "the connection and the replica are well again")
-        replica.ask("REPLICAOF", "NO", "ONE")
-        wait_until(lambda: accepted(server.address), "sends are accepted again")
-        assert reader.take(1)[0].text == "there again"
-    assert "lost" not in server.log()
-    assert server.log().count("a replica lags") == 1
-
-
-def test_promise_05_a_replica_lags_and_takes_over(launch, redis, replica, link):
-    """What it lacks when it becomes the primary is lost, and that is told."""
-    wire, way = link(redis.port), link(redis.port)
-    replica.ask("REPLICAOF", "127.0.0.1", str(wire.port))
-    wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica is there")
-    server = launch.server(MESSENGER_HISTORY=f"redis://127.0.0.1:{way.port}/room").wait_ready()
-    with connected(server.address) as channel, reading(channel) as reader:
-        send(server.address, "1")
-        wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it")
-        wire.silence()
-        send(server.address, "2", "3")
-        reader.take(3)
-        replica.ask("REPLICAOF", "NO", "ONE")
-        way.lead_to(replica.port)
-        way.break_connections()
-        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
-    assert "Redis has lost messages" in server.log()
-
-
-def test_promise_05_a_server_reads_from_a_replica(launch, shared, redis, replica):
-    """It starts and its readers get everything, also behind memory; its sends fail."""
-    primary = shared()
-    times = send(primary.address, "1", "2")
-    wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it")
-    server = launch.server(MESSENGER_HISTORY=replica.location(), MESSENGER_HISTORY_MESSAGES=1).wait_ready()
-    with connected(server.address) as channel, reading(channel, after=times[0] - 1) as reader:
-        times += send(primary.address, *map(str, range(100)))
-        assert [time_of(message) for message in reader.take(102)] == times
-        refusal(server.address, grpc.StatusCode.UNAVAILABLE)
-        # What another server has found lost is told here too.
-        redis.ask("FLUSHALL")
-        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
-    assert "Redis has lost" not in server.log()
-
-
-# MARK: the other rows
-
-
-def test_promise_05_redis_trims_faster_than_a_server_follows(shared, redis):
-    """A server that stood still while all that it had not seen was let go of tells its readers; the other's notice nothing
-    but that: after a loss everybody is told."""
-    one, two = shared(), shared()
-    with connected(two.address) as channel, reading(channel) as reader:
-        two.freeze()
-        send(one.address, *map(str, range(10)))
-        redis.ask("XTRIM", "room", "MAXLEN", "5")
-        two.thaw()
-        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
-    assert accepted(one.address)
-
-
-def test_promise_05_redis_freezes(shared, redis):
+def test_sends_fail_while_redis_is_frozen(shared, redis):
     """A send fails after the 5 s that Redis has for an answer; the stream stays open, and gets what comes after."""
     server = shared()
     with connected(server.address) as channel, reading(channel) as reader:
@@ -289,14 +163,14 @@ def test_promise_05_redis_freezes(shared, redis):
         assert texts in (["1", "there again"], ["1", "refused"])
 
 
-def test_promise_05_redis_is_frozen_at_a_start(launch, redis):
+def test_redis_is_frozen_at_a_start(launch, redis):
     """It gives up after the 5 s that Redis has for an answer."""
     redis.freeze()
     server = launch.server(MESSENGER_HISTORY=redis.location())
     assert "Redis does not answer" in one_line(server, 69)
 
 
-def test_promise_05_redis_clock_steps_back(shared, redis):
+def test_redis_clock_steps_back(shared, redis):
     """IDs increase by their second part meanwhile. When a million of them are given out, sends fail until the clock has
     caught up: here 2 s."""
     server = shared()
@@ -313,7 +187,7 @@ def test_promise_05_redis_clock_steps_back(shared, redis):
     assert_increasing([time_of(message) for message in messages])
 
 
-def test_promise_05_a_reader_whose_clock_is_ahead(shared, redis):
+def test_a_reader_whose_clock_is_ahead(shared, redis):
     """Up to 2 s: it gets what is sent after the time that it has asked for. More: it is told."""
     server = shared()
     with connected(server.address) as channel:
@@ -327,14 +201,33 @@ def test_promise_05_a_reader_whose_clock_is_ahead(shared, redis):
         failure(grpc.StatusCode.INVALID_ARGUMENT, lambda: next(stub(channel).ReadMessages(request, timeout=20)))
 
 
-def test_promise_05_each_row_of_the_failures_names_a_test(ours):
-    """And the tests are there."""
-    page = (ROOT / "docs/scaling.md").read_text()
-    rows = re.search(r"\| failure \|.*?\n\n", page, re.DOTALL)
-    assert rows
-    tests = "".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
-    for row in rows[0].strip().splitlines()[2:]:
-        names = re.findall(r"`(test_\w+)`", row)
-        assert names, f"no test: {row}"
-        for name in names:
-            assert f"def {name}(" in tests, name
+def test_a_server_does_not_start_without_redis(launch):
+    """One line that names the address, without the password."""
+    setting = f"redis://user:secret@127.0.0.1:{free_port()}/room"
+    line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=setting), 69)
+    assert "127.0.0.1" in line and "secret" not in line
+
+
+def test_no_name_server_answers(shared, redis, figure):
+    """Connections that are made anew go to where Redis was last; the server stops in time."""
+    with closing(SilentNameServer(redis="127.0.0.1")) as names:
+        server = shared(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command)
+        with connected(server.address) as channel, reading(channel) as reader:
+            times = send(server.address, "before")
+            names.forget()
+            redis.ask("CLIENT", "KILL", "TYPE", "normal")
+            began = time.monotonic()
+            wait_until(lambda: accepted(server.address), "a message is accepted", within=10)
+            figure("no name server answers: until a message is accepted", f"{time.monotonic() - began:.2f} s")
+            assert time.monotonic() - began < 5
+            assert names.was_asked()
+            times += [time_of(message) for message in reader.take(2)[1:]]
+        server.stop()
+    assert_increasing(times)
+
+
+def test_a_start_without_a_name_server(launch, redis):
+    """It ends with one line, and not only after the minute that a system takes to give up."""
+    with closing(SilentNameServer()) as names:
+        server = launch.server(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command)
+        assert "no name server has told the address of redis" in one_line(server, 69)

@@ -148,7 +148,9 @@ def test_the_advice_for_a_damaged_history(launch, tmp_path, backup, spoil, end, 
     spoil(path)
 
     line = one_line(start(launch, setting), BAD_DATA)
-    advice = re.search(r"move (.*) to another folder and copy the backup to (\S+)\. To begin anew, only move them", line)
+    advice = re.search(
+        r"move (.*) to another folder and copy the backup to (\S+)\. To begin anew, only move them", line
+    )
     assert advice, line
     for number, copies in enumerate([False, True]):
         away = tmp_path / f"away{number}"

@@ -1,0 +1,55 @@
+"""The tables of docs/security.md and docs/scaling.md name the tests that show their rows."""
+
+import fnmatch
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.processes import PROGRAMS, ROOT
+
+# Where other programs are tested, as in containers, there is no documentation.
+pytestmark = pytest.mark.usefixtures("ours")
+
+
+def known_names() -> set[str]:
+    """All names of acceptance tests and their files, and of the Swift tests' suites."""
+    names = set()
+    for file in Path(__file__).parent.glob("*.py"):
+        names |= {file.name, *re.findall(r"^def (test_\w+)", file.read_text(), re.M)}
+    return names | {file.stem for file in (ROOT / "Tests").glob("*Tests/**/*Tests.swift")}
+
+
+@pytest.mark.parametrize("page", ["security.md", "scaling.md"])
+def test_tables_name_tests_that_exist(page):
+    named = re.findall(r"`(test_[\w*.]+|\w+Tests)`", (ROOT / "docs" / page).read_text())
+    known = known_names()
+    missing = [name for name in named if not fnmatch.filter(known, name)]
+    assert not missing
+
+
+def test_each_row_of_the_failures_names_a_test(ours):
+    """And the tests are there."""
+    page = (ROOT / "docs/scaling.md").read_text()
+    rows = re.search(r"\| failure \|.*?\n\n", page, re.DOTALL)
+    assert rows
+    tests = "".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
+    for row in rows[0].strip().splitlines()[2:]:
+        names = re.findall(r"`(test_\w+)`", row)
+        assert names, f"no test: {row}"
+        for name in names:
+            assert f"def {name}(" in tests, name
+
+
+ARTICLE = ROOT / "Sources" / "GRPC" / "GRPC.docc" / "FirstService.md"
+EXAMPLE = ROOT / "Examples" / "FirstService" / "FirstService.swift"
+
+
+@pytest.mark.skipif("MESSENGER_TEST_BIN" in os.environ, reason="a release comes without examples")
+def test_the_first_service(ours):
+    blocks = ARTICLE.read_text().split("```")
+    assert blocks[1] == "swift\n" + EXAMPLE.read_text()
+    printed = subprocess.run([PROGRAMS / "first-service"], capture_output=True, text=True, timeout=60, check=True)
+    assert blocks[3].lstrip("\n") == printed.stdout

@@ -1,0 +1,216 @@
+"""Redis loses acknowledged messages, or a replica lacks them: every reader is told, and nobody is told of a loss that did not happen."""
+
+import shutil
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+
+from support.api import connected, failure, pb, reading, stub, time_of, timestamp
+from support.processes import free_port
+from support.redis import Redis
+from support.redis_room import accepted, refusal, send
+from support.room import assert_increasing
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.fault
+
+
+@pytest.fixture
+def redis(ours):
+    """Keeps on disk whatever it has acknowledged."""
+    redis = Redis(free_port(), "--appendonly", "yes", "--appendfsync", "always")
+    yield redis
+    redis.close()
+
+
+def test_redis_fails_over(launch, redis, link):
+    """The primary becomes a replica, and refuses what is added to it, and the replica takes its place: the server finds
+    it by itself. What the replica had is all that there was, so no reader is told anything."""
+    replica = Redis(free_port(), "--replicaof", "127.0.0.1", str(redis.port), "--repl-diskless-sync-delay", "0")
+    try:
+        way = link(redis.port)
+        server = launch.server(MESSENGER_HISTORY=f"redis://127.0.0.1:{way.port}/room").wait_ready()
+        with connected(server.address) as channel, reading(channel) as reader:
+            times = send(server.address, "1", "2")
+            wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it all")
+            way.lead_to(replica.port)
+            replica.ask("REPLICAOF", "NO", "ONE")
+            redis.ask("REPLICAOF", "127.0.0.1", str(replica.port))
+            refusal(server.address, grpc.StatusCode.UNAVAILABLE)
+            wait_until(lambda: accepted(server.address), "sends are accepted again")
+            times += send(server.address, "3")
+            messages = reader.take(4)
+        assert [message.text for message in messages] == ["1", "2", "there again", "3"]
+        assert [time_of(message) for message in messages if message.text != "there again"] == times
+        assert "lost" not in server.log()
+    finally:
+        replica.close()
+
+
+def test_redis_is_emptied(shared, redis):
+    """FLUSHALL: every open stream ends with OUT_OF_RANGE, at both servers; who comes back with an old time is told too."""
+    one, two = shared(), shared()
+    times = send(one.address, "1", "2", "3")
+    with connected(one.address) as first, connected(two.address) as second:
+        with reading(first) as here, reading(second) as there:
+            times += send(one.address, "4")
+            assert time_of(here.take(1)[0]) == time_of(there.take(1)[0]) == times[3]
+            redis.ask("FLUSHALL")
+            assert here.status() == there.status() == grpc.StatusCode.OUT_OF_RANGE
+        times += send(two.address, "5")
+        assert_increasing(times)
+        for channel in first, second:
+            call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(times[0])), timeout=20)
+            error = failure(grpc.StatusCode.OUT_OF_RANGE, lambda call=call: next(call))
+            assert "messenger-held-after" in dict(error.trailing_metadata())
+        with reading(first) as reader:
+            times = send(two.address, "6")
+            assert time_of(reader.take(1)[0]) == times[0]
+
+
+HOUR = 3_600 * 10**9
+
+
+def test_redis_is_emptied_and_its_clock_is_behind(shared, redis):
+    """As after a failover to an empty Redis whose clock is an hour behind: messages go on, with times that are later
+    than all before, and every reader gets them."""
+    one, two = shared(), shared()
+    times = send(one.address, "before")
+    # An hour's worth of clock, taken back by the emptying.
+    redis.ask("XADD", "room", f"{(times[0] + HOUR) // 10**6}-0", "a", "Ivan", "t", "from the future")
+    with connected(one.address) as first, connected(two.address) as second:
+        with reading(first, after=times[0]) as here, reading(second, after=times[0]) as there:
+            times.append(time_of(here.take(1)[0]))
+            there.take(1)
+            redis.ask("FLUSHALL")
+            assert here.status() == there.status() == grpc.StatusCode.OUT_OF_RANGE
+        with reading(first) as here, reading(second) as there:
+            times += send(one.address, "1") + send(two.address, "2")
+            assert [time_of(m) for m in here.take(2)] == [time_of(m) for m in there.take(2)] == times[2:]
+    assert_increasing(times)
+
+
+def test_redis_is_emptied_twice(shared, redis):
+    """Also while nothing has been sent since: who comes back with a time of before is told, then too."""
+    server = shared()
+    times = send(server.address, "1", "2")
+    for _ in range(3):
+        with connected(server.address) as channel, reading(channel) as reader:
+            redis.ask("FLUSHALL")
+            wait_until(lambda: redis.ask("EXISTS", "room:begun") == ":1", "the server has noticed")
+            assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
+            call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(times[0])), timeout=20)
+            failure(grpc.StatusCode.OUT_OF_RANGE, lambda call=call: next(call))
+
+
+def test_redis_is_emptied_before_the_first_message(shared, redis):
+    """A room in which nothing was sent yet begins anew, and its beginning is no earlier than before."""
+    server = shared()
+    with connected(server.address) as channel, reading(channel) as reader:
+        redis.ask("FLUSHALL")
+        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
+        began = time.time_ns()
+        call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(began - HOUR)), timeout=20)
+        failure(grpc.StatusCode.OUT_OF_RANGE, lambda: next(call))
+        with reading(channel) as again:
+            times = send(server.address, "first")
+            assert time_of(again.take(1)[0]) == times[0]
+
+
+def replace(target: Path, source: Path) -> None:
+    """Makes a folder a copy of another."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+
+
+def test_redis_comes_back_without_its_tail(launch, shared, redis):
+    """As after a failover to a replica that lagged: what was acknowledged and lost is told to every reader."""
+    server = shared()
+    send(server.address, *map(str, range(10)))
+    data, kept = redis.folder / "appendonlydir", redis.folder / "kept"
+    replace(kept, data)
+    with connected(server.address) as channel, reading(channel) as reader:
+        send(server.address, *map(str, range(10, 20)))
+        reader.take(10)
+        redis.kill()
+        replace(data, kept)
+        redis.start()
+        # New messages as many as were lost: a count alone would not tell.
+        wait_until(lambda: accepted(server.address), "sends are accepted again")
+        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
+
+
+def test_a_replica_lags_and_catches_up(launch, redis, replica, link):
+    """A balancer leads a server to a replica that lacks what the server has seen: nobody is told of a loss, sends fail,
+    and when the replica has it all, readers go on. Takes the two seconds after which a lag is worth a line."""
+    wire, way = link(redis.port), link(redis.port)
+    replica.ask("REPLICAOF", "127.0.0.1", str(wire.port))
+    wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica is there")
+    server = launch.server(MESSENGER_HISTORY=f"redis://127.0.0.1:{way.port}/room").wait_ready()
+    with connected(server.address) as channel, reading(channel) as reader:
+        times = send(server.address, "1")
+        wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it")
+        wire.silence()
+        times += send(server.address, "2", "3")
+        assert [time_of(message) for message in reader.take(3)] == times
+        way.lead_to(replica.port)
+        way.break_connections()
+        wait_until(lambda: "a replica lags" in server.log(), "the log tells of the replica")
+        assert "cannot be" in refusal(server.address, grpc.StatusCode.UNAVAILABLE).details()
+        wire.restore()
+        wait_until(lambda: server.log().count("well again") == 2, "the connection and the replica are well again")
+        replica.ask("REPLICAOF", "NO", "ONE")
+        wait_until(lambda: accepted(server.address), "sends are accepted again")
+        assert reader.take(1)[0].text == "there again"
+    assert "lost" not in server.log()
+    assert server.log().count("a replica lags") == 1
+
+
+def test_a_replica_lags_and_takes_over(launch, redis, replica, link):
+    """What it lacks when it becomes the primary is lost, and that is told."""
+    wire, way = link(redis.port), link(redis.port)
+    replica.ask("REPLICAOF", "127.0.0.1", str(wire.port))
+    wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica is there")
+    server = launch.server(MESSENGER_HISTORY=f"redis://127.0.0.1:{way.port}/room").wait_ready()
+    with connected(server.address) as channel, reading(channel) as reader:
+        send(server.address, "1")
+        wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it")
+        wire.silence()
+        send(server.address, "2", "3")
+        reader.take(3)
+        replica.ask("REPLICAOF", "NO", "ONE")
+        way.lead_to(replica.port)
+        way.break_connections()
+        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
+    assert "Redis has lost messages" in server.log()
+
+
+def test_a_server_reads_from_a_replica(launch, shared, redis, replica):
+    """It starts and its readers get everything, also behind memory; its sends fail."""
+    primary = shared()
+    times = send(primary.address, "1", "2")
+    wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it")
+    server = launch.server(MESSENGER_HISTORY=replica.location(), MESSENGER_HISTORY_MESSAGES=1).wait_ready()
+    with connected(server.address) as channel, reading(channel, after=times[0] - 1) as reader:
+        times += send(primary.address, *map(str, range(100)))
+        assert [time_of(message) for message in reader.take(102)] == times
+        refusal(server.address, grpc.StatusCode.UNAVAILABLE)
+        # What another server has found lost is told here too.
+        redis.ask("FLUSHALL")
+        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
+    assert "Redis has lost" not in server.log()
+
+
+def test_redis_trims_faster_than_a_server_follows(shared, redis):
+    """A server that stood still while all that it had not seen was let go of tells its readers; the other's notice nothing
+    but that: after a loss everybody is told."""
+    one, two = shared(), shared()
+    with connected(two.address) as channel, reading(channel) as reader:
+        two.freeze()
+        send(one.address, *map(str, range(10)))
+        redis.ask("XTRIM", "room", "MAXLEN", "5")
+        two.thaw()
+        assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
+    assert accepted(one.address)
