@@ -38,7 +38,7 @@ struct GRPCService: Service {
         do {
             _ = try await server.start(listeningOn: addresses)
         } catch {
-            await room.home?.close()
+            await room.store?.close()
             await group.shutDown()
             switch error {
             case .badCredentials: throw StartError(.badConfiguration, "Cannot serve: \(error)")
@@ -70,8 +70,8 @@ struct GRPCService: Service {
     }
 
     private func stop(_ room: Room<ByteBuffer>, _ server: Server) async {
-        // What waits for the home is kept, and reaches the streams before they end.
-        if let home = room.home, await !Self.finishes(within: Self.historyDeadline, { await home.close() }) {
+        // What waits for the store is kept, and reaches the streams before they end.
+        if let store = room.store, await !Self.finishes(within: Self.historyDeadline, { await store.close() }) {
             logger.error("the history took too long to close: going on without it")
         }
         room.close()
@@ -94,17 +94,17 @@ struct GRPCService: Service {
     }
 
     private func makeRoom(_ readers: Broadcast) async throws(StartError) -> Room<ByteBuffer> {
-        let home = try await settings.history.home(logger: logger)
+        let store = try await settings.history.openStore(logger: logger)
         let room = Room<ByteBuffer>(
             limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes),
-            home: home,
-            start: home?.latest,
+            store: store,
+            start: store?.latest,
             onChange: { readers.notify() }
         ) { message in
             let encoded = message.encoded()
             return (encoded, encoded.count)
         }
-        try home?.follow(into: room.tail)
+        try store?.follow(into: room.tail)
         return room
     }
 

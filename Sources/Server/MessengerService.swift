@@ -9,9 +9,9 @@ struct MessengerService: Sendable {
     /// Notified by the room when there is something to read.
     let readers: Broadcast
 
-    /// What a stream that has fallen behind takes from the home in one go, and holds while its reader is stalled.
+    /// What a stream that has fallen behind takes from the store in one go, and holds while its reader is stalled.
     private static let page = HistoryPage.Size(messages: 64, bytes: 256 << 10)
-    /// How long a stream that has fallen behind waits before it asks a home again that was away: longer each time.
+    /// How long a stream that has fallen behind waits before it asks a store again that was away: longer each time.
     private static let patience = (first: Duration.milliseconds(50), last: Duration.seconds(1))
 
     /// 30 years, in nanoseconds: what is longer would not fit a time.
@@ -22,15 +22,15 @@ struct MessengerService: Sendable {
         [sendMessage, readMessages.slots(128)]
     }
 
-    // Decided once: a call to a room in memory does not know of homes, and never waits.
+    // Decided once: a call to a room in memory does not know of storage, and never waits.
 
     private var sendMessage: ServerMethod {
-        guard let home = room.home else {
+        guard let store = room.store else {
             return .unary(MessengerMethods.sendMessage, immediateHandler: { request, _ in try send(request) })
         }
         return .unary(MessengerMethods.sendMessage) { request, _, response in
             try check(request)
-            home.append(author: request.author, text: request.text) { result in
+            store.append(author: request.author, text: request.text) { result in
                 switch result {
                 case .success(let sendTime): response.succeed(SendMessageResponse(sendTime: sendTime))
                 case .failure(let error): response.fail(RPCError(RoomError(error)))
@@ -40,7 +40,7 @@ struct MessengerService: Sendable {
     }
 
     private var readMessages: ServerMethod {
-        guard room.home != nil else {
+        guard room.store != nil else {
             return .serverStreaming(MessengerMethods.readEncodedMessages, following: readers) { request, context in
                 let cursor = try cursor(for: request, context)
                 return (opening(at: cursor), { try next(cursor) })
@@ -78,7 +78,7 @@ struct MessengerService: Sendable {
             while true {
                 do {
                     try await writer.follow(readers) { try room.next(cursor) }
-                } catch RoomError.isInHome {
+                } catch RoomError.onlyInStorage {
                     try await catchUp(cursor, writer)
                 }
             }
@@ -87,7 +87,7 @@ struct MessengerService: Sendable {
         }
     }
 
-    /// Reads on from the home until the reader is in the tail again, over every absence of the home.
+    /// Reads on from the store until the reader is in the tail again, over every absence of the store.
     private func catchUp(_ cursor: Room<ByteBuffer>.Cursor, _ writer: ResponseWriter<ByteBuffer>) async throws {
         var delay = Self.patience.first
         while true {
@@ -154,14 +154,14 @@ extension RPCError {
             self.init(code: .resourceExhausted, reason)
         case .unavailable(let reason):
             self.init(code: .unavailable, reason)
-        case .isInHome:
+        case .onlyInStorage:
             self.init(code: .internal, message: "the history was not read")
         case .closed:
             self.init(code: .unavailable, message: "the server is shutting down")
         }
     }
 
-    private init(code: Status.Code, _ trouble: HomeTrouble) {
+    private init(code: Status.Code, _ trouble: StorageError.Reason) {
         self.init(code: code, message: trouble.rawValue, metadata: [MessengerMethods.troubleKey: .string(trouble.kind)])
     }
 }

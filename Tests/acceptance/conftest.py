@@ -169,7 +169,7 @@ def shared(launch, redis):
 
 @pytest.fixture
 def traffic() -> Iterator[Callable[..., Traffic]]:
-    """Makes senders and readers of a server, who are sent home at the end."""
+    """Makes senders and readers of a server. They are stopped at the end."""
     made: list[Traffic] = []
 
     def make(server: str, held: float = math.inf) -> Traffic:

@@ -12,9 +12,9 @@ final class Room<Content: Sendable>: Sendable {
     final class Cursor: Sendable {
         /// The time after which the reader began.
         let position: SendTime
-        /// The sequence number of its next message; -1 where that has to be found first, in a room with a home.
+        /// The sequence number of its next message; -1 where that has to be found first, in a room with a store.
         let sequence: Atomic<Int>
-        /// In a room with a home: the nanoseconds of the last message that the reader has had, or of its beginning.
+        /// In a room with a store: the nanoseconds of the last message that the reader has had, or of its beginning.
         let lastTime: Atomic<Int64>
 
         init(position: SendTime, next: Int?) {
@@ -28,7 +28,7 @@ final class Room<Content: Sendable>: Sendable {
     typealias Encode = @Sendable (Message) -> (content: Content, byteCount: Int)
 
     /// Where messages are kept beyond memory, if they are.
-    let home: (any HistoryHome)?
+    let store: (any HistoryStore)?
     let state: Mutex<State>
     let clock: @Sendable () -> SendTime
     let encode: Encode
@@ -44,18 +44,18 @@ final class Room<Content: Sendable>: Sendable {
 
     /// - Parameters:
     ///   - limits: What the history holds at the most.
-    ///   - start: The time of the last message in the home; without a home, now.
+    ///   - start: The time of the last message in the store; without a store, now.
     ///   - clock: The wall clock. It may step back; send times do not.
     ///   - onChange: Told, from any thread, that readers have something to read: a message, or that the room is closed.
     init(
         limits: History<Content>.Limits,
-        home: (any HistoryHome)? = nil,
+        store: (any HistoryStore)? = nil,
         start: SendTime? = nil,
         clock: @escaping @Sendable () -> SendTime = SendTime.now,
         onChange: @escaping @Sendable () -> Void = {},
         encode: @escaping Encode
     ) {
-        self.home = home
+        self.store = store
         self.clock = clock
         self.encode = encode
         self.onChange = onChange
@@ -79,7 +79,7 @@ final class Room<Content: Sendable>: Sendable {
 
     /// Begins to read: after a time, or after the latest message.
     func cursor(after time: SendTime? = nil) throws(RoomError) -> Cursor {
-        if let home { return try cursor(after: time, home: home) }
+        if let store { return try cursor(after: time, store: store) }
         return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             guard let time else { return Cursor(position: state.history.latest, next: state.history.end) }
@@ -89,7 +89,7 @@ final class Room<Content: Sendable>: Sendable {
 
     /// Begins to read with the messages that were accepted within the last `age`, as far as they are held.
     func cursor(acceptedWithin age: Duration) throws(RoomError) -> Cursor {
-        if let home { return try cursor(acceptedWithin: age, home: home) }
+        if let store { return try cursor(acceptedWithin: age, store: store) }
         return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             let position = state.history.position(at: .now - age) ?? state.history.heldAfter
@@ -98,10 +98,10 @@ final class Room<Content: Sendable>: Sendable {
     }
 
     /// The next message of a reader, and whether there is another one already, or the end; `nil` if it has had all of them.
-    /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more, and ``RoomError/isInHome`` where
+    /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more, and ``RoomError/onlyInStorage`` where
     ///   ``catchUp(_:atMost:)`` has it.
     func next(_ cursor: Cursor) throws(RoomError) -> (message: Content, hasMore: Bool)? {
-        guard home == nil else { return try nextInTail(cursor) }
+        guard store == nil else { return try nextInTail(cursor) }
         let sequence = cursor.sequence.load(ordering: .relaxed)
         return try state.withLock { state throws(RoomError) in
             guard let content = try state.history.content(at: sequence) else {

@@ -6,12 +6,12 @@ enum RoomError: Error, Equatable {
     case noLongerHeld(heldAfter: SendTime)
     /// The reader claims to have had messages that nobody can have sent.
     case inTheFuture
-    /// Memory does not hold the reader's next message any more, but the room's home does.
-    case isInHome
-    /// There is no room for the message in the room's home, and it is not kept.
-    case full(HomeTrouble)
-    /// The room's home does not answer now.
-    case unavailable(HomeTrouble)
+    /// Memory does not hold the reader's next message any more, but the room's storage does.
+    case onlyInStorage
+    /// There is no room for the message in the room's storage, and it is not kept.
+    case full(StorageError.Reason)
+    /// The room's storage does not answer now.
+    case unavailable(StorageError.Reason)
     /// The room accepts no more readers.
     case closed
 }

@@ -14,12 +14,12 @@ import Testing
     /// The server's own sentence, with a capital letter and a full stop.
     private static let own = "The history's disk is full; it is."
 
-    @Test func aHomeThatIsFullIsTold() {
+    @Test func aFullStorageIsReported() {
         let full = error(.resourceExhausted, trouble: "full")
         #expect(full == SendError(code: .storageFull, message: Self.own))
     }
 
-    @Test func otherTroubleOfAHomeIsTold() {
+    @Test func otherStorageErrorsAreReported() {
         #expect(error(.resourceExhausted, trouble: "busy") == SendError(code: .resourceExhausted, message: Self.own))
         #expect(error(.unavailable, trouble: "away") == SendError(code: .unavailable, message: Self.own))
     }

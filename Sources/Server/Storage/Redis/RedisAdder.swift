@@ -67,7 +67,7 @@ struct RedisAdder {
         }
     }
 
-    private static func refusal(_ error: RedisError) -> HomeError {
+    private static func refusal(_ error: RedisError) -> StorageError {
         error.code == "OOM" ? .full(.memoryIsFull) : .unavailable(.cannotBeWritten)
     }
 }

@@ -2,7 +2,7 @@ import Messenger
 import Redis
 import Synchronization
 
-/// How far a server has come in its room in Redis: what the threads of its home tell each other. Thread-safe.
+/// How far a server has come in its room in Redis: what the threads of its store tell each other. Thread-safe.
 final class RedisProgress: Sendable {
     private struct State {
         var watch: StreamWatch
@@ -13,7 +13,7 @@ final class RedisProgress: Sendable {
         var isClosed = false
     }
 
-    /// Ends all connections of the home.
+    /// Ends all connections of the store.
     let interrupt = RedisInterrupt()
     private let state: Mutex<State>
 

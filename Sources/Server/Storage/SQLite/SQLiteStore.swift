@@ -4,11 +4,11 @@ import Messenger
 import SQLite
 import Synchronization
 
-/// A home in a file of SQLite's: one machine, one server, and nothing lost with the process.
+/// A store in a file of SQLite's: one machine, one server, and nothing lost with the process.
 ///
 /// One thread writes. While it waits for the disk, messages gather; it then keeps all of them in the next transaction,
 /// so the disk is waited for once for many. Another thread reads, for those who have fallen behind memory.
-final class SQLiteHome: HistoryHome {
+final class SQLiteStore: HistoryStore {
     /// The writer's thread's own, as soon as there is one.
     private struct Writing {
         var log: SQLiteLog
@@ -38,7 +38,7 @@ final class SQLiteHome: HistoryHome {
     /// The time of the last message at the start: the tail begins here.
     let latest: SendTime
 
-    /// How long one statement waits for a lock of another process, in milliseconds: always, and once the home is closing.
+    /// How long one statement waits for a lock of another process, in milliseconds: always, and once the store is closing.
     static let lockPatience: Int32 = 5000
     private static let closingLockPatience: Int32 = 500
     /// How long the closing may take. With the calls' grace it has to be less than what those who stop a container allow,
@@ -54,7 +54,7 @@ final class SQLiteHome: HistoryHome {
         path: String,
         sync: SQLiteFile.Sync,
         retention: Retention,
-        interrupt: Interrupt = Interrupt(lockPatience: SQLiteHome.lockPatience),
+        interrupt: Interrupt = Interrupt(lockPatience: SQLiteStore.lockPatience),
         logger: Logger
     ) throws(StartError) {
         var file = try SQLiteFile(path: path, interrupt: interrupt)
@@ -140,7 +140,7 @@ final class SQLiteHome: HistoryHome {
         worker.append(author: author, text: text, completion: completion)
     }
 
-    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(HomeError) -> HistoryPage {
+    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(StorageError) -> HistoryPage {
         try await reader.read(after: time, atMost: most)
     }
 
@@ -203,13 +203,13 @@ final class SQLiteHome: HistoryHome {
         }
     }
 
-    private func refuse(_ jobs: [AppendJob], _ error: HomeError) {
+    private func refuse(_ jobs: [AppendJob], _ error: StorageError) {
         for job in jobs { job.completion(.failure(error)) }
     }
 
     /// On the reader's thread.
     private static func serve(_ read: ReadJob, from source: SQLiteReader?, _ outages: Outages) {
-        let result: Result<HistoryPage, HomeError>
+        let result: Result<HistoryPage, StorageError>
         do {
             guard let source else { return read.continuation.resume(returning: .failure(.closed)) }
             let (heldAfter, messages) = try source.read(after: read.time, atMost: read.most)

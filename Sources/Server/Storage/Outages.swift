@@ -2,7 +2,7 @@ import Logging
 import SQLite
 import Synchronization
 
-/// Tells the operator when a home begins to fail and when it is well again, not of each message that fails. Thread-safe.
+/// Tells the operator when a store begins to fail and when it is well again, not of each message that fails. Thread-safe.
 final class Outages: Sendable {
     private let logger: Logger
     private let since = Mutex<ContinuousClock.Instant?>(nil)
@@ -31,7 +31,7 @@ final class Outages: Sendable {
 
 extension Outages {
     /// - Returns: What senders are told.
-    func began(_ error: SQLiteError) -> HomeError {
+    func began(_ error: SQLiteError) -> StorageError {
         began("the history cannot be written", error)
         return error.isFull
             ? .full(.diskIsFull)

@@ -8,28 +8,28 @@ import Testing
 @testable import Server
 
 @Suite(.timeLimit(.minutes(1)))
-struct SQLiteHomeTests {
+struct SQLiteStoreTests {
     private let folder = TemporaryFolder()
     private var path: String { folder.path(of: "history.db") }
 
-    private func home(_ retention: Retention = Retention()) throws -> SQLiteHome {
-        try SQLiteHome(path: path, sync: .normal, retention: retention, logger: Logger(label: "test"))
+    private func store(_ retention: Retention = Retention()) throws -> SQLiteStore {
+        try SQLiteStore(path: path, sync: .normal, retention: retention, logger: Logger(label: "test"))
     }
 
     /// A room that holds so many messages in memory, and all in the file.
-    private func room(_ home: SQLiteHome, inMemory messages: Int = 1000) throws -> Room<Message> {
+    private func room(_ store: SQLiteStore, inMemory messages: Int = 1000) throws -> Room<Message> {
         let room = Room<Message>(
             limits: .init(messages: messages, bytes: .max),
-            home: home,
-            start: home.latest
+            store: store,
+            start: store.latest
         ) { ($0, $0.text.utf8.count) }
-        try home.follow(into: room.tail)
+        try store.follow(into: room.tail)
         return room
     }
 
-    private func send(_ texts: [String], to room: Room<Message>, _ home: SQLiteHome) async throws -> [SendTime] {
+    private func send(_ texts: [String], to room: Room<Message>, _ store: SQLiteStore) async throws -> [SendTime] {
         var times: [SendTime] = []
-        for text in texts { times.append(try await room.append(author: "a", text: text, home: home)) }
+        for text in texts { times.append(try await room.append(author: "a", text: text, store: store)) }
         return times
     }
 
@@ -44,7 +44,7 @@ struct SQLiteHomeTests {
                     continue
                 }
                 messages.append(next.message)
-            } catch RoomError.isInHome {
+            } catch RoomError.onlyInStorage {
                 while let some = try await room.catchUp(cursor, atMost: .init(messages: 7, bytes: .max)) {
                     messages += some
                 }
@@ -57,10 +57,10 @@ struct SQLiteHomeTests {
     @Test(arguments: [(ahead: 0, within: 600, expected: ["old", "new"]), (0, 0, ["new"]), (3600, 600, ["new"])])
     func aReaderThatIsOlderThanTheServer(ahead: Int, within: Int, expected: [String]) async throws {
         let lead = Int64(ahead) * 1_000_000_000
-        let first = try home()
+        let first = try store()
         let early = Room<Message>(
             limits: .init(messages: 10, bytes: .max),
-            home: first,
+            store: first,
             start: first.latest,
             clock: { SendTime(nanosecondsSinceEpoch: SendTime.now().nanosecondsSinceEpoch + lead) }
         ) { ($0, $0.text.utf8.count) }
@@ -68,7 +68,7 @@ struct SQLiteHomeTests {
         _ = try await send(["old"], to: early, first)
         await first.close()
 
-        let second = try home()
+        let second = try store()
         let room = try room(second)
         let cursor = try room.cursor(acceptedWithin: .seconds(within))
         _ = try await send(["new"], to: room, second)
@@ -79,12 +79,12 @@ struct SQLiteHomeTests {
     /// With empty texts, characters of four bytes, and a U+0000, which must not end a text.
     @Test func whatIsKeptIsThereAfterARestart() async throws {
         let texts = ["", "naïve 🙂", "a\u{0}b", String(repeating: "x", count: 100_000)]
-        let first = try home()
+        let first = try store()
         let start = first.latest
         let times = try await send(texts, to: try room(first), first)
         await first.close()
 
-        let second = try home()
+        let second = try store()
         let room = try room(second)
         #expect(second.latest == times.last)
         let cursor = try room.cursor(after: start)
@@ -98,46 +98,46 @@ struct SQLiteHomeTests {
     }
 
     @Test func aReaderThatFellBehindMemoryReadsOnFromTheFile() async throws {
-        let home = try home()
-        let room = try room(home, inMemory: 3)
+        let store = try store()
+        let room = try room(store, inMemory: 3)
         let follower = try room.cursor()
-        let first = try await send((0..<5).map { "\($0)" }, to: room, home)
+        let first = try await send((0..<5).map { "\($0)" }, to: room, store)
         #expect(try await take(5, from: room, follower).map(\.sendTime) == first)
         let texts = (5..<100).map { "\($0)" }
-        let times = try await send(texts, to: room, home)
+        let times = try await send(texts, to: room, store)
         #expect(try await take(95, from: room, follower).map(\.sendTime) == times)
         // It is back in the tail, and waits there.
-        async let later = send(["later"], to: room, home)
+        async let later = send(["later"], to: room, store)
         #expect(try await take(1, from: room, follower).map(\.text) == ["later"])
         _ = try await later
-        await home.close()
+        await store.close()
     }
 
     /// What a stalled reader holds meanwhile is bounded.
     @Test func aPageIsBoundedByItsBytes() async throws {
-        let home = try home()
-        let start = home.latest
-        let times = try await send((1...9).map { String(repeating: "x", count: $0 * 1000) }, to: try room(home), home)
-        let page = try await home.read(after: start, atMost: .init(messages: 64, bytes: 5000))
+        let store = try store()
+        let start = store.latest
+        let times = try await send((1...9).map { String(repeating: "x", count: $0 * 1000) }, to: try room(store), store)
+        let page = try await store.read(after: start, atMost: .init(messages: 64, bytes: 5000))
         #expect(page.messages.map(\.text.count) == [1000, 2000, 3000])
         #expect(page.upTo == times[2])
         // One that is longer alone comes all the same.
-        let long = try await home.read(after: times[7], atMost: .init(messages: 64, bytes: 5000))
+        let long = try await store.read(after: times[7], atMost: .init(messages: 64, bytes: 5000))
         #expect(long.messages.map(\.text.count) == [9000])
-        await home.close()
+        await store.close()
     }
 
     /// Senders, readers that follow and readers that come back again and again, with a memory of ten messages.
     @Test func oneOrderForAll() async throws {
-        let home = try home()
-        let room = try room(home, inMemory: 10)
+        let store = try store()
+        let room = try room(store, inMemory: 10)
         let start = try room.cursor().position
         let (senders, perSender, readers) = (8, 100, 4)
         let received = try await withThrowingTaskGroup(of: [Message]?.self) { group in
             for sender in 0..<senders {
                 group.addTask {
                     for index in 0..<perSender {
-                        _ = try await room.append(author: "\(sender)", text: "\(index)", home: home)
+                        _ = try await room.append(author: "\(sender)", text: "\(index)", store: store)
                     }
                     return nil
                 }
@@ -165,40 +165,40 @@ struct SQLiteHomeTests {
             #expect(messages == received[0])
             #expect(zip(messages, messages.dropFirst()).allSatisfy { $0.sendTime < $1.sendTime })
         }
-        await home.close()
+        await store.close()
     }
 
     @Test func oldMessagesGoByNumber() async throws {
-        let home = try home(Retention(messages: 20))
-        let room = try room(home, inMemory: 2)
+        let store = try store(Retention(messages: 20))
+        let room = try room(store, inMemory: 2)
         let start = try room.cursor().position
-        let times = try await send((0..<100).map { "\($0)" }, to: room, home)
-        #expect(throws: RoomError.noLongerHeld(heldAfter: home.heldAfter)) { try room.cursor(after: start) }
-        let cursor = try room.cursor(after: home.heldAfter)
-        let held = times.filter { $0 > home.heldAfter }
+        let times = try await send((0..<100).map { "\($0)" }, to: room, store)
+        #expect(throws: RoomError.noLongerHeld(heldAfter: store.heldAfter)) { try room.cursor(after: start) }
+        let cursor = try room.cursor(after: store.heldAfter)
+        let held = times.filter { $0 > store.heldAfter }
         #expect((10...20).contains(held.count))
         #expect(try await take(held.count, from: room, cursor).map(\.sendTime) == held)
-        await home.close()
-        let again = try self.home(Retention(messages: 20))
-        #expect(again.heldAfter == home.heldAfter)
+        await store.close()
+        let again = try self.store(Retention(messages: 20))
+        #expect(again.heldAfter == store.heldAfter)
         await again.close()
     }
 
     @Test func aReaderWhoseNextMessageIsGoneIsTold() async throws {
-        let home = try home(Retention(messages: 8))
-        let room = try room(home, inMemory: 2)
+        let store = try store(Retention(messages: 8))
+        let room = try room(store, inMemory: 2)
         let cursor = try room.cursor()
-        _ = try await send((0..<50).map { "\($0)" }, to: room, home)
-        await #expect(throws: RoomError.noLongerHeld(heldAfter: home.heldAfter)) {
+        _ = try await send((0..<50).map { "\($0)" }, to: room, store)
+        await #expect(throws: RoomError.noLongerHeld(heldAfter: store.heldAfter)) {
             try await take(1, from: room, cursor)
         }
-        await home.close()
+        await store.close()
     }
 
     /// While a message is on its way to the disk a reader says that it has had a later one: it does not get the earlier.
     @Test func nothingEarlierThanAskedFor() async throws {
-        let home = try home()
-        let room = try room(home)
+        let store = try store()
+        let room = try room(store)
         let reserved = room.reserve(2)
         let cursor = try room.cursor(after: reserved[0])
         let follower = try room.cursor()
@@ -207,12 +207,12 @@ struct SQLiteHomeTests {
         room.publish(reserved.map { Message(author: "a", text: "", sendTime: $0) })
         #expect(try await take(1, from: room, cursor).map(\.sendTime) == [reserved[1]])
         #expect(try await take(2, from: room, follower).map(\.sendTime) == reserved)
-        await home.close()
+        await store.close()
     }
 
     /// So that what one power cut leaves is not there any more at the next.
     @Test func theWriteAheadLogIsEmptyAfterAStart() async throws {
-        let first = try home()
+        let first = try store()
         _ = try await send(["one", "two"], to: try room(first), first)
         // As a process leaves it that is killed.
         let copy = TemporaryFolder()
@@ -222,7 +222,7 @@ struct SQLiteHomeTests {
         await first.close()
         #expect(copy.size(of: "history.db-wal") > 0)
         let path = copy.path(of: "history.db")
-        let second = try SQLiteHome(path: path, sync: .full, retention: Retention(), logger: Logger(label: "test"))
+        let second = try SQLiteStore(path: path, sync: .full, retention: Retention(), logger: Logger(label: "test"))
         #expect(copy.size(of: "history.db-wal") == 0)
         let page = try await second.read(after: second.heldAfter, atMost: .init(messages: 9, bytes: .max))
         #expect(page.messages.map(\.text) == ["one", "two"])
@@ -230,13 +230,13 @@ struct SQLiteHomeTests {
     }
 
     @Test func aFileHasOneServer() async throws {
-        let home = try home()
+        let store = try store()
         try expectRefusal(.unavailable, "in use by another server")
-        await home.close()
+        await store.close()
     }
 
     @Test func aLaterFormatIsRefused() async throws {
-        try await home().close()
+        try await store().close()
         try Database(path: path).execute("PRAGMA user_version = 2")
         try expectRefusal(.badData, "from a later version")
         #expect(try Database(path: path).number("SELECT count(*) FROM room") == 1)
@@ -249,19 +249,19 @@ struct SQLiteHomeTests {
 
     @Test func aPathThatIsNoneIsRefused() {
         #expect(throws: StartError.self) {
-            try SQLiteHome(path: "/nowhere/at/all", sync: .full, retention: Retention(), logger: Logger(label: "test"))
+            try SQLiteStore(path: "/nowhere/at/all", sync: .full, retention: Retention(), logger: Logger(label: "test"))
         }
     }
 
-    @Test func aClosedHomeKeepsNothing() async throws {
-        let home = try home()
-        let room = try room(home)
-        await home.close()
-        await #expect(throws: RoomError.closed) { try await room.append(author: "a", text: "late", home: home) }
+    @Test func aClosedStoreRefusesMessages() async throws {
+        let store = try store()
+        let room = try room(store)
+        await store.close()
+        await #expect(throws: RoomError.closed) { try await room.append(author: "a", text: "late", store: store) }
     }
 
     private func expectRefusal(_ code: StartError.Code, _ words: String) throws {
-        let error = #expect(throws: StartError.self) { _ = try home() }
+        let error = #expect(throws: StartError.self) { _ = try store() }
         #expect(error?.code == code)
         #expect(error?.message.contains(words) == true, "\(error?.message ?? "")")
     }

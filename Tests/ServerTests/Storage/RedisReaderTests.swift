@@ -25,7 +25,7 @@ struct RedisReaderTests {
         after number: Int64,
         _ progress: RedisProgress,
         atMost most: HistoryPage.Size = .init(messages: 64, bytes: .max)
-    ) async -> Result<HistoryPage, HomeError> {
+    ) async -> Result<HistoryPage, StorageError> {
         await withCheckedContinuation { continuation in
             var reader = RedisReader(RedisHost(redis.address), progress)
             reader.serve([ReadJob(time: time(number), most: most, continuation: continuation)])

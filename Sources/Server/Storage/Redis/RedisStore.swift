@@ -4,12 +4,12 @@ import Messenger
 import Redis
 import Synchronization
 
-/// A home in a stream of Redis's: several servers share one room.
+/// A store in a stream of Redis's: several servers share one room.
 ///
 /// Redis gives out the times, as IDs of the stream's entries, so they are the same on every server. A server's own
 /// messages come to its tail like all others: from the stream. Three threads have a connection each: one adds what
 /// waits, pipelined; one follows; one reads for those who have fallen behind memory.
-final class RedisHome: HistoryHome {
+final class RedisStore: HistoryStore {
     private struct Follower {
         var hasEnded = true
         var waitingForEnd: [CheckedContinuation<Void, Never>] = []
@@ -97,7 +97,7 @@ final class RedisHome: HistoryHome {
         }
     }
 
-    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(HomeError) -> HistoryPage {
+    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(StorageError) -> HistoryPage {
         try await reader.read(after: time, atMost: most)
     }
 

@@ -2,7 +2,7 @@ import ArgumentParser
 import Logging
 import Messenger
 
-/// What the server can be told of the home of its history.
+/// Where and how the server stores its history.
 struct HistorySettings: Sendable {
     var location = HistoryLocation.memory
     /// The file that holds the location, if one does.
@@ -10,12 +10,12 @@ struct HistorySettings: Sendable {
     var sync = SQLiteFile.Sync.full
     var retention = Retention()
 
-    /// Opens the home; `nil` for memory alone.
-    func home(logger: Logger) async throws(StartError) -> (any HistoryHome)? {
+    /// Opens the store; `nil` for memory alone.
+    func openStore(logger: Logger) async throws(StartError) -> (any HistoryStore)? {
         switch location {
         case .memory: nil
-        case .redis(let address): try RedisHome(address, retention: retention, logger: logger)
-        case .sqlite(let path): try await SQLiteHome.open(path: path, sync: sync, retention: retention, logger: logger)
+        case .redis(let address): try RedisStore(address, retention: retention, logger: logger)
+        case .sqlite(let path): try await SQLiteStore.open(path: path, sync: sync, retention: retention, logger: logger)
         }
     }
 

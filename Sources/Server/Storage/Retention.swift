@@ -1,6 +1,6 @@
 import Messenger
 
-/// How much a home holds. Whatever is over goes, the oldest messages first; the newest always stays.
+/// How much a store holds. Whatever is over goes, the oldest messages first; the newest always stays.
 struct Retention: Sendable {
     /// Most messages; at least 1.
     var messages = 10_000_000

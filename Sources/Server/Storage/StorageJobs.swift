@@ -1,6 +1,6 @@
 import Messenger
 
-// What the workers of homes are given: a job, and who waits for it.
+// What the workers of storage are given: a job, and who waits for it.
 
 /// A message that waits to be kept, and how its sender is told.
 struct AppendJob: Sendable {
@@ -18,7 +18,7 @@ struct AppendJob: Sendable {
 struct ReadJob: Sendable {
     let time: SendTime
     let most: HistoryPage.Size
-    let continuation: CheckedContinuation<Result<HistoryPage, HomeError>, Never>
+    let continuation: CheckedContinuation<Result<HistoryPage, StorageError>, Never>
 
     /// How many of them may wait.
     static let limit = 100_000
@@ -29,18 +29,18 @@ extension BatchWorker<AppendJob> {
     func append(author: String, text: String, completion: @escaping AppendCompletion) {
         let job = AppendJob(author: author, text: text, completion: completion)
         if let refusal = submit(job, cost: author.utf8.count + text.utf8.count + AppendJob.overhead) {
-            completion(.failure(HomeError(refusal)))
+            completion(.failure(StorageError(refusal)))
         }
     }
 }
 
 extension BatchWorker<ReadJob> {
     /// Asks the worker for messages, and waits for them.
-    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(HomeError) -> HistoryPage {
+    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(StorageError) -> HistoryPage {
         let result = await withCheckedContinuation { continuation in
             if let refusal = submit(ReadJob(time: time, most: most, continuation: continuation)) {
                 // A reader tries again.
-                let error = refusal == .closed ? HomeError.closed : .unavailable(.cannotBeReached)
+                let error = refusal == .closed ? StorageError.closed : .unavailable(.cannotBeReached)
                 continuation.resume(returning: .failure(error))
             }
         }
@@ -48,7 +48,7 @@ extension BatchWorker<ReadJob> {
     }
 }
 
-extension HomeError {
+extension StorageError {
     fileprivate init(_ refusal: WorkerRefusal) {
         switch refusal {
         case .tooMuchWaits: self = .full(.tooMuchWaits)

@@ -1,11 +1,11 @@
 import Messenger
 import Synchronization
 
-// A room whose messages have a home beyond memory. Its readers follow the same tail as without one; a reader whose place
-// is not in the tail is looked up by time, there or in the home.
+// A room whose messages have a store beyond memory. Its readers follow the same tail as without one; a reader whose place
+// is not in the tail is looked up by time, there or in the store.
 
 extension Room {
-    /// What its home sees of it.
+    /// What its store sees of it.
     var tail: HistoryTail {
         HistoryTail(
             reserve: { [self] in reserve($0) },
@@ -37,9 +37,9 @@ extension Room {
 
 extension Room {
     /// Begins to read after a time, or after the latest message that is in the tail or acknowledged.
-    func cursor(after time: SendTime?, home: any HistoryHome) throws(RoomError) -> Cursor {
-        if let time { return try cursor(after: time, home: home) }
-        let acknowledged = home.acknowledged
+    func cursor(after time: SendTime?, store: any HistoryStore) throws(RoomError) -> Cursor {
+        if let time { return try cursor(after: time, store: store) }
+        let acknowledged = store.acknowledged
         return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             let latest = state.history.latest
@@ -49,11 +49,11 @@ extension Room {
     }
 
     /// Begins to read after a time, which may be before the tail, or later than its end while messages that are earlier
-    /// still are on their way to the home.
-    private func cursor(after time: SendTime, home: any HistoryHome) throws(RoomError) -> Cursor {
+    /// still are on their way to the store.
+    private func cursor(after time: SendTime, store: any HistoryStore) throws(RoomError) -> Cursor {
         let now = clock().nanosecondsSinceEpoch
-        let horizon = SendTime(nanosecondsSinceEpoch: now + Int64(home.clockTolerance / .nanoseconds(1)))
-        let heldAfter = home.heldAfter
+        let horizon = SendTime(nanosecondsSinceEpoch: now + Int64(store.clockTolerance / .nanoseconds(1)))
+        let heldAfter = store.heldAfter
         return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             guard time >= min(heldAfter, state.history.heldAfter) else { throw .noLongerHeld(heldAfter: heldAfter) }
@@ -63,12 +63,12 @@ extension Room {
         }
     }
 
-    /// ``cursor(acceptedWithin:)`` in a room with a home.
-    func cursor(acceptedWithin age: Duration, home: any HistoryHome) throws(RoomError) -> Cursor {
+    /// ``cursor(acceptedWithin:)`` in a room with a store.
+    func cursor(acceptedWithin age: Duration, store: any HistoryStore) throws(RoomError) -> Cursor {
         let start = ContinuousClock.now - age
         let now = clock()
-        let heldAfter = home.heldAfter
-        let tolerance = home.clockTolerance
+        let heldAfter = store.heldAfter
+        let tolerance = store.clockTolerance
         return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             let tail = state.history.heldAfter
@@ -87,17 +87,17 @@ extension Room {
 
     /// The next messages of a reader that has fallen behind the tail, if any; `nil` when it is in the tail again.
     func catchUp(_ cursor: Cursor, atMost most: HistoryPage.Size) async throws(RoomError) -> [Content]? {
-        guard let home else { return nil }
+        guard let store else { return nil }
         let last = cursor.last
-        // At the moment when it is there, it goes on there: memory costs less than the home.
+        // At the moment when it is there, it goes on there: memory costs less than the store.
         guard state.withLock({ last < $0.history.heldAfter }) else { return nil }
         let page: HistoryPage
         do {
-            page = try await home.read(after: last, atMost: most)
+            page = try await store.read(after: last, atMost: most)
         } catch {
             throw RoomError(error)
         }
-        // The tail has let go of messages after `last`: a home without them has lost them.
+        // The tail has let go of messages after `last`: a store without them has lost them.
         guard page.upTo > last else {
             throw .noLongerHeld(heldAfter: state.withLock { $0.history.heldAfter })
         }
@@ -105,7 +105,7 @@ extension Room {
         return page.messages.map { encode($0).content }
     }
 
-    /// ``next(_:)`` in a room with a home.
+    /// ``next(_:)`` in a room with a store.
     func nextInTail(_ cursor: Cursor) throws(RoomError) -> (message: Content, hasMore: Bool)? {
         try state.withLock { state throws(RoomError) in
             let sequence: Int
@@ -118,7 +118,7 @@ extension Room {
             }
             guard sequence >= state.history.firstSequence else {
                 cursor.next = nil
-                throw .isInHome
+                throw .onlyInStorage
             }
             guard let content = try state.history.content(at: sequence) else {
                 guard !state.isClosed else { throw .closed }
@@ -132,7 +132,7 @@ extension Room {
 
     /// The sequence number of the first message after a time; `nil` where there is none yet.
     private static func find(_ last: SendTime, in state: borrowing State) throws(RoomError) -> Int? {
-        guard last >= state.history.heldAfter else { throw .isInHome }
+        guard last >= state.history.heldAfter else { throw .onlyInStorage }
         if last <= state.history.latest { return state.history.sequence(after: last) }
         guard !state.isClosed else { throw .closed }
         return nil
@@ -161,7 +161,7 @@ extension SendTime {
 }
 
 extension RoomError {
-    init(_ error: HomeError) {
+    init(_ error: StorageError) {
         switch error {
         case .noLongerHeld(let heldAfter): self = .noLongerHeld(heldAfter: heldAfter)
         case .full(let reason): self = .full(reason)

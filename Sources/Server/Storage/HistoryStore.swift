@@ -2,12 +2,12 @@ import Messenger
 
 /// Where a room's messages are kept beyond the memory of its process.
 ///
-/// The room itself keeps the newest messages in memory, for those who follow it (``HistoryTail``). A home keeps more of
+/// The room itself keeps the newest messages in memory, for those who follow it (``HistoryTail``). A store keeps more of
 /// them, for longer: it is asked to keep each message before its sender is answered, and is read by those who have
-/// fallen behind what memory holds. A room without a home (`memory:`) has its tail and nothing else.
+/// fallen behind what memory holds. A room without a store (`memory:`) has its tail and nothing else.
 ///
-/// Thread-safe. No call blocks the thread that it is made on: what takes long, a home does on threads of its own.
-protocol HistoryHome: AnyObject, Sendable {
+/// Thread-safe. No call blocks the thread that it is made on: what takes long, a store does on threads of its own.
+protocol HistoryStore: AnyObject, Sendable {
     /// The time of the last message when it was opened; the tail begins here.
     var latest: SendTime { get }
     /// Every message accepted after this time is held, as far as is known without asking.
@@ -29,14 +29,14 @@ protocol HistoryHome: AnyObject, Sendable {
 
     /// The first messages after a time.
     ///
-    /// - Throws: ``HomeError/noLongerHeld(heldAfter:)`` if some later than `time` are not held any more.
-    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(HomeError) -> HistoryPage
+    /// - Throws: ``StorageError/noLongerHeld(heldAfter:)`` if some later than `time` are not held any more.
+    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(StorageError) -> HistoryPage
 
     /// Keeps no more messages. Returns when those that were waiting are kept and in the tail, and all is put away.
     func close() async
 }
 
-/// Messages that a home was asked for.
+/// Messages that a store was asked for.
 struct HistoryPage: Sendable {
     /// What a page holds at the most; one message in any case.
     struct Size: Sendable {
@@ -60,13 +60,13 @@ struct HistoryPage: Sendable {
 }
 
 /// Is told what came of a message. It must not block.
-typealias AppendCompletion = @Sendable (Result<SendTime, HomeError>) -> Void
+typealias AppendCompletion = @Sendable (Result<SendTime, StorageError>) -> Void
 
-/// The newest messages of a room, in memory, as its home sees them. Thread-safe.
+/// The newest messages of a room, in memory, as its store sees them. Thread-safe.
 ///
 /// Functions and no protocol: a room is generic, and they are made where it is known what of.
 struct HistoryTail: Sendable {
-    /// Times for so many messages that a home is about to keep, later than all before; they are the tail's to give,
+    /// Times for so many messages that a store is about to keep, later than all before; they are the tail's to give,
     /// because nothing may be accepted behind the back of a reader.
     let reserve: @Sendable (_ count: Int) -> [SendTime]
     /// Adds messages that are kept, in order, and wakes those who wait for them.

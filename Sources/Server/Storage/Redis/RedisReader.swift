@@ -16,7 +16,7 @@ struct RedisReader {
     mutating func serve(_ jobs: [ReadJob]) {
         var isAway = false
         for job in jobs {
-            let result: Result<HistoryPage, HomeError>
+            let result: Result<HistoryPage, StorageError>
             do throws(RedisError) {
                 // Those who have waited behind one that got no answer have waited long enough.
                 result = isAway ? .failure(.unavailable(.cannotBeReached)) : try answer(job)
@@ -30,7 +30,7 @@ struct RedisReader {
     }
 
     /// No message that the follower has not seen: it is the one who notices when some before it are lost.
-    private mutating func answer(_ job: ReadJob) throws(RedisError) -> Result<HistoryPage, HomeError> {
+    private mutating func answer(_ job: ReadJob) throws(RedisError) -> Result<HistoryPage, StorageError> {
         let watch = progress.watch
         let id = StreamID(job.time)
         let count = max(1, min(job.most.messages, job.most.bytes / bytesPerMessage))
