@@ -1,17 +1,18 @@
 import CSQLite
+import Glibc
 
-/// A connection to a file of SQLite's.
+/// A connection to an SQLite database.
 ///
-/// Used by one thread at a time, and so are its statements, which keep it open. Neither is `Sendable`, so the compiler
-/// sees to it, and SQLite takes no locks of its own.
+/// One thread uses it at a time, together with its statements. Neither type is `Sendable`, so the compiler checks that,
+/// and SQLite needs no mutexes of its own (`SQLITE_OPEN_NOMUTEX`).
 public final class Database {
     let handle: OpaquePointer
     private let interrupt: Interrupt?
-    /// Where SQLite's hook leaves its count: freed when the connection is closed.
-    private let frames: UnsafeMutablePointer<Int32>
+    /// The WAL hook writes its count here. Freed after the connection is closed.
+    private let hookFrames: UnsafeMutablePointer<Int32>
 
-    /// Opens a file for reading and writing, and makes it if it is not there.
-    /// - Parameter interrupt: Bounds how long this connection waits for locks; without one it does not wait.
+    /// Opens a file for reading and writing, and creates it if it does not exist.
+    /// - Parameter interrupt: Sets the busy timeout. Without one, the connection does not wait for locks.
     public init(path: String, interrupt: Interrupt? = nil) throws(SQLiteError) {
         var handle: OpaquePointer?
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
@@ -22,68 +23,96 @@ public final class Database {
         }
         self.handle = handle
         self.interrupt = interrupt
-        frames = .allocate(capacity: 1)
-        frames.initialize(to: 0)
+        hookFrames = .allocate(capacity: 1)
+        hookFrames.initialize(to: 0)
         interrupt?.add(handle)
     }
 
     deinit {
         interrupt?.remove(handle)
         sqlite3_close_v2(handle)
-        frames.deallocate()
+        hookFrames.deallocate()
     }
 
-    /// Whether the file was opened for reading only, because it cannot be written.
+    /// Whether SQLite opened the file for reading only, because it may not write it.
     public var isReadOnly: Bool { sqlite3_db_readonly(handle, "main") == 1 }
 
     /// Whether a transaction is open.
     public var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 
-    /// Runs statements that give no rows, or whose rows do not matter.
+    /// Runs statements and ignores their rows.
     public func execute(_ sql: String) throws(SQLiteError) {
         let code = sqlite3_exec(handle, sql, nil, nil, nil)
         guard code == SQLITE_OK else { throw SQLiteError(code, handle) }
     }
 
-    /// From now on this connection does not move what is in the write-ahead log by itself, but counts what is there.
-    public func countWriteAheadLog() {
+    /// Stops SQLite's automatic checkpoints on this connection. From now on, ``walFrames`` counts.
+    public func disableAutoCheckpoint() {
+        // SQLite's own automatic checkpoint is a hook, which this one replaces.
         sqlite3_wal_hook(
             handle,
             { frames, _, _, count in
                 frames?.assumingMemoryBound(to: Int32.self).pointee = count
                 return SQLITE_OK
             },
-            frames
+            hookFrames
         )
     }
 
-    /// How many frames, pages with a header, the write-ahead log had after this connection's last commit.
-    public var writeAheadLogFrames: Int { Int(frames.pointee) }
+    /// The length of the write-ahead log after this connection's last commit, in frames (one page and its header).
+    public var walFrames: Int { Int(hookFrames.pointee) }
 
-    /// Moves what is in the write-ahead log into the file. Waits for nobody: what another connection reads stays.
-    /// - Parameter truncating: Whether the log is emptied too, which needs that nobody reads or writes.
-    /// - Returns: How many frames have been moved of those that are there, and whether all was done.
-    public func checkpoint(truncating: Bool = false) throws(SQLiteError) -> (moved: Int, isDone: Bool) {
+    /// Copies pages from the write-ahead log into the database. Does not wait for readers, and skips what they block.
+    /// - Parameter truncating: Whether to empty the log too. That needs a moment without any reader or writer.
+    /// - Returns: How many frames of the log are in the database now, and whether nothing was skipped.
+    public func checkpoint(truncating: Bool = false) throws(SQLiteError) -> (frames: Int, isComplete: Bool) {
         sqlite3_busy_handler(handle, nil, nil)
-        defer { interrupt?.wait(handle) }
-        var (frames, moved): (Int32, Int32) = (0, 0)
+        defer { interrupt?.installBusyHandler(on: handle) }
+        var (logged, checkpointed): (Int32, Int32) = (0, 0)
         let mode = truncating ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE
-        let code = sqlite3_wal_checkpoint_v2(handle, nil, mode, &frames, &moved)
+        let code = sqlite3_wal_checkpoint_v2(handle, nil, mode, &logged, &checkpointed)
         guard code == SQLITE_OK || code == SQLITE_BUSY else { throw SQLiteError(code, handle) }
-        return (Int(max(0, moved)), code == SQLITE_OK && moved == frames)
+        return (Int(max(0, checkpointed)), code == SQLITE_OK && checkpointed == logged)
     }
 
-    /// The first column of the first row; `nil` if there is none or it is NULL.
-    public func number(_ sql: String) throws(SQLiteError) -> Int64? {
-        var number: Int64?
-        try Statement(sql, on: self).forEachRow { number = number ?? ($0.isNull(0) ? nil : $0.integer(0)) }
-        return number
+    /// The first column of the first row; `nil` if there is no row or the column is NULL.
+    public func integer(_ sql: String) throws(SQLiteError) -> Int64? {
+        var integer: Int64?
+        try Statement(sql, on: self).forEachRow { integer = integer ?? ($0.isNull(0) ? nil : $0.integer(0)) }
+        return integer
     }
 
-    /// The first column of the first row; `nil` if there is none.
+    /// The first column of the first row; `nil` if there is no row.
     public func text(_ sql: String) throws(SQLiteError) -> String? {
         var text: String?
         try Statement(sql, on: self).forEachRow { text = text ?? $0.text(0) }
         return text
+    }
+}
+
+/// An error code of SQLite's, with its message.
+public struct SQLiteError: Error, CustomStringConvertible {
+    /// A primary result code, without the extended part.
+    private let code: Int32
+    /// The `errno` that caused it, or 0.
+    private let systemError: Int32
+    /// SQLite's message.
+    public let description: String
+
+    /// The disk is full.
+    public var isFull: Bool { code == SQLITE_FULL || [ENOSPC, EDQUOT].contains(systemError) }
+    /// The system has refused to open, read or write a file.
+    public var isSystemError: Bool { [SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN].contains(code) }
+    /// The file has no SQLite header: it may belong to another program.
+    public var isNotADatabase: Bool { code == SQLITE_NOTADB }
+    /// The file is damaged, or not a database.
+    public var isCorrupt: Bool { code == SQLITE_CORRUPT || code == SQLITE_NOTADB }
+
+    /// - Parameter handle: The connection with the error. It has a more precise message than the code alone.
+    init(_ code: Int32, _ handle: OpaquePointer?) {
+        self.code = code & 0xFF
+        let hasSystemError = [SQLITE_IOERR, SQLITE_CANTOPEN].contains(code & 0xFF)
+        systemError = hasSystemError ? handle.map { sqlite3_system_errno($0) } ?? 0 : 0
+        description = handle.map { String(cString: sqlite3_errmsg($0)) } ?? String(cString: sqlite3_errstr(code))
     }
 }

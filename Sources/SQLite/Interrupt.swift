@@ -1,9 +1,7 @@
 import CSQLite
 import Synchronization
 
-/// Bounds how long connections wait for locks of other connections and processes, and ends what they do.
-///
-/// Connections are used by one thread; this is for the others. Thread-safe.
+/// Interrupts statements of any number of connections, and sets their busy timeout, from any thread. Thread-safe.
 public final class Interrupt: Sendable {
     private struct State {
         var isTriggered = false
@@ -12,27 +10,27 @@ public final class Interrupt: Sendable {
     }
 
     private let state = Mutex(State())
-    private let patience: Atomic<Int32>
+    private let busyTimeout: Atomic<Int32>
 
-    /// How long a connection that waits sleeps before it tries again.
-    private static let nap: Int32 = 2
+    /// The time between two attempts to get a lock, in milliseconds.
+    private static let retryInterval: Int32 = 2
 
-    /// - Parameter milliseconds: How long one statement waits for a lock.
-    public init(lockPatience milliseconds: Int32) {
-        patience = Atomic(milliseconds)
+    /// - Parameter milliseconds: How long one statement waits for locks of other connections and processes.
+    public init(busyTimeout milliseconds: Int32) {
+        busyTimeout = Atomic(milliseconds)
     }
 
-    /// From now on, and where a statement waits already, it waits no longer than this.
-    public func limitWaiting(to milliseconds: Int32) {
-        patience.store(milliseconds, ordering: .relaxed)
+    /// Sets the timeout anew, also for statements that are waiting already.
+    public func setBusyTimeout(_ milliseconds: Int32) {
+        busyTimeout.store(milliseconds, ordering: .relaxed)
     }
 
-    /// Ends the statements that run now with an error. None waits for a lock any more.
+    /// Makes the statements that run now fail. From now on, none waits for a lock.
     public func trigger() {
-        limitWaiting(to: 0)
+        setBusyTimeout(0)
         state.withLock { state in
             state.isTriggered = true
-            // Under the lock: a connection that closes is removed first.
+            // Under the lock, so that no connection closes meanwhile.
             for connection in state.connections { sqlite3_interrupt(OpaquePointer(bitPattern: connection)) }
         }
     }
@@ -42,7 +40,7 @@ public final class Interrupt: Sendable {
     func add(_ connection: OpaquePointer) {
         let address = UInt(bitPattern: connection)
         state.withLock { _ = $0.connections.insert(address) }
-        wait(connection)
+        installBusyHandler(on: connection)
     }
 
     func remove(_ connection: OpaquePointer) {
@@ -50,15 +48,17 @@ public final class Interrupt: Sendable {
         state.withLock { _ = $0.connections.remove(address) }
     }
 
-    /// Has a connection wait for locks. The connection keeps this object.
-    func wait(_ connection: OpaquePointer) {
+    /// `sqlite3_busy_timeout`, but with a time that can change while a statement waits. The connection must keep this
+    /// object alive.
+    func installBusyHandler(on connection: OpaquePointer) {
         sqlite3_busy_handler(
             connection,
-            { context, tries in
+            { context, attempts in
                 guard let context else { return 0 }
                 let interrupt = Unmanaged<Interrupt>.fromOpaque(context).takeUnretainedValue()
-                guard tries < interrupt.patience.load(ordering: .relaxed) / Interrupt.nap else { return 0 }
-                sqlite3_sleep(Interrupt.nap)
+                let maxAttempts = interrupt.busyTimeout.load(ordering: .relaxed) / Interrupt.retryInterval
+                guard attempts < maxAttempts else { return 0 }
+                sqlite3_sleep(Interrupt.retryInterval)
                 return 1
             },
             Unmanaged.passUnretained(self).toOpaque()

@@ -149,7 +149,7 @@ def test_the_advice_for_a_damaged_history(launch, tmp_path, backup, spoil, end, 
 
     line = one_line(start(launch, setting), BAD_DATA)
     advice = re.search(
-        r"move (.*) to another folder and copy the backup to (\S+)\. To begin anew, only move them", line
+        r"move (.*) to another folder and copy the backup to (\S+)\. To start with an empty history, only move them", line
     )
     assert advice, line
     for number, copies in enumerate([False, True]):

@@ -239,12 +239,12 @@ struct SQLiteStoreTests {
         try await store().close()
         try Database(path: path).execute("PRAGMA user_version = 2")
         try expectRefusal(.badData, "from a later version")
-        #expect(try Database(path: path).number("SELECT count(*) FROM room") == 1)
+        #expect(try Database(path: path).integer("SELECT count(*) FROM room") == 1)
     }
 
     @Test func anothersFileIsRefused() throws {
         try Database(path: path).execute("CREATE TABLE cats (name TEXT)")
-        try expectRefusal(.badData, "no history of a messenger's")
+        try expectRefusal(.badData, "a database of another program")
     }
 
     @Test func aPathThatIsNoneIsRefused() {

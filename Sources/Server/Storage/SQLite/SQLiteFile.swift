@@ -2,77 +2,77 @@ import Glibc
 import Messenger
 import SQLite
 
-/// The file of a durable room: made if it is not there, and refused if it cannot be trusted.
+/// The database file of a history. It is created if it does not exist, and refused if it cannot be trusted.
 ///
-/// What is there is never replaced: a file that is damaged, foreign or from a later version stops the start.
+/// A file that is damaged, belongs to another program or is from a later version stops the start, and stays as it is.
 struct SQLiteFile {
-    /// When a commit is kept for good.
+    /// SQLite's `synchronous`: what a commit survives.
     enum Sync: String, Sendable {
-        /// When the disk has it: it outlives a power cut.
+        /// A power cut.
         case full
-        /// When the system has it: it outlives the death of the process, but not that of the machine.
+        /// The end of the process, but not that of the machine.
         case normal
     }
 
-    let path: HistoryPath
-    /// Ends what connections to the file do, and bounds how long they wait.
+    let path: DatabasePath
+    /// Interrupts all connections to the file, and sets their busy timeout.
     let interrupt: Interrupt
     private let lock: FileLock
-    /// The files that messages are written to. SQLite never replaces them while the server runs.
-    private var open: [(path: String, identity: FileIdentity)] = []
+    /// The files that SQLite has open. It never replaces them while the server runs.
+    private var openFiles: [(path: String, identity: FileIdentity)] = []
 
-    /// "Mess", by which the file is known for ours.
+    /// "Mess": marks the file as ours.
     private static let applicationID: Int64 = 0x4D65_7373
-    /// The version of the tables. A file with a greater one is from a later program.
+    /// The version of the tables. A later program may have written a later one.
     private static let version: Int64 = 1
 
-    /// What may stay of the write-ahead log, in bytes: twice what SQLite lets it grow to by itself.
-    static let writeAheadLogLimit = 8 << 20
+    /// What the write-ahead log may keep after a checkpoint, in bytes: twice the length at which SQLite checkpoints.
+    private static let writeAheadLogLimit = 8 << 20
 
     private static let tables = """
         CREATE TABLE message (time INTEGER PRIMARY KEY, author TEXT NOT NULL, text TEXT NOT NULL) STRICT;
         CREATE TABLE room (held_after INTEGER NOT NULL) STRICT;
         """
 
-    /// Takes the file for this process alone. `connect(sync:start:)` checks what is in it.
-    init(path setting: String, interrupt: Interrupt = Interrupt(lockPatience: 5000)) throws(StartError) {
-        // A write over the limit of a file's size would end the process; like this it fails.
+    /// Locks the file, and creates it if it does not exist. Does not look into it.
+    init(path setting: String, interrupt: Interrupt = Interrupt(busyTimeout: 5000)) throws(StartError) {
+        // A write beyond the size limit for files would kill the process. Now it fails instead.
         signal(SIGXFSZ, SIG_IGN)
-        path = try HistoryPath(setting: setting)
+        path = try DatabasePath(setting: setting)
         self.interrupt = interrupt
-        try Self.check(path)
+        try path.check()
         lock = try FileLock(path)
     }
 
-    /// The size of what a start reads whole, in bytes.
-    var size: Int { [path.file, path.writeAheadLog].reduce(0) { $0 + Self.size($1) } }
+    var databaseSize: Int { Self.size(path.file) }
+    var writeAheadLogSize: Int { Self.size(path.writeAheadLog) }
+    var isWriteAheadLogTooLarge: Bool { writeAheadLogSize > Self.writeAheadLogLimit }
 
-    /// Whether the write-ahead log has room that it should not keep.
-    var hasLongWriteAheadLog: Bool { Self.size(path.writeAheadLog) > Self.writeAheadLogLimit }
-
-    /// Opens a connection, and makes the tables where there is nothing yet: a room that begins at `start`.
-    func connect(sync: Sync, start: SendTime) throws(StartError) -> Database {
+    /// Checks the file and opens the writer's connection. Creates the tables in an empty file.
+    /// - Parameter start: The time after which a new history begins.
+    func open(sync: Sync, start: SendTime) throws(StartError) -> Database {
         let log = path.writeAheadLog
-        guard Self.size(path.file) > 0 || Self.size(log) == 0 else {
-            throw damaged("the file is empty, but \(log), its newest part, is not")
+        guard databaseSize > 0 || writeAheadLogSize == 0 else {
+            throw damaged("the file is empty, but its write-ahead log \(log) is not")
         }
         let damage = WriteAheadLog.damage(in: log, isSynced: sync == .full) { interrupt.isTriggered }
-        try goOn()
+        try checkNotStopped()
         if let damage { throw damaged(damage) }
         do {
             let database = try Database(path: path.file, interrupt: interrupt)
             let isNew = try check(database)
-            guard !database.isReadOnly else { throw cannotOpen("it cannot be written") }
+            guard !database.isReadOnly else { throw path.cannotOpen("it cannot be written") }
             guard try database.text("PRAGMA journal_mode = WAL") == "wal" else {
-                throw cannotOpen("its file system lacks the shared memory that a write-ahead log takes")
+                throw path.cannotOpen("its file system lacks the shared memory that SQLite's write-ahead log needs")
             }
             try database.execute("PRAGMA synchronous = \(sync.rawValue)")
-            // Else the log would stay as long as it ever was, once somebody else's reader has kept it from being emptied.
+            // Otherwise the log file stays as long as it ever was after another process has read for long.
             try database.execute("PRAGMA journal_size_limit = \(Self.writeAheadLogLimit)")
             if isNew {
-                try makeTables(database, start)
+                try createTables(in: database, start: start)
             } else {
-                // What a power cut has left at its end would lie behind what is written over it. If it fails, so be it.
+                // New frames would overwrite only some of the invalid ones that a power cut has left. If the checkpoint
+                // fails, a later one does it.
                 _ = try? database.checkpoint(truncating: true)
             }
             return database
@@ -83,14 +83,8 @@ struct SQLiteFile {
         }
     }
 
-    /// Releases the file: another server may take it. All connections are closed.
-    func release() { lock.release() }
-
-    /// As ``release()``, for a start that was refused: it leaves no files of its own.
-    func abandon() { lock.abandon() }
-
-    /// One more connection, for another thread than the writer's.
-    func connectAgain(sync: Sync) throws(StartError) -> Database {
+    /// Opens one more connection, for another thread.
+    func openAgain(sync: Sync) throws(StartError) -> Database {
         do {
             let database = try Database(path: path.file, interrupt: interrupt)
             try database.execute("PRAGMA synchronous = \(sync.rawValue); PRAGMA query_only = 1")
@@ -100,60 +94,88 @@ struct SQLiteFile {
         }
     }
 
-    /// Remembers which files SQLite has opened.
-    mutating func remember() throws(StartError) {
+    /// Unlocks the file. All connections must be closed.
+    func release() { lock.release() }
+
+    /// Unlocks the file, and deletes it if this start has created it. All connections must be closed.
+    func releaseAfterFailedStart() { lock.releaseAfterFailedStart() }
+
+    /// Remembers which files SQLite has opened, for ``isInPlace``.
+    mutating func recordOpenFiles() throws(StartError) {
         let files = [path.file, path.writeAheadLog, path.file + "-shm"]
-        open = files.compactMap { path in FileStatus(path).map { (path, $0.identity) } }
-        guard open.count == files.count, open[0].identity == lock.identity else {
-            throw cannotOpen("another program has replaced it just now")
+        openFiles = files.compactMap { path in FileStatus(path).map { (path, $0.identity) } }
+        guard openFiles.count == files.count, openFiles[0].identity == lock.identity else {
+            throw path.cannotOpen("another program has just replaced it")
         }
     }
 
-    /// Whether these files are still where they were: what is written to them otherwise, the next start does not find.
-    var isInPlace: Bool { open.allSatisfy { $0.identity.isAt($0.path) } }
+    /// Whether all files are still at their paths. If not, the next start does not find what is written to them.
+    var isInPlace: Bool { openFiles.allSatisfy { $0.identity.isAt($0.path) } }
 
-    /// Whether another program has emptied or overwritten a file in its place, as `cp` does.
+    /// Whether another program has emptied a file or written over it, as `cp` does.
     ///
     /// - Parameters:
-    ///   - size: The file's size when this was last asked. It shrinks only if somebody compacts it (`VACUUM`).
-    ///   - pageBytes: The size that SQLite knows of.
-    ///   - hasWritten: Whether the write-ahead log has been written to just now, and so has a header.
-    func isOverwritten(since size: inout Int, pageBytes: () throws -> Int, hasWritten: Bool) -> Bool {
-        let now = fileSize
-        guard now >= size || ((try? pageBytes()) ?? size) < size else { return true }
-        size = now
-        return hasWritten && WriteAheadLog.lacksHeader(path.writeAheadLog)
+    ///   - previousSize: The database's size at the last call. Only `VACUUM` makes it smaller.
+    ///   - expectedSize: The size according to SQLite.
+    ///   - isLogWritten: Whether there was a commit just now, so that the write-ahead log must have a header.
+    func isOverwritten(since previousSize: inout Int, expectedSize: () throws -> Int, isLogWritten: Bool) -> Bool {
+        let size = databaseSize
+        guard size >= previousSize || ((try? expectedSize()) ?? previousSize) < previousSize else { return true }
+        previousSize = size
+        return isLogWritten && WriteAheadLog.lacksHeader(path.writeAheadLog)
     }
 
-    var fileSize: Int { Self.size(path.file) }
+    /// Turns an error during the start into what the user reads.
+    func startError(_ error: any Error) -> StartError {
+        if interrupt.isTriggered { return Self.stopped }
+        switch error {
+        case let error as StartError: return error
+        case let error as SQLiteError:
+            if error.isNotADatabase {
+                return damaged("it is not an SQLite database. If it belongs to another program, choose another file")
+            }
+            if error.isCorrupt { return damaged(error.description) }
+            guard error.isFull || (error.isSystemError && isDiskFull) else { return path.cannotOpen(error.description) }
+            return path.cannotOpen(path.diskIsFull)
+        default: return path.cannotOpen("\(error)")
+        }
+    }
 
-    /// - Returns: Whether there is nothing in the file yet.
+    func damaged(_ detail: String) -> StartError {
+        let files = ([path.file] + path.auxiliaryFiles).filter { !lock.missingFiles.contains($0) }
+        return StartError(
+            .badData,
+            "The history in \(path.file) is damaged: \(detail). To restore a backup, move "
+                + "\(files.joined(separator: " ")) to another folder and copy the backup to \(path.file). "
+                + "To start with an empty history, only move them"
+        )
+    }
+
+    /// - Returns: Whether the file is still empty.
     private func check(_ database: Database) throws -> Bool {
-        let application = try database.number("PRAGMA application_id") ?? 0
-        let version = try database.number("PRAGMA user_version") ?? 0
-        if application == 0, version == 0, try database.number("SELECT count(*) FROM sqlite_schema") == 0 {
+        let application = try database.integer("PRAGMA application_id") ?? 0
+        let version = try database.integer("PRAGMA user_version") ?? 0
+        if application == 0, version == 0, try database.integer("SELECT count(*) FROM sqlite_schema") == 0 {
             return true
         }
         guard application == Self.applicationID else {
-            throw StartError(
-                .badData,
-                "The file \(path.file) is no history of a messenger's, but something else of SQLite's"
-            )
+            throw StartError(.badData, "The file \(path.file) is a database of another program. Choose another file")
         }
         guard version <= Self.version else {
             throw StartError(
                 .badData,
-                "The history in \(path.file) is from a later version of this program (its format is \(version), and "
-                    + "\(Self.version) is the last that this one knows): start that version, or choose another file"
+                "The history in \(path.file) is from a later version of this program: its format is \(version), "
+                    + "and this version knows formats up to \(Self.version). Start the later version, "
+                    + "or choose another file"
             )
         }
-        try goOn()
-        let verdict = try database.text("PRAGMA quick_check(1)") ?? "nothing can be read"
-        guard verdict == "ok" else { throw damaged(verdict) }
+        try checkNotStopped()
+        let result = try database.text("PRAGMA quick_check(1)") ?? "nothing can be read"
+        guard result == "ok" else { throw damaged(result) }
         return false
     }
 
-    private func makeTables(_ database: Database, _ start: SendTime) throws(SQLiteError) {
+    private func createTables(in database: Database, start: SendTime) throws(SQLiteError) {
         try database.execute(
             """
             BEGIN IMMEDIATE;
@@ -166,84 +188,19 @@ struct SQLiteFile {
         )
     }
 
-    /// Why a start failed, from what SQLite or another part of it says.
-    func startError(_ error: any Error) -> StartError {
-        guard !interrupt.isTriggered else { return StartError(.unavailable, "The start was stopped") }
-        switch error {
-        case let error as StartError: return error
-        case let error as SQLiteError:
-            if error.meansForeign {
-                return damaged("it is no SQLite database. If it is another program's file, choose another one instead")
-            }
-            if error.meansDamage { return damaged(error.description) }
-            guard error.isFull || (error.isOfSystem && isDiskFull) else { return cannotOpen(error.description) }
-            return cannotOpen(path.diskIsFull)
-        default: return cannotOpen("\(error)")
-        }
+    private static var stopped: StartError { StartError(.unavailable, "The start was stopped") }
+
+    /// The interrupt does not reach statements that begin after it.
+    private func checkNotStopped() throws(StartError) {
+        guard !interrupt.isTriggered else { throw Self.stopped }
     }
 
-    /// An interrupt does not reach what begins after it.
-    private func goOn() throws(StartError) {
-        guard !interrupt.isTriggered else { throw StartError(.unavailable, "The start was stopped") }
-    }
-
-    /// SQLite does not always pass on what the system said.
+    /// SQLite does not always report the system's error.
     private var isDiskFull: Bool {
         var status = statvfs()
         guard statvfs(path.folder, &status) == 0 else { return false }
         let free = geteuid() == 0 ? status.f_bfree : status.f_bavail
         return (status.f_blocks > 0 && free == 0) || (status.f_files > 0 && status.f_favail == 0)
-    }
-
-    func damaged(_ detail: String) -> StartError {
-        let files = ([path.file] + path.companions).filter { !lock.absent.contains($0) }.joined(separator: " ")
-        return StartError(
-            .badData,
-            "The history in \(path.file) is damaged: \(detail). To go on from a backup, move \(files) to another folder and "
-                + "copy the backup to \(path.file). To begin anew, only move them"
-        )
-    }
-
-    private func cannotOpen(_ detail: String) -> StartError { HistoryPath.cannotOpen(path.file, detail) }
-
-    /// Refuses what SQLite would not refuse, or only when the first message comes. Changes nothing.
-    private static func check(_ path: HistoryPath) throws(StartError) {
-        func refusal(_ detail: String) -> StartError { HistoryPath.cannotOpen(path.file, detail) }
-        let folder = FileStatus(path.folder)
-        let file = FileStatus(path.file)
-        if let file {
-            guard !file.isFolder else { throw refusal("it is a folder. Choose a file in it") }
-            guard file.isRegular else { throw refusal("it is not a regular file") }
-            guard file.links <= 1 else {
-                throw refusal(
-                    "it has \(file.links) names (hard links), and each would have a write-ahead log of its own. Remove the others"
-                )
-            }
-            guard file.mount == folder?.mount else {
-                throw refusal(
-                    "it is mounted without its folder, so the write-ahead log beside it would be lost. "
-                        + "Mount the folder that holds the file"
-                )
-            }
-        }
-        guard faccessat(AT_FDCWD, path.folder, W_OK | X_OK, AT_EACCESS) == 0 else {
-            throw refusal("its folder \(path.folder) cannot be written: \(String(cString: strerror(errno)))")
-        }
-        for companion in path.companions {
-            guard let status = FileStatus(companion) else { continue }
-            guard status.isRegular, status.links <= 1 else {
-                throw refusal("\(companion) is not a regular file with one name")
-            }
-            guard status.mount == folder?.mount else { throw refusal("\(companion) is mounted without its folder") }
-            guard [geteuid(), file?.owner].contains(status.owner),
-                faccessat(AT_FDCWD, companion, R_OK | W_OK, AT_EACCESS) == 0
-            else {
-                throw refusal(
-                    "\(companion) belongs to user \(status.owner), or user \(geteuid()) cannot write it. "
-                        + "Give it to the owner of \(path.file), with mode 0600"
-                )
-            }
-        }
     }
 
     private static func size(_ path: String) -> Int {

@@ -2,91 +2,115 @@ import GRPC
 import Logging
 import Messenger
 import SQLite
+import ServiceLifecycle
 import Synchronization
 
-/// A store in a file of SQLite's: one machine, one server, and nothing lost with the process.
+/// Stores the history in an SQLite database, for one server.
 ///
-/// One thread writes. While it waits for the disk, messages gather; it then keeps all of them in the next transaction,
-/// so the disk is waited for once for many. Another thread reads, for those who have fallen behind memory.
+/// One thread writes. Messages that arrive while it waits for the disk form its next transaction (group commit).
+/// Another thread reads, for readers that have fallen behind memory.
 final class SQLiteStore: HistoryStore {
-    /// The writer's thread's own, as soon as there is one.
-    private struct Writing {
-        var log: SQLiteLog
+    /// What the writer's thread uses.
+    private struct WriterState {
+        var writer: SQLiteWriter
         var ageClock: AgeClock
-        /// Of the file, when it was last looked at.
-        var size: Int
-
-        mutating func append(_ messages: [Message]) throws(SQLiteError) {
-            try log.append(messages, now: ageClock.now())
-        }
-
-        mutating func isOverwritten(_ file: SQLiteFile, hasWritten: Bool) -> Bool {
-            file.isOverwritten(since: &size, pageBytes: log.pageBytes, hasWritten: hasWritten)
-        }
+        /// The size of the database at the last check.
+        var databaseSize: Int
     }
 
     private let file: SQLiteFile
     private let logger: Logger
-    /// `nil` when it is closed.
-    private let writing: Mutex<Writing?>
+    /// `nil` after the store was closed.
+    private let writerState: Mutex<WriterState?>
+    /// `nil` until ``follow(into:)``.
     private let writer = Mutex<BatchWorker<AppendJob>?>(nil)
     private let reader: BatchWorker<ReadJob>
     private let checkpointer: Checkpointer
-    private let held: Mutex<SendTime>
-    /// Whether the file was removed or replaced: no message is accepted any more.
-    private let isGone = Atomic(false)
-    /// The time of the last message at the start: the tail begins here.
+    private let currentHeldAfter: Mutex<SendTime>
+    /// Whether the file was removed or replaced. No message is accepted any more.
+    private let isFileGone = Atomic(false)
     let latest: SendTime
 
-    /// How long one statement waits for a lock of another process, in milliseconds: always, and once the store is closing.
-    static let lockPatience: Int32 = 5000
-    private static let closingLockPatience: Int32 = 500
-    /// How long the closing may take. With the calls' grace it has to be less than what those who stop a container allow,
-    /// mostly ten seconds.
-    private static let closingPatience = Duration.seconds(4)
-    /// A file of so many bytes takes a noticeable time to check.
-    private static let bigFile = 16 << 20
-    /// How often it looks at the age of messages, at the length of the write-ahead log and whether the file is there.
+    /// How long a statement waits for locks of other processes, in milliseconds.
+    private static let busyTimeout: Int32 = 5000
+    private static let busyTimeoutWhileClosing: Int32 = 500
+    /// The time for ``close()``. Together with the grace period for calls it must stay below the 10 s after which
+    /// container engines kill.
+    private static let closeTimeout = Duration.seconds(4)
+    /// Files from this size on take a noticeable time to check.
+    private static let largeFile = 16 << 20
+    /// How often the writer removes old messages, and checks the files, while nothing is sent.
     private static let upkeepInterval = Duration.seconds(1)
 
-    /// Opens the file, or makes it. Blocks while all of it is checked.
+    /// Opens the file, or creates it, on a thread of its own. A shutdown of the program interrupts the check of a large
+    /// file.
+    static func open(
+        path: String,
+        sync: SQLiteFile.Sync,
+        retention: Retention,
+        logger: Logger
+    ) async throws(StartError) -> SQLiteStore {
+        let interrupt = Interrupt(busyTimeout: busyTimeout)
+        let opening: @Sendable () throws(StartError) -> SQLiteStore = { () throws(StartError) in
+            try SQLiteStore(path: path, sync: sync, retention: retention, interrupt: interrupt, logger: logger)
+        }
+        let result: Result<SQLiteStore, StartError> = await withGracefulShutdownHandler {
+            await withCheckedContinuation { continuation in
+                do {
+                    try Thread.start(named: "history-open") {
+                        continuation.resume(returning: Result(catching: opening))
+                    }
+                } catch {
+                    let error = StartError(.unavailable, "Cannot open the history: \(error)")
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+        } onGracefulShutdown: {
+            interrupt.trigger()
+        }
+        return try result.get()
+    }
+
+    /// Opens the file, or creates it. Blocks while it checks the file.
     init(
         path: String,
         sync: SQLiteFile.Sync,
         retention: Retention,
-        interrupt: Interrupt = Interrupt(lockPatience: SQLiteStore.lockPatience),
+        interrupt: Interrupt = Interrupt(busyTimeout: SQLiteStore.busyTimeout),
         logger: Logger
     ) throws(StartError) {
         var file = try SQLiteFile(path: path, interrupt: interrupt)
-        if file.size >= Self.bigFile {
-            let size = "\(file.size >> 20) MiB"
-            logger.info("checking the history", metadata: ["file": "\(file.path.file)", "size": "\(size)"])
+        let size = file.databaseSize + file.writeAheadLogSize
+        if size >= Self.largeFile {
+            logger.info(
+                "checking the history",
+                metadata: ["file": "\(file.path.file)", "size": "\(size >> 20) MiB"]
+            )
         }
         do {
-            let checkpointer = Checkpointer()
-            let writing = try Self.openWriter(file, sync, retention, checkpointer)
-            let source = Mutex<SQLiteReader?>(try SQLiteReader(try file.connectAgain(sync: sync)))
-            let connection = try file.connectAgain(sync: sync)
-            try file.remember()
-            try checkpointer.begin(connection)
+            var state = try Self.openWriter(file, sync, retention)
+            let source = Mutex<SQLiteReader?>(try SQLiteReader(try file.openAgain(sync: sync)))
+            let connection = try file.openAgain(sync: sync)
+            try file.recordOpenFiles()
             let outages = Outages(logger: logger)
             reader = try BatchWorker(
                 named: "history-reader",
                 limit: ReadJob.limit,
-                work: { reads in
+                work: { jobs in
                     source.withLock { source in
-                        for read in reads { Self.serve(read, from: source, outages) }
+                        for job in jobs { Self.read(job, from: source, outages) }
                     }
                 },
                 atEnd: { source.withLock { $0 = nil } }
             )
-            latest = writing.log.latest
-            held = Mutex(writing.log.heldAfter)
-            self.writing = Mutex(writing)
-            self.checkpointer = checkpointer
+            checkpointer = try Checkpointer(connection)
+            state.writer.checkpointer = checkpointer
+            latest = state.writer.latest
+            currentHeldAfter = Mutex(state.writer.heldAfter)
+            writerState = Mutex(state)
         } catch {
-            // The connections have been closed.
-            file.abandon()
+            // All connections are closed.
+            file.releaseAfterFailedStart()
             throw file.startError(error)
         }
         self.file = file
@@ -96,25 +120,24 @@ final class SQLiteStore: HistoryStore {
     private static func openWriter(
         _ file: SQLiteFile,
         _ sync: SQLiteFile.Sync,
-        _ retention: Retention,
-        _ checkpointer: Checkpointer
-    ) throws -> Writing {
-        var log = try SQLiteLog(
-            try file.connect(sync: sync, start: .now()),
-            retention: retention,
-            checkpointer: checkpointer
-        )
-        guard log.latest <= .lastToBeginAfter else {
-            throw file.damaged("it holds a message of \(log.latest), and later ones could not have a time")
+        _ retention: Retention
+    ) throws -> WriterState {
+        var writer = try SQLiteWriter(try file.open(sync: sync, start: .now()), retention: retention)
+        guard writer.latest <= .lastToBeginAfter else {
+            throw file.damaged("it contains a message of \(writer.latest), and no later times are possible")
         }
-        let last = try AgeClock.lastBeforePause(latest: log.latest, age: retention.age, neighbors: log.neighbors)
+        let last = try AgeClock.lastBeforePause(
+            latest: writer.latest,
+            age: retention.age,
+            neighbors: writer.neighbors
+        )
         var ageClock = AgeClock(latest: last, age: retention.age)
-        try log.trim(now: ageClock.now()) { file.interrupt.isTriggered }
-        return Writing(log: log, ageClock: ageClock, size: file.fileSize)
+        try writer.trim(now: ageClock.now()) { file.interrupt.isTriggered }
+        return WriterState(writer: writer, ageClock: ageClock, databaseSize: file.databaseSize)
     }
 
-    var heldAfter: SendTime { held.withLock { $0 } }
-    /// A message is in the tail before its sender is told; then this says nothing new.
+    var heldAfter: SendTime { currentHeldAfter.withLock { $0 } }
+    /// A message is in the tail before it is acknowledged, so this needs no update.
     var acknowledged: SendTime { latest }
     var clockTolerance: Duration { .zero }
 
@@ -127,7 +150,7 @@ final class SQLiteStore: HistoryStore {
                     named: "history-writer",
                     limit: AppendJob.limit,
                     tick: Self.upkeepInterval,
-                    work: { [self] jobs in writing.withLock { keep(jobs, in: &$0, tail, outages) } }
+                    work: { [self] jobs in writerState.withLock { store(jobs, &$0, tail, outages) } }
                 )
             }
         } catch {
@@ -136,8 +159,8 @@ final class SQLiteStore: HistoryStore {
     }
 
     func append(author: String, text: String, completion: @escaping AppendCompletion) {
-        guard let worker else { return completion(.failure(.closed)) }
-        worker.append(author: author, text: text, completion: completion)
+        guard let writer = startedWriter else { return completion(.failure(.closed)) }
+        writer.append(author: author, text: text, completion: completion)
     }
 
     func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(StorageError) -> HistoryPage {
@@ -145,81 +168,87 @@ final class SQLiteStore: HistoryStore {
     }
 
     func close() async {
-        file.interrupt.limitWaiting(to: Self.closingLockPatience)
-        if await finishes(within: Self.closingPatience, { [self] in await closeInOrder() }) { return }
-        logger.warning("the history does not close in time: what waits for it is given up")
+        file.interrupt.setBusyTimeout(Self.busyTimeoutWhileClosing)
+        if await finishes(within: Self.closeTimeout, { [self] in await closeInOrder() }) { return }
+        logger.warning("the history did not close in time; waiting messages are rejected")
         file.interrupt.trigger()
         _ = await finishes(within: .milliseconds(500)) { [self] in await closeInOrder() }
     }
 
     private func closeInOrder() async {
-        await worker?.close()
+        await startedWriter?.close()
         await reader.close()
         await checkpointer.close()
-        // SQLite moves what is in the write-ahead log into the file with its last connection.
-        writing.withLock { writing in
-            writing?.log.tidyUp()
-            writing = nil
+        // Afterwards the database is the only file.
+        writerState.withLock { state in
+            state?.writer.truncateLog()
+            state = nil
         }
         file.release()
     }
 
-    private var worker: BatchWorker<AppendJob>? { writer.withLock { $0 } }
+    private var startedWriter: BatchWorker<AppendJob>? { writer.withLock { $0 } }
 
-    /// On the writer's thread.
-    private func keep(_ jobs: [AppendJob], in writing: inout Writing?, _ tail: HistoryTail, _ outages: Outages) {
-        guard writing != nil, !isGone.load(ordering: .relaxed) else { return refuse(jobs, .unavailable(.fileIsGone)) }
+    /// On the writer's thread. Without jobs, it only does the upkeep.
+    private func store(_ jobs: [AppendJob], _ state: inout WriterState?, _ tail: HistoryTail, _ outages: Outages) {
+        guard var current = state, !isFileGone.load(ordering: .relaxed) else {
+            return fail(jobs, .unavailable(.fileIsGone))
+        }
+        defer { state = current }
         let messages = zip(jobs, tail.reserve(jobs.count)).map { job, time in
             Message(author: job.author, text: job.text, sendTime: time)
         }
         do {
-            try writing?.append(messages)
+            try current.writer.append(messages, now: current.ageClock.now())
         } catch {
-            return refuse(jobs, outages.began(error))
+            return fail(jobs, outages.began(error))
         }
-        // Asked after the commit: what is in the file now can be acknowledged.
+        // After the commit: a message may be acknowledged only if the next start finds its file.
         let isInPlace = file.isInPlace
-        guard isInPlace, writing?.isOverwritten(file, hasWritten: !messages.isEmpty) != true else {
-            isGone.store(true, ordering: .relaxed)
+        let isOverwritten = file.isOverwritten(
+            since: &current.databaseSize,
+            expectedSize: current.writer.databaseSize,
+            isLogWritten: !messages.isEmpty
+        )
+        guard isInPlace, !isOverwritten else {
+            isFileGone.store(true, ordering: .relaxed)
             logger.error(
                 "the history's file was removed or replaced: no message is accepted until a restart",
                 metadata: ["file": "\(file.path.file)"]
             )
-            // If the file itself is still there, it then has what was acknowledged before.
-            if !isInPlace { writing?.log.tidyUp() }
-            return refuse(jobs, .unavailable(.fileIsGone))
+            // If only the log is gone, this still saves what was acknowledged before.
+            if !isInPlace { current.writer.truncateLog() }
+            return fail(jobs, .unavailable(.fileIsGone))
         }
-        if let heldAfter = writing?.log.heldAfter { held.withLock { $0 = heldAfter } }
-        // Where nothing was to be kept, nothing may have been written.
+        currentHeldAfter.withLock { $0 = current.writer.heldAfter }
         guard !messages.isEmpty else {
-            if file.hasLongWriteAheadLog { writing?.log.keepWriteAheadLogShort(isLong: true) }
+            if file.isWriteAheadLogTooLarge { current.writer.checkpointIfNeeded(isFileTooLarge: true) }
             return
         }
         outages.ended()
-        // First the readers: so a sender that has been answered finds its message already there.
+        // Before the senders get their answers: then they find their messages when they read.
         tail.publish(messages)
         for (job, message) in zip(jobs, messages) {
             job.completion(.success(message.sendTime))
         }
     }
 
-    private func refuse(_ jobs: [AppendJob], _ error: StorageError) {
+    private func fail(_ jobs: [AppendJob], _ error: StorageError) {
         for job in jobs { job.completion(.failure(error)) }
     }
 
     /// On the reader's thread.
-    private static func serve(_ read: ReadJob, from source: SQLiteReader?, _ outages: Outages) {
+    private static func read(_ job: ReadJob, from source: SQLiteReader?, _ outages: Outages) {
         let result: Result<HistoryPage, StorageError>
         do {
-            guard let source else { return read.continuation.resume(returning: .failure(.closed)) }
-            let (heldAfter, messages) = try source.read(after: read.time, atMost: read.most)
-            let page = HistoryPage(messages: messages, upTo: messages.last?.sendTime ?? read.time)
-            result = read.time >= heldAfter ? .success(page) : .failure(.noLongerHeld(heldAfter: heldAfter))
+            guard let source else { return job.continuation.resume(returning: .failure(.closed)) }
+            let (heldAfter, page) = try source.read(after: job.time, atMost: job.most)
+            result = job.time >= heldAfter ? .success(page) : .failure(.noLongerHeld(heldAfter: heldAfter))
             outages.ended()
         } catch {
             outages.began("the history cannot be read", error)
             result = .failure(.unavailable(.cannotBeRead))
         }
-        read.continuation.resume(returning: result)
+        job.continuation.resume(returning: result)
     }
 }

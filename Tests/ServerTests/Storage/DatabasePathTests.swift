@@ -4,36 +4,36 @@ import Testing
 
 @testable import Server
 
-@Suite struct HistoryPathTests {
+@Suite struct DatabasePathTests {
     private let folder = TemporaryFolder()
 
     @Test(arguments: [
         ":memory:", "file:a.db", "File:a.db", "//a.db", "///a.db", "http://a/b", "x+y:a.db", "a.db?mode=memory",
         "a?b=1&vfs=c",
     ])
-    func urisAreNoPaths(text: String) {
-        let error = #expect(throws: StartError.self) { try HistoryPath(setting: text) }
+    func urisAreRefused(text: String) {
+        let error = #expect(throws: StartError.self) { try DatabasePath(setting: text) }
         #expect(error?.code == .badConfiguration)
     }
 
     @Test(arguments: ["a?b.db", "a?mode.db", "a#b", "a%20b", "a:b", "1 a:b", "-", "e\u{301}"])
-    func othersAre(name: String) throws {
-        let path = try HistoryPath(setting: folder.path(of: name))
+    func unusualNamesAreAccepted(name: String) throws {
+        let path = try DatabasePath(setting: folder.path(of: name))
         #expect(path.file == folder.path(of: name))
         #expect(path.folder == folder.path)
     }
 
-    /// A name that begins with a combining mark: `/` and the mark are one character, but two bytes.
-    @Test func pathsAreBytes() throws {
-        let path = try HistoryPath(setting: folder.path + "/\u{338}a.db")
+    /// `/` and the combining mark after it are one character, but separate bytes.
+    @Test func aNameMayBeginWithACombiningMark() throws {
+        let path = try DatabasePath(setting: folder.path + "/\u{338}a.db")
         #expect(path.folder == folder.path)
     }
 
-    @Test func linksAreFollowedWhereverTheyLead() throws {
+    @Test func linksAreResolved() throws {
         let link = folder.path(of: "link")
         symlink("other", link)
         symlink("../\(folder.path.split(separator: "/").last ?? "")/history.db", folder.path(of: "other"))
         defer { for name in ["link", "other"] { unlink(folder.path(of: name)) } }
-        #expect(try HistoryPath(setting: link).file == folder.path(of: "history.db"))
+        #expect(try DatabasePath(setting: link).file == folder.path(of: "history.db"))
     }
 }
