@@ -26,7 +26,6 @@ from support.traffic import Traffic
 from support.waiting import wait_until
 
 ADDRESSES = {name: os.environ.get(f"MESSENGER_TEST_{name}_ADDR") for name in ("CLIENT1", "CLIENT2", "SERVER")}
-FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 THEIRS = bool(ADDRESSES["CLIENT1"] or ADDRESSES["CLIENT2"])
 
 
@@ -40,12 +39,24 @@ class Messenger:
     server_address: str | None
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[FIGURES] = []
+def pytest_addoption(parser: pytest.Parser) -> None:
+    help = "what to do with the tests marked alone, which other tests beside them would disturb"
+    parser.addoption("--alone", choices=["run", "skip", "only"], default="run", help=help)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    choice = config.getoption("--alone")
+    if choice != "run":
+        unwanted = [item for item in items if bool(item.get_closest_marker("alone")) == (choice == "skip")]
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in unwanted]
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    figures = terminalreporter.config.stash[FIGURES]
+    reports = [report for category in terminalreporter.stats.values() for report in category]
+    properties = [each for report in reports for each in getattr(report, "user_properties", ())]
+    # Three reports of one test, for its beginning, itself and its end, have the same properties.
+    figures = list(dict.fromkeys(tuple(each) for each in properties))
     if figures:
         terminalreporter.section("measured")
         for what, value in figures:
@@ -181,10 +192,10 @@ def traffic() -> Iterator[Callable[..., Traffic]]:
         each.close()
 
 
-@pytest.fixture(scope="session")
-def figure(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str, str], None]:
     """Takes what a test has measured, for the report's end."""
-    return lambda what, value: request.config.stash[FIGURES].append((what, value))
+    return record_property
 
 
 def _answers(client: HTTPClient) -> bool:

@@ -1,9 +1,12 @@
 """A wall clock of a program's own, which a test sets."""
 
+import atexit
+import functools
 import mmap
 import shutil
 import struct
 import subprocess
+import tempfile
 from pathlib import Path
 
 from support.needs import lacks
@@ -36,14 +39,23 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 """
 
 
+@functools.cache
+def _library() -> Path:
+    """Builds the library once for all tests of a process."""
+    compiler = shutil.which("cc") or shutil.which("clang")
+    if not compiler:
+        lacks("there is no C compiler here")
+    folder = Path(tempfile.mkdtemp(prefix="messenger-clock-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "clock.c").write_text(SOURCE)
+    library = folder / "clock.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, folder / "clock.c", "-ldl"], check=True)
+    return library
+
+
 class Clock:
     def __init__(self, folder: Path):
-        compiler = shutil.which("cc") or shutil.which("clang")
-        if not compiler:
-            lacks("there is no C compiler here")
-        (folder / "clock.c").write_text(SOURCE)
-        library = folder / "clock.so"
-        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, folder / "clock.c", "-ldl"], check=True)
+        library = _library()
         file = folder / "clock"
         file.write_bytes(bytes(8))
         with open(file, "r+b") as opened:

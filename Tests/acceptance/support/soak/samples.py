@@ -1,13 +1,14 @@
 """What a program uses over time, and whether that grows.
 
-Samples are taken when all is well: between two faults, after everybody has sent and got a message. So they are of one
-and the same situation, and need no smoothing for what a fault itself costs.
+Samples are taken between two faults, after everybody has sent and received a message. So the cost of a fault itself is
+not in them.
 
-The first third is left out, and of a short soak the first minutes: histories and buffers fill up, and the allocator keeps
-memory that was needed once. What is left must not grow by more than the tolerance, by the slope of Theil and Sen: the median of the slopes between all pairs of
-samples, which a few samples from a moment in which a connection is just being closed do not move. A slope is uncertain,
-the more so the fewer samples there are; what counts is the least that it may be. So a longer soak sees smaller leaks:
-with the samples of ten minutes those of 30 MB an hour, with those of an hour 4 MB.
+The first third of the samples is left out, and the first minutes of a short soak: histories and buffers fill up, and
+the allocator keeps memory that was needed once. The rest may not grow by more than the tolerance. Growth is the slope of
+Theil and Sen, the median of the slopes between all pairs of samples. A few outliers do not change it, such as a sample
+taken while a connection was being closed. The slope is uncertain, more so with fewer samples, and the test uses the
+lowest value that it may have. So a longer soak notices smaller leaks: 30 MB an hour after ten minutes, 4 MB after an
+hour.
 """
 
 import itertools

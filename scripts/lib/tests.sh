@@ -1,0 +1,57 @@
+# How the tests are run. Sourced, never run.
+# shellcheck shell=bash
+
+# unit_tests ARGUMENTS...: of the debug build; the arguments go to swift test.
+unit_tests() {
+    MESSENGER_TEST_PYTHON=$PWD/$venv/bin/python swift test --skip-build "$@"
+    [ $# != 0 ] || MESSENGER_TEST_ALONE=1 swift test --skip-build --filter nothingIsLeftBehind
+}
+
+# run_pytest ARGUMENTS...: the acceptance tests, one after the other.
+run_pytest() { "$venv/bin/python" -B -m pytest -c Tests/acceptance/pytest.ini Tests/acceptance "$@"; }
+
+# acceptance_tests ARGUMENTS...: four at a time, as most of them wait for something; the arguments go to pytest.
+# Then the tests that measure, alone.
+acceptance_tests() {
+    local parallel=0 alone=0
+    run_pytest -n 4 --dist worksteal --alone skip "$@" || parallel=$?
+    run_pytest --alone only "$@" || alone=$?
+    # 5: no test was selected.
+    case "$parallel $alone" in '0 0' | '0 5' | '5 0') ;; *) return 1 ;; esac
+}
+
+# tests_named PATTERN: in whichever language they are written.
+tests_named() {
+    local ran=0 status=0
+    if swift test list --skip-build 2>/dev/null | grep -qi -- "$1"; then
+        unit_tests --filter "(?i)$1"
+        ran=1
+    fi
+    run_pytest -k "$1" || status=$?
+    # 5: there is none.
+    [ $status = 0 ] || [ "$status $ran" = "5 1" ] || die 1 "a test named '$1' failed, or there is none"
+}
+
+# in_background NAME COMMAND...: its output goes to .build/logs, and is shown if it fails.
+declare -A running=()
+failed=()
+in_background() {
+    mkdir -p .build/logs
+    "${@:2}" >".build/logs/$1.log" 2>&1 </dev/null &
+    running[$1]=$!
+}
+
+# await_background: waits for all of them, and ends the script if anything has failed.
+await_background() {
+    local name
+    for name in "${!running[@]}"; do
+        if wait "${running[$name]}"; then
+            say "passed: $name"
+        else
+            failed+=("$name")
+            tail -n 100 ".build/logs/$name.log"
+        fi
+    done
+    running=()
+    [ ${#failed[@]} = 0 ] || die 1 "FAILED: ${failed[*]} (the logs are in .build/logs)"
+}
