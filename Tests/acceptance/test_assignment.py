@@ -1,4 +1,4 @@
-"""The assignment's own session with curl."""
+"""The curl session of the assignment."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from support.waiting import wait_until
 pytestmark = pytest.mark.history
 
 
-def test_the_session_of_the_assignment_letter_for_letter(room):
-    """Typed as the assignment has them, the requests get answers of exactly its form, key order and digits included."""
+def test_the_curl_session_of_the_assignment(room):
+    """The assignment's own requests get answers of exactly its form, including key order and digits."""
     first = curl("-X", "POST", f"{room.client1.address}/sendMessage", "-d", '{"author": "Ivan", "text": "hey"}')
     second = curl("-X", "POST", f"{room.client1.address}/sendMessage", "-d", '{"author": "Ivan", "text": "hey guys"}')
     for answer in first, second:
@@ -29,12 +29,12 @@ def test_the_session_of_the_assignment_letter_for_letter(room):
 
 
 def test_a_flushed_buffer_is_an_empty_list(room):
-    """What has been taken is gone."""
+    """A second flush returns an empty list."""
     assert curl("-X", "POST", f"{room.client1.address}/getAndFlushMessages").rstrip("\n") == "[]"
 
 
-def test_the_other_client_reads_what_was_sent(room):
-    """A message sent by one client is in the other's buffer, the same to the letter."""
+def test_the_other_client_reads_the_message(room):
+    """A message sent by one client is in the other client's buffer, byte for byte."""
     curl("-X", "POST", f"{room.client1.address}/sendMessage", "-d", '{"author": "Петя", "text": "привет"}')
     answers = [wait_until(lambda: flush(client), "the message") for client in (room.client1, room.client2)]
     assert answers[0] == answers[1]
@@ -42,6 +42,6 @@ def test_the_other_client_reads_what_was_sent(room):
 
 
 def flush(client) -> str | None:
-    """What curl gets from the buffer, unless it is empty."""
+    """What curl gets from the buffer once it is not empty."""
     answer = curl("-X", "POST", f"{client.address}/getAndFlushMessages").rstrip("\n")
     return None if answer == "[]" else answer

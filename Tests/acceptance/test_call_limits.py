@@ -1,4 +1,4 @@
-"""Every call counts from its headers on: half-open ones, unknown methods, over TLS, with whatever metadata."""
+"""A call counts from its headers on: half-open calls, unknown methods, TLS, metadata of any size."""
 
 import socket
 import ssl
@@ -20,13 +20,13 @@ SETTINGS_FRAME = frame(SETTINGS, 0, 0)
 
 
 def half_open(method: str, count: int) -> bytes:
-    """Calls that begin and say no more."""
+    """Calls that send their headers and nothing more."""
     heads = call_headers(method)
     return b"".join(frame(HEADERS, END_HEADERS, 1 + 2 * index, heads) for index in range(count))
 
 
 class Peer:
-    """A connection that says what it is given, and reads what comes."""
+    """A connection that sends what it is given and reads what arrives."""
 
     def __init__(self, connection: socket.socket, acknowledges: bool):
         self._socket, self._acknowledges = connection, acknowledges
@@ -82,8 +82,8 @@ def connect(port: int, tls: bool = False, acknowledges: bool = True) -> Peer:
     return Peer(connection, acknowledges)
 
 
-def test_half_open_calls_of_well_behaved_connections(launch):
-    """Three connections open 50 calls each where 10 may be open: all but 10 are refused."""
+def test_half_open_calls_count(launch):
+    """Three connections open 50 calls each on a server that allows 10. It refuses all but 10."""
     server = launch.server(MESSENGER_MAX_CALLS=10).wait_ready()
     with ExitStack() as ending:
         peers = [ending.enter_context(closing(connect(server.port))) for _ in range(3)]
@@ -102,7 +102,7 @@ def test_half_open_calls_of_well_behaved_connections(launch):
 
 
 def wait_served(server) -> None:
-    """Others are served once the calls of those that have gone are cleared away."""
+    """Waits until the server accepts other calls again."""
     with connected(server.address) as channel:
 
         def is_served() -> bool:
@@ -117,8 +117,8 @@ def wait_served(server) -> None:
 
 @pytest.mark.parametrize("method", ["SendMessage", "ReadMessages", "Missing"])
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-def test_calls_without_end_on_a_connection_that_acknowledges_nothing(launch, method, tls):
-    """20,000 calls in one go: the connection is ended, and what they cost is bounded."""
+def test_a_connection_with_20000_calls_is_closed(launch, method, tls):
+    """20,000 calls in one go: the server closes the connection, and its memory stays bounded."""
     limits = {"MESSENGER_MAX_CALLS": 10, "MESSENGER_MAX_STREAMS": 10, "MESSENGER_CONNECTION_BYTES": "16MiB"}
     server = launch.server(**limits, **(SERVER if tls else {})).wait_ready()
     before = server.resident_bytes()
@@ -134,8 +134,8 @@ def test_calls_without_end_on_a_connection_that_acknowledges_nothing(launch, met
     assert "tooManyCallsOnConnection=" in server.log()
 
 
-def test_calls_without_end_on_more_connections_than_threads(launch):
-    """The same on eight connections at once: there is no thread that could look at the calls that the others take in."""
+def test_eight_connections_with_20000_calls_are_closed(launch):
+    """The same on eight connections at once, so that every event loop is busy with them."""
     server = launch.server("--max-calls", "10", "--max-streams", "10").wait_ready()
     before = server.resident_bytes()
     flood = PREFACE + SETTINGS_FRAME + half_open("SendMessage", 20_000)
@@ -156,8 +156,8 @@ def test_calls_without_end_on_more_connections_than_threads(launch):
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-def test_calls_of_a_connection_over_its_limit(launch, tls):
-    """Also where there is room for more calls, those of one connection stay few: it is ended at twice its limit."""
+def test_calls_over_the_limit_of_a_connection(launch, tls):
+    """One connection may not use the room of all others. The server closes it at twice its limit."""
     server = launch.server(MESSENGER_MAX_STREAMS=10, **(SERVER if tls else {})).wait_ready()
     with closing(connect(server.port, tls)) as peer:
         peer.send(PREFACE + SETTINGS_FRAME + half_open("SendMessage", 100))
@@ -168,7 +168,7 @@ def test_calls_of_a_connection_over_its_limit(launch, tls):
 
 
 def test_metadata_over_its_limit_is_refused(launch):
-    """One big value, or many small ones: that call is refused, and no other on its connection."""
+    """One large value or many small ones: the server refuses that call and no other on the connection."""
     server = launch.server().wait_ready()
     with connected(server.address) as channel:
         for metadata in [("x-big", "a" * 20_000)], [(f"x-{index}", "a" * 100) for index in range(200)]:
@@ -177,7 +177,7 @@ def test_metadata_over_its_limit_is_refused(launch):
 
 
 def literal(index: int, name: str, value: bytes) -> bytes:
-    """A field whose value may be long; with a name of the static table, by its index, or one of its own."""
+    """A header field with a value of any length. Its name comes from the static table or is its own."""
     begin = bytes([index]) if index else b"\x00" + bytes([len(name)]) + name.encode()
     length, number = b"\x7f", len(value) - 127
     while number >= 128:
@@ -187,7 +187,7 @@ def literal(index: int, name: str, value: bytes) -> bytes:
 
 
 def in_frames(heads: bytes, stream: int = 1) -> bytes:
-    """Headers in as many frames as it takes."""
+    """Headers in as many frames as they need."""
     parts = [heads[at : at + 16_000] for at in range(0, len(heads), 16_000)]
     kinds = [HEADERS] + [9] * (len(parts) - 1)
     return b"".join(
@@ -209,13 +209,13 @@ TYPE = b"\x0f\x10" + bytes([16]) + b"application/grpc" + field("te", "trailers")
     ids=["a value of 3 MB", "a path of 60 KB", "an authority of 60 KB"],
 )
 def test_headers_in_many_frames_are_counted_together(launch, heads):
-    """What the core counts by the frame we count whole."""
+    """The core limits each frame. The server limits the headers as a whole."""
     server = launch.server().wait_ready()
     assert outcome(server.port, in_frames(heads)) == Outcome(RESOURCE_EXHAUSTED, "the call has too much metadata")
 
 
 def test_big_metadata_is_not_held(launch):
-    """400 calls with half a megabyte each, which say no more: refused, they hold nothing of it."""
+    """400 half-open calls with half a megabyte of metadata each: the server refuses them and frees it."""
     server = launch.server(MESSENGER_CONNECTION_BYTES="32MiB").wait_ready()
     heads = call_headers("SendMessage") + literal(0, "x-big", b"a" * 500_000)
     before = server.resident_bytes()
@@ -233,7 +233,7 @@ def test_big_metadata_is_not_held(launch):
 
 @pytest.mark.xfail(strict=True, raises=AssertionError, reason="core 1.51 does not show the headers that it keeps")
 def test_hidden_metadata_is_not_held(launch):
-    """The same in a header of gRPC's own: 600 calls with 60 KB each."""
+    """The same in a header that the core keeps for itself: 600 calls with 60 KB each."""
     server = launch.server(MESSENGER_CONNECTION_BYTES="32MiB").wait_ready()
     heads = call_headers("SendMessage") + literal(0, "grpc-trace-bin", b"AAAA" * 20_000)
     before = server.resident_bytes()
@@ -252,7 +252,7 @@ def test_hidden_metadata_is_not_held(launch):
 
 
 def test_refused_calls_are_counted_in_the_log(launch):
-    """A hundred of them leave two lines, one at the first and one at the stop, with their numbers."""
+    """A hundred refused calls write two lines with their number: one at the first call, one at the stop."""
     server = launch.server().wait_ready()
     with connected(server.address) as channel:
         for _ in range(100):

@@ -1,6 +1,4 @@
-"""Calls are cancelled by the hundred, wherever they are: who shares a connection, a server or a file with them notices
-nothing, and nothing is left of them.
-"""
+"""Hundreds of calls are cancelled in every state. Other calls notice nothing, and nothing leaks."""
 
 import hashlib
 import sqlite3
@@ -41,7 +39,7 @@ def read_request(after: int | None = None) -> bytes:
 
 
 def sends(length: int | None, end: bool = False, at_once: bool = False) -> Storm:
-    """With so much of the message, and cancelled when the server has read that, or in the same breath."""
+    """Sends this much of the message, then cancels: after the server has read that, or at once."""
 
     def storm(calls: Calls, numbers: range, first: int) -> None:
         for number in numbers:
@@ -57,20 +55,20 @@ def sends(length: int | None, end: bool = False, at_once: bool = False) -> Storm
 
 
 def opening(calls: Calls, numbers: range, first: int) -> None:
-    """Streams that are cancelled in the same breath."""
+    """Streams that are cancelled at once."""
     for _ in numbers:
         calls.begin_and_cancel("ReadMessages", read_request(), end=True)
 
 
 def idle(calls: Calls, numbers: range, first: int) -> None:
-    """Streams that are open and have nothing to say."""
+    """Open streams without messages."""
     streams = [calls.begin("ReadMessages", read_request(), end=True) for _ in numbers]
     calls.wait_open(*streams)
     calls.cancel(*streams)
 
 
 def replaying(wide: bool) -> Storm:
-    """Streams to which the history begins to come, or of which so much has come that their window is full."""
+    """Streams that are reading the history, or whose window is full."""
 
     def storm(calls: Calls, numbers: range, first: int) -> None:
         for _ in range(len(numbers) // 20):
@@ -104,7 +102,7 @@ STORMS: dict[str, tuple[Storm, bool]] = {
 
 
 class Neighbours:
-    """A connection with calls that are cancelled and a stream that is not, and a reader on another connection."""
+    """A connection with calls that are cancelled and one stream that is not, and a reader on another connection."""
 
     def __init__(self, calls: Calls, other: Reader, channel):
         self.calls, self._other, self._channel = calls, other, channel
@@ -134,15 +132,15 @@ class Neighbours:
 
 
 def assert_whole(messages: list, count: int) -> None:
-    """Each is one of so many, and there once."""
+    """Every message has all of its text, and is there once."""
     texts = [message.text for message in messages]
     assert len(set(texts)) == len(texts), "twice"
     assert set(texts) <= {text(number) for number in range(count)}, "in part"
 
 
 @pytest.mark.parametrize(("storm", "accepted"), STORMS.values(), ids=STORMS)
-def test_neighbours_notice_nothing(launch, storm, accepted):
-    """Both readers get the same and the next message; what is cancelled is whole or not there, and costs nothing."""
+def test_other_streams_notice_nothing(launch, storm, accepted):
+    """Both readers get the same messages and the next one. A cancelled send is accepted whole or not at all."""
     server = launch.server(MESSENGER_MAX_CALLS=MAX_CALLS).wait_ready()
     with connected(server.address) as channel, reading(channel) as other, closing(Calls(server.port)) as calls:
         neighbours = Neighbours(calls, other, channel)
@@ -161,8 +159,8 @@ def test_neighbours_notice_nothing(launch, storm, accepted):
         wait_until(lambda: server.resident_bytes() < before[1] + 8e6, "the memory is given back", within=30)
 
 
-def test_appends_that_wait_for_the_disk(launch, tmp_path):
-    """Sends are cancelled while their messages are on the way to a file: it has what the readers got, and no more."""
+def test_sends_cancelled_while_the_disk_is_busy(launch, tmp_path):
+    """The history file has exactly the messages that readers got."""
     path = tmp_path / "history.db"
     server = launch.server(MESSENGER_MAX_CALLS=MAX_CALLS, MESSENGER_HISTORY=f"sqlite:{path}").wait_ready()
     with connected(server.address) as channel, reading(channel) as other, closing(Calls(server.port)) as calls:

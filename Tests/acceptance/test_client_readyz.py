@@ -1,4 +1,4 @@
-"""Promise 13: /readyz never says `ready` or `paused` over a stream whose server has been replaced."""
+"""/readyz never says `open` or `paused` about a stream whose server is gone."""
 
 import time
 
@@ -14,13 +14,13 @@ TEXT = "x" * 1000
 
 
 def ready(client) -> tuple[int, str, int]:
-    """The status of /readyz, the stream's state and how many gaps there have been."""
+    """The status of /readyz, the stream's state and the number of gaps."""
     response = client.http.request("GET", "/readyz")
     return response.status, response.json()["stream"], response.json()["gaps"]
 
 
 def fill(server, client, count: int = 1000) -> list[str]:
-    """Sends more than the client's buffer and its window take, and waits until the client reads no more."""
+    """Sends more than the client's buffer and its window hold, and waits until the client stops reading."""
     texts = [f"{index} {TEXT}" for index in range(count)]
     with connected(server.address) as channel:
         for text in texts:
@@ -36,10 +36,10 @@ def is_prefix(received: list, texts: list[str]) -> bool:
 @pytest.mark.usefixtures("forgetful")
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_a_server_that_is_replaced_while_the_buffer_is_full(launch, end):
-    """Nobody reads, and still the client notices, and says so.
+    """A client with a full buffer notices that its server is gone, and connects to the next one.
 
-    Killed, the server takes along what the client has not read. Stopped, it ends the stream behind those messages: they are
-    read first, beyond the buffer's bound. Either way the client is at the new server before the buffer has room again.
+    A killed server takes the unread messages with it. A stopped one ends the stream behind them: the client reads them
+    first, beyond the bound of its buffer.
     """
     server = launch.server().wait_ready()
     client = launch.client(server.address, **SMALL).wait_ready()
@@ -62,7 +62,7 @@ def test_a_server_that_is_replaced_while_the_buffer_is_full(launch, end):
 
 
 def test_a_server_that_comes_back_with_its_history(launch, tmp_path):
-    """The same with a history in a file: every message comes once, in order, and there is no gap."""
+    """The server has its history in a file: every message arrives once, in order, without a gap."""
     history = {"MESSENGER_HISTORY": f"sqlite:{tmp_path / 'room.db'}"}
     server = launch.server(**history).wait_ready()
     client = launch.client(server.address, **SMALL).wait_ready()
@@ -78,7 +78,7 @@ def test_a_server_that_comes_back_with_its_history(launch, tmp_path):
 
 @pytest.mark.parametrize("is_full", [False, True])
 def test_a_server_that_freezes_and_is_replaced(launch, link, is_full):
-    """Nothing comes from it any more, no end either: noticed by keepalive. 20 seconds: 10 until the ping, 10 for its answer."""
+    """Keepalive notices a frozen server: 10 s until the ping and 10 s for its answer."""
     server = launch.server().wait_ready()
     wire = link(server.port)
     client = launch.client(wire.address, **SMALL).wait_ready()
@@ -93,8 +93,8 @@ def test_a_server_that_freezes_and_is_replaced(launch, link, is_full):
     wait_until(lambda: ready(client)[:2] == (200, "paused" if is_full else "open"), "a stream of the other server")
 
 
-def test_an_end_behind_messages_that_are_not_read(launch):
-    """A server that ended the stream in order, with messages on their way, and then went: what came is kept, but is no stream."""
+def test_a_stream_that_ended_behind_unread_messages(launch):
+    """The client keeps the messages that have arrived, but does not call the stream open."""
 
     def read(request, context):
         after = request.after.seconds * 10**9 + request.after.nanos

@@ -1,10 +1,11 @@
-"""The client finds its server again, and its buffer loses nothing: invariant 7."""
+"""The client reconnects by itself, and its buffer loses nothing."""
 
 import time
 
 import pytest
 
 from support.api import connected, pb, stub
+from support.processes import free_port
 from support.room import assert_increasing, collect
 from support.waiting import wait_until
 
@@ -16,7 +17,7 @@ def status(client, path: str) -> int:
 
 
 def test_a_client_may_start_before_its_server(launch):
-    """Live but not ready without a server; once there is one, ready, and neither client misses the first message."""
+    """A client without a server is live but not ready. Once it has one, both clients get the first message."""
     placeholder = launch.server().wait_ready()
     placeholder.kill()
     clients = [launch.client(placeholder.address).wait_live() for _ in range(2)]
@@ -29,8 +30,8 @@ def test_a_client_may_start_before_its_server(launch):
         assert [message["sendTime"] for message in collect(client.http, 1)] == [sent]
 
 
-def test_requests_wait_for_the_first_opening(launch):
-    """Programs started together: a first message sent at once is in both buffers, though nobody waited for them."""
+def test_requests_wait_for_the_first_stream(launch):
+    """All programs start together: the first message reaches both clients although the test waited for neither."""
     server = launch.server()
     clients = [launch.client(server.address).wait_live() for _ in range(2)]
     # The second client's flush waits for its stream; only then is the message sent.
@@ -41,19 +42,18 @@ def test_requests_wait_for_the_first_opening(launch):
 
 
 def test_without_a_server_a_send_fails_in_bounded_time(launch):
-    """503 or 504 with a sentence, not a request that hangs."""
-    placeholder = launch.server().wait_ready()
-    placeholder.kill()
-    client = launch.client(placeholder.address).wait_live()
+    """503 or 504 with a sentence, after MESSENGER_OPEN_TIMEOUT and MESSENGER_SEND_TIMEOUT at the latest."""
+    limits = {"MESSENGER_OPEN_TIMEOUT": "1s", "MESSENGER_SEND_TIMEOUT": "1s"}
+    client = launch.client(f"localhost:{free_port()}", **limits).wait_live()
     began = time.monotonic()
     response = client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "hey"})
     assert response.status in (503, 504)
     assert response.json()["sendTime"] is None and response.json()["error"]
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 8
 
 
 def test_a_killed_server_comes_back(launch):
-    """After kill -9 and a restart both clients are ready again by themselves, and get once what is sent then."""
+    """After kill -9 and a restart both clients are ready again, and get each new message once."""
     server = launch.server().wait_ready()
     clients = [launch.client(server.address).wait_ready() for _ in range(2)]
     before = clients[0].http.send("Ivan", "before")
@@ -73,7 +73,7 @@ def test_a_killed_server_comes_back(launch):
 
 
 def test_a_cut_network_loses_nothing(launch, link):
-    """While one client is cut off the other sends on; reconnected, the first has every message once, in order."""
+    """One client is cut off while the other sends. Reconnected, it gets every message once, in order."""
     server = launch.server().wait_ready()
     near = launch.client(server.address).wait_ready()
     wire = link(server.port)
@@ -95,7 +95,7 @@ def test_a_cut_network_loses_nothing(launch, link):
 
 
 def test_cuts_in_the_middle_of_a_flood(launch, link):
-    """Connections that break at any moment, ten times in 3,000 messages: none is lost, doubled or moved."""
+    """The connection breaks ten times within 3,000 messages: none is lost, doubled or reordered."""
     server = launch.server().wait_ready()
     wire = link(server.port)
     far = launch.client(wire.address).wait_ready()

@@ -1,4 +1,4 @@
-"""Promise 7: the client's stream begins at the right message, and a bad server is asked seldom and named once."""
+"""The client's stream begins at the right message. A bad server is called rarely and logged once."""
 
 import shutil
 import subprocess
@@ -37,12 +37,12 @@ def clock():
     return lambda seconds: {"LD_PRELOAD": library, "FAKETIME": f"{seconds:+d}s", "DONT_FAKE_MONOTONIC": "1"}
 
 
-# --- the first position ------------------------------------------------------------------------------------------------
+# MARK: the first position
 
 
 @pytest.mark.parametrize("off", [-600, 600, -30 * DAY, 30 * DAY])
-def test_a_client_with_a_wrong_clock_gets_what_is_new(launch, clock, off):
-    """No message from before its start, and every later one, however wrong its clock is."""
+def test_a_client_with_a_wrong_clock(launch, clock, off):
+    """It gets every message since its start, and none from before."""
     server = launch.server().wait_ready()
     send(server.address, "old 1", "old 2", "old 3")
     client = launch.client(server.address, **clock(off)).wait_ready()
@@ -52,7 +52,7 @@ def test_a_client_with_a_wrong_clock_gets_what_is_new(launch, clock, off):
 
 @pytest.mark.parametrize("off", [-600, 600])
 def test_a_server_with_a_wrong_clock(launch, clock, off):
-    """The same where it is the server's clock."""
+    """The same with the server's clock."""
     server = launch.server(**clock(off)).wait_ready()
     send(server.address, "old 1", "old 2", "old 3")
     client = launch.client(server.address).wait_ready()
@@ -61,7 +61,7 @@ def test_a_server_with_a_wrong_clock(launch, clock, off):
 
 
 def test_a_clock_that_was_set_back_over_a_restart(launch, clock, tmp_path):
-    """A history with times of tomorrow: still nothing old."""
+    """The history has times of tomorrow. A new client still gets no old messages."""
     history = {"MESSENGER_HISTORY": f"sqlite:{tmp_path / 'room.db'}"}
     server = launch.server(**clock(DAY), **history).wait_ready()
     send(server.address, "old 1", "old 2", "old 3")
@@ -73,8 +73,8 @@ def test_a_clock_that_was_set_back_over_a_restart(launch, clock, tmp_path):
     assert [message["text"] for message in collect(client.http, 1)] == ["new"]
 
 
-def test_what_is_sent_before_the_first_stream_is_open(launch, link):
-    """A client that runs while its network does not lead to the server yet gets what is sent meanwhile, and nothing older."""
+def test_messages_before_the_first_stream_is_open(launch, link):
+    """A client that cannot reach its server yet later gets what was sent since the client's start, and nothing older."""
     server = launch.server().wait_ready()
     send(server.address, "old")
     wire = link(server.port)
@@ -88,8 +88,8 @@ def test_what_is_sent_before_the_first_stream_is_open(launch, link):
     assert received == ["meanwhile 1", "meanwhile 2", "new"]
 
 
-def test_what_is_sent_while_the_first_connection_is_being_made(launch, link):
-    """The same while the connection hangs: the client asks again when it knows how long that took."""
+def test_messages_while_the_first_connection_hangs(launch, link):
+    """The client asks again once it knows how long the connection took."""
     server = launch.server().wait_ready()
     send(server.address, "old")
     wire = link(server.port)
@@ -103,8 +103,8 @@ def test_what_is_sent_while_the_first_connection_is_being_made(launch, link):
 
 
 @pytest.mark.parametrize("age", ["", "-1", "1.5", "1s", "99999999999999999999999", "0x1"])
-def test_an_age_that_is_none(channel, age):
-    """A reader that says a senseless age gets a sentence that names the key."""
+def test_an_invalid_reader_age_is_refused(channel, age):
+    """The error names the metadata key."""
     call = stub(channel).ReadMessages(pb.ReadMessagesRequest(), metadata=[("messenger-reader-age", age)], timeout=30)
     with pytest.raises(grpc.RpcError) as error:
         next(call)
@@ -113,14 +113,14 @@ def test_an_age_that_is_none(channel, age):
 
 
 @pytest.mark.parametrize("age", ["0", "1", "9223372036854775807", "18446744073709551615"])
-def test_any_age_is_taken(channel, age):
-    """From none to more than there can be."""
+def test_any_reader_age_is_accepted(channel, age):
+    """Zero, and more than there can be."""
     call = stub(channel).ReadMessages(pb.ReadMessagesRequest(), metadata=[("messenger-reader-age", age)], timeout=30)
     assert "messenger-position" in dict(call.initial_metadata())
     call.cancel()
 
 
-# --- streams that end at once ------------------------------------------------------------------------------------------
+# MARK: streams that end at once
 
 
 def ends(request, context):
@@ -159,8 +159,8 @@ def repeats_one_message(request, context):
 @pytest.mark.parametrize(
     "read", [ends, fails, is_out_of_range, is_always_out_of_range, is_always_invalid, repeats_one_message]
 )
-def test_a_stream_that_ends_at_once_is_opened_less_and_less_often(launch, read):
-    """In five seconds a dozen calls, not a hundred, and each thing is said once. Five seconds: the backoff goes up to one."""
+def test_backoff_between_short_streams(launch, read):
+    """The client opens a stream 5 to 20 times in 5 s and logs each problem once. The backoff grows to one second."""
     with fake_server(read) as server:
         client = launch.client(server.address).wait_live()
         wait_until(lambda: server.requests, "the first stream")
@@ -175,7 +175,7 @@ def test_a_stream_that_ends_at_once_is_opened_less_and_less_often(launch, read):
 
 
 def test_a_reason_that_changes_does_not_fill_the_log(launch):
-    """A server that gives each stream a reason of its own is named a few times."""
+    """The server gives a new reason for each stream. The client logs only a few of them."""
     numbers = iter(range(10**6))
 
     def read(request, context):
@@ -188,8 +188,7 @@ def test_a_reason_that_changes_does_not_fill_the_log(launch):
         assert len(client.log().splitlines()) <= 8
 
 
-def test_the_end_of_trouble_is_written_with_its_count(launch):
-    """When the stream lives again the log says so, and how often it had failed."""
+def test_recovery_is_logged_with_the_number_of_failures(launch):
     bad = iter(range(4))
 
     def read(request, context):
@@ -205,8 +204,8 @@ def test_the_end_of_trouble_is_written_with_its_count(launch):
 
 
 @pytest.mark.usefixtures("ours")
-def test_a_history_that_cannot_be_read_is_the_servers_trouble(launch, tmp_path):
-    """The server writes one error, however often it is asked; the client one warning."""
+def test_an_unreadable_history_is_logged_once(launch, tmp_path):
+    """The server logs one error, however many readers ask."""
     path = tmp_path / "room.db"
     settings = {"MESSENGER_HISTORY": f"sqlite:{path}", "MESSENGER_HISTORY_MESSAGES": 10}
     server = launch.server(**settings).wait_ready()
@@ -230,7 +229,7 @@ def test_a_history_that_cannot_be_read_is_the_servers_trouble(launch, tmp_path):
     server.kill()
 
 
-# --- servers that are not ours -----------------------------------------------------------------------------------------
+# MARK: servers that are not ours
 
 
 def message(index: int, nanoseconds: int | None = None):
@@ -238,8 +237,8 @@ def message(index: int, nanoseconds: int | None = None):
 
 
 @pytest.mark.parametrize("says_something", [False, True])
-def test_a_server_that_says_no_position(launch, says_something):
-    """A stream without our metadata counts as open, before anything is said in it, and nobody speaks of lost messages."""
+def test_a_server_without_messenger_position(launch, says_something):
+    """The stream counts as open before its first message, and no gap is reported."""
 
     def read(request, context):
         if says_something:
@@ -254,8 +253,8 @@ def test_a_server_that_says_no_position(launch, says_something):
 
 
 @pytest.mark.parametrize("honours_after", [False, True])
-def test_a_server_that_says_no_position_is_resumed_by_the_last_message(launch, honours_after):
-    """After a break the request has the last message's time; whether the server heeds it or not, each message comes once."""
+def test_a_server_without_messenger_position_is_resumed(launch, honours_after):
+    """The client resumes after its last message. Each message arrives once, even if the server ignores `after`."""
     rounds = iter(range(10**6))
 
     def read(request, context):
@@ -279,7 +278,7 @@ def test_a_server_that_says_no_position_is_resumed_by_the_last_message(launch, h
 
 
 def test_a_server_whose_clock_is_coarse(launch):
-    """Several messages with one time are several messages."""
+    """Several messages with the same time are different messages."""
 
     def read(request, context):
         for index in range(6):
@@ -291,11 +290,11 @@ def test_a_server_whose_clock_is_coarse(launch):
         assert [each["text"] for each in collect(client.http, 6)] == [str(index) for index in range(6)]
 
 
-# --- names -------------------------------------------------------------------------------------------------------------
+# MARK: names
 
 
 @pytest.mark.parametrize("host", ["localhost.", "LOCALHOST", "127.0.0.1", "[::ffff:127.0.0.1]"])
-def test_names_of_this_machine(launch, host):
+def test_names_of_the_local_host(launch, host):
     server = launch.server().wait_ready()
     launch.client(f"{host}:{server.port}").wait_ready()
 
@@ -304,7 +303,7 @@ def test_names_of_this_machine(launch, host):
     "host", ["dns", "unix", "unix-abstract", "ipv4", "ipv6", "xds", "vsock", "google-c2p", "DNS", "Unix", "my_server"]
 )
 def test_a_host_named_like_a_scheme(launch, host):
-    """It is looked up as a host: the client says that it does not resolve, not that the address is none."""
+    """The client looks it up as a host, and says that it does not resolve."""
     client = launch.client(f"{host}:51075").wait_live()
     wait_until(lambda: "stream not open yet" in client.log(), "the reason", within=60)
     line = next(line for line in client.log().splitlines() if "stream not open yet" in line)

@@ -1,13 +1,13 @@
-"""What may be open at the same time, and for how long: each limit holds, and what is over it is told so.
+"""Limits on connections, calls and waiting times, and what a peer over the limit is told.
 
-(What may be held is in test_memory_limits, how long a message may be in test_send_message and test_http.)
+(test_memory_limits is about memory, test_send_message and test_http about the length of a message.)
 """
 
 import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import grpc
 import pytest
@@ -31,8 +31,8 @@ def succeeds(call: Callable[[], object]) -> bool:
 
 
 @pytest.mark.parametrize("security", [None, credentials()], ids=["plain", "TLS"])
-def test_connections_to_the_server(launch, security):
-    """Of three clients of a server that takes two, the third waits until one of them has gone."""
+def test_limit_of_connections_to_the_server(launch, security):
+    """A server that allows two connections accepts the third once another has closed."""
     server = launch.server(MESSENGER_MAX_CONNECTIONS=2, **(SERVER if security else {})).wait_ready()
     with ExitStack() as others, connected(server.address, security) as third:
         for _ in range(2):
@@ -43,8 +43,8 @@ def test_connections_to_the_server(launch, security):
         wait_until(lambda: succeeds(lambda: send_raw(third, b"", timeout=MOMENT)), "it is the third's turn")
 
 
-def test_calls_on_a_connection(launch):
-    """A client waits with its fourth call where a connection may have three; on another connection there is room."""
+def test_limit_of_calls_on_a_connection(launch):
+    """A client waits with its fourth call if a connection may have three. Another connection still has room."""
     server = launch.server(MESSENGER_MAX_STREAMS=3).wait_ready()
     with connected(server.address) as channel, connected(server.address) as other, ExitStack() as streams:
         for _ in range(3):
@@ -55,24 +55,26 @@ def test_calls_on_a_connection(launch):
         send_raw(channel, b"")
 
 
-def test_calls_on_a_connection_that_does_not_heed_the_limit(launch):
-    """A stranger that opens more streams than it was told costs itself its connection or the stream, nobody else."""
+def test_a_peer_that_ignores_the_limit_of_calls(launch):
+    """It loses its connection or the stream. Nobody else notices."""
     server = launch.server(MESSENGER_MAX_STREAMS=3).wait_ready()
     with connected(server.address) as channel, reading(channel) as reader:
         with closing(Connection(server.port)) as stranger:
             answering = Answering([stranger])
             stranger.read_messages()
             wait_until(lambda: len(answering.streams) == 1, "the settings are agreed upon")
-            for _ in range(50):
-                stranger.read_messages()
+            # The server may end the connection before all of them are sent.
+            with suppress(OSError):
+                for _ in range(50):
+                    stranger.read_messages()
             assert len(answering.streams) <= 3
             answering.stop()
         stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="hey"))
         assert reader.take(1)[0].text == "hey"
 
 
-def test_calls_on_all_connections(launch):
-    """The call that is one too many is told so, over gRPC and over HTTP; when others have ended there is room again."""
+def test_limit_of_calls_on_all_connections(launch):
+    """A call over the limit is refused, over gRPC and over HTTP. Once other calls have ended there is room again."""
     server = launch.server(MESSENGER_MAX_CALLS=3).wait_ready()
     client = launch.client(server.address).wait_ready()  # whose stream is a call
     with ExitStack() as streams, connected(server.address) as channel:
@@ -94,22 +96,22 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @contextmanager
 def user(port: int, said: bytes = b"") -> Iterator[socket.socket]:
-    """A connection to a client's HTTP side that has said something."""
+    """A connection to a client's HTTP port that has sent something."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(said)
         yield connection
 
 
 def answer(connection: socket.socket) -> bytes:
-    """All that comes before the end, which the other side makes."""
+    """Everything that arrives until the other side closes."""
     received = b""
     while data := connection.recv(1 << 16):
         received += data
     return received
 
 
-def test_health_when_connections_are_taken(launch):
-    """Of three users of a client that takes two connections, the third can ask for its health and nothing else, at once."""
+def test_health_check_at_the_limit_of_http_connections(launch):
+    """With both of two connections in use, a third one gets answers to health checks only, at once."""
     client = launch.client("localhost:1", MESSENGER_HTTP_CONNECTIONS=2).wait_live()
 
     def third(said: bytes) -> bytes:
@@ -142,15 +144,15 @@ def beginning(port: int, said: bytes) -> bytes:
     [b"", b"POST /sendMessage HTTP/1.1\r\nHost: localhost\r\n", HEALTH],
     ids=["nothing", "half a head", "a request, and no other"],
 )
-def test_time_for_a_head(launch, said):
-    """A connection without a whole request's head is ended."""
+def test_timeout_for_a_request_head(launch, said):
+    """The client closes a connection that does not send a whole request head."""
     client = launch.client("localhost:1", MESSENGER_HTTP_IDLE_TIMEOUT="500ms").wait_live()
     with user(client.port, said) as connection:
         assert answer(connection).startswith(b"HTTP/1.1 200 " if said == HEALTH else b"")
 
 
-def test_time_for_a_body(launch):
-    """A request whose body does not come is answered with 408 and a sentence, and its connection ended."""
+def test_timeout_for_a_request_body(launch):
+    """A request without its body gets 408 with a sentence, then the connection closes."""
     client = launch.client("localhost:1", MESSENGER_HTTP_REQUEST_TIMEOUT="500ms").wait_live()
     request = b"POST /sendMessage HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
     with user(client.port, request) as connection:
@@ -159,8 +161,8 @@ def test_time_for_a_body(launch):
         assert answered.endswith(b'{"sendTime":null,"error":"The request took too long to arrive."}')
 
 
-def test_time_for_an_answer_to_a_slow_peer(launch):
-    """Who takes some of it again and again gets all, though the whole takes ten times as long as a peer may take nothing."""
+def test_a_slow_reader_gets_the_whole_answer(launch):
+    """The whole answer takes ten times as long as a peer may pause."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, MESSENGER_HTTP_REQUEST_TIMEOUT="500ms").wait_ready()
     count = 100
@@ -182,8 +184,8 @@ def test_time_for_an_answer_to_a_slow_peer(launch):
     assert len(json.loads(received.partition(b"\r\n\r\n")[2])) == count
 
 
-def test_time_for_an_answer(launch):
-    """Who does not take the messages that were asked for loses the connection; the messages are there for the next."""
+def test_timeout_for_reading_an_answer(launch):
+    """A peer that stops reading loses the connection. The next one gets the messages."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, MESSENGER_HTTP_REQUEST_TIMEOUT="500ms").wait_ready()
     count = 300

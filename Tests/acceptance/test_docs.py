@@ -1,4 +1,4 @@
-"""The tables of docs/security.md and docs/scaling.md name the tests that show their rows."""
+"""The documentation is right: its example, and the tests that it names."""
 
 import fnmatch
 import os
@@ -11,7 +11,7 @@ import pytest
 from support.processes import PROGRAMS, ROOT
 
 # Where other programs are tested, as in containers, there is no documentation.
-pytestmark = pytest.mark.usefixtures("ours")
+pytestmark = [pytest.mark.repository, pytest.mark.usefixtures("ours")]
 
 
 def known_names() -> set[str]:
@@ -23,15 +23,14 @@ def known_names() -> set[str]:
 
 
 @pytest.mark.parametrize("page", ["security.md", "scaling.md"])
-def test_tables_name_tests_that_exist(page):
+def test_tests_named_in_the_documentation_exist(page):
     named = re.findall(r"`(test_[\w*.]+|\w+Tests)`", (ROOT / "docs" / page).read_text())
     known = known_names()
     missing = [name for name in named if not fnmatch.filter(known, name)]
     assert not missing
 
 
-def test_each_row_of_the_failures_names_a_test(ours):
-    """And the tests are there."""
+def test_each_row_of_the_failure_table_names_a_test(ours):
     page = (ROOT / "docs/scaling.md").read_text()
     rows = re.search(r"\| failure \|.*?\n\n", page, re.DOTALL)
     assert rows
@@ -48,7 +47,8 @@ EXAMPLE = ROOT / "Examples" / "FirstService" / "FirstService.swift"
 
 
 @pytest.mark.skipif("MESSENGER_TEST_BIN" in os.environ, reason="a release comes without examples")
-def test_the_first_service(ours):
+def test_the_first_service_article(ours):
+    """Its code is the example that is built, and its output is what the example prints."""
     blocks = ARTICLE.read_text().split("```")
     assert blocks[1] == "swift\n" + EXAMPLE.read_text()
     printed = subprocess.run([PROGRAMS / "first-service"], capture_output=True, text=True, timeout=60, check=True)

@@ -1,4 +1,4 @@
-"""Environments that programs find themselves in: proxies, gRPC's own variables, libraries that are loaded before them."""
+"""Unusual environments: proxies, gRPC's own variables, preloaded libraries, too few threads."""
 
 import os
 import random
@@ -21,7 +21,7 @@ PROXIES = ["http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY", "HTTPS_PROXY
 
 
 class TunnelProxy:
-    """An HTTP proxy that knows CONNECT alone."""
+    """An HTTP proxy that only supports CONNECT."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -69,8 +69,8 @@ def proxy() -> Iterator[TunnelProxy]:
 
 
 @pytest.mark.parametrize("settings", [{}, SERVER], ids=["plain", "TLS"])
-def test_no_proxy_unless_asked_for(launch, settings):
-    """Whatever proxies the environment names, the client and the health check connect directly."""
+def test_proxy_variables_are_ignored(launch, settings):
+    """The client and the health check connect directly, whatever proxies the environment names."""
     proxies = dict.fromkeys(PROXIES, NOWHERE)
     server = launch.server(**settings, **proxies).wait_ready()
     client = launch.client(server.address, **(TRUST if settings else {}), **proxies).wait_ready()
@@ -81,8 +81,8 @@ def test_no_proxy_unless_asked_for(launch, settings):
         assert check.exit_code(within=20) == 0, check.log()
 
 
-def test_a_proxy_that_is_asked_for(launch, proxy):
-    """With MESSENGER_SERVER_PROXY=environment the client connects by way of the proxy, except for hosts in no_proxy."""
+def test_a_proxy_by_setting(launch, proxy):
+    """With MESSENGER_SERVER_PROXY=environment the client uses the proxy, except for hosts in no_proxy."""
     server = launch.server().wait_ready()
     asked = {"MESSENGER_SERVER_PROXY": "environment", "http_proxy": proxy.url}
     client = launch.client(server.address, **asked).wait_ready()
@@ -116,8 +116,8 @@ VARIABLES = [
 
 
 @pytest.mark.parametrize(("variable", "value"), VARIABLES)
-def test_variables_of_grpc(launch, variable, value):
-    """None of them keeps a server and a client from their work, with TLS, nor from an orderly stop."""
+def test_grpc_variables_do_no_harm(launch, variable, value):
+    """Server and client work with any of them, over TLS too, and shut down cleanly."""
     server = launch.server(**SERVER, **{variable: value}).wait_ready()
     client = launch.client(server.address, **TRUST, **{variable: value}).wait_ready()
     for text in "one", "two":
@@ -133,7 +133,7 @@ def test_variables_of_grpc(launch, variable, value):
 
 @pytest.mark.parametrize("value", ["poll", "none", "nonsense"])
 def test_the_health_check_with_any_poll_strategy(launch, value):
-    """It asks, and says nothing."""
+    """It works, and prints nothing."""
     server = launch.server().wait_ready()
     settings = {"MESSENGER_SERVER_PORT": server.port, "GRPC_POLL_STRATEGY": value}
     check = launch.program("messenger-server", "--check-health", **settings)
@@ -142,8 +142,8 @@ def test_the_health_check_with_any_poll_strategy(launch, value):
 
 
 @pytest.mark.parametrize("way", ["flag", "variable"])
-def test_a_setting_that_is_no_utf_8(launch, tmp_path, way):
-    """The start is refused: the server would keep its messages in a file of another name."""
+def test_a_setting_that_is_not_utf_8(launch, tmp_path, way):
+    """The start is refused. Otherwise the server would use a file with another name."""
     value = os.fsdecode(b"sqlite:" + os.fsencode(tmp_path) + b"/\xff.db")
     if way == "flag":
         line = one_line(launch.program("messenger-server", f"--history={value}"), 64)
@@ -164,7 +164,7 @@ PRELOADED = {
 @pytest.mark.parametrize("does", PRELOADED)
 @pytest.mark.parametrize("name", ["messenger-server", "messenger-client"])
 def test_a_preloaded_library_that_changes_the_environment(launch, tmp_path, name, does):
-    """Flags are heeded: releases, which have Swift's library in them, found none (swiftlang/swift#76080)."""
+    """Flags still work. Releases with Swift's static library ignored them (swiftlang/swift#76080)."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
         lacks("there is no C compiler here")
@@ -184,7 +184,7 @@ def test_a_preloaded_library_that_changes_the_environment(launch, tmp_path, name
 
 @pytest.mark.parametrize("name", ["messenger-server", "messenger-client"])
 def test_too_few_threads(launch, name):
-    """One line, where libraries would wait for ever and SIGTERM would not get through."""
+    """The program ends with one line. Otherwise libraries would wait forever and ignore SIGTERM."""
     if os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("prlimit"):
         lacks("the number of another user's processes is limited with setpriv and prlimit, as root")
     # A user who has no other processes.

@@ -1,4 +1,4 @@
-"""A reader is away, or takes nothing, for so long that the history lets go of what comes next for it: that is told."""
+"""A reader is away, or does not read, until the history no longer has its next message: it is told."""
 
 import itertools
 
@@ -21,7 +21,10 @@ def gaps(client: Client) -> int:
 
 
 def test_readers_that_are_away_for_too_long(launch, traffic, link):
-    """Three times, while twice as much is said as is held: one gap told to each, of what is not held any more."""
+    """Three times, twice as many messages pass as the history holds.
+
+    Each reader is told of one gap, of the right messages.
+    """
     server = launch.server(MESSENGER_HISTORY_MESSAGES=HELD).wait_ready()
     wire = link(server.port)
     room = traffic(server.address, HELD)
@@ -43,7 +46,7 @@ def test_readers_that_are_away_for_too_long(launch, traffic, link):
 
 
 def test_a_client_comes_back_while_messages_flow(launch, traffic, link):
-    """The history is full, so with every message that comes it lets go of one: the client goes on all the same."""
+    """The full history drops its oldest message with every new one. The client still catches up."""
     server = launch.server(MESSENGER_HISTORY_MESSAGES=HELD).wait_ready()
     wire = link(server.port)
     room = traffic(server.address, HELD)
@@ -62,7 +65,7 @@ def test_a_client_comes_back_while_messages_flow(launch, traffic, link):
 
 
 def test_a_client_whose_buffer_is_full(launch):
-    """5 MB pass by, where it and the history hold 64 KiB each: one gap, before the newest messages; the rest in order."""
+    """5 MB pass while buffer and history hold 64 KiB each: one gap before the newest messages, the rest in order."""
     count, size, held = 1_000, 5_000, 64 << 10
     server = launch.server(MESSENGER_HISTORY_BYTES=held).wait_ready()
     client = launch.client(server.address, MESSENGER_BUFFER_BYTES=held).wait_ready()

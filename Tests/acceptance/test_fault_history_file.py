@@ -1,4 +1,4 @@
-"""A history in a file, while its server is killed and its disk is full: nothing acknowledged is lost, ever."""
+"""The server is killed or its disk is full while messages flow: no acknowledged message is lost."""
 
 import resource
 import time
@@ -26,9 +26,11 @@ def disk(ours):
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("sync", ["full", "normal"])
-def test_killed_fifty_times(launch, traffic, figure, tmp_path, sync):
-    """kill -9 under load, fifty times: acknowledged is delivered, exactly once, over all of it; no gap is told. With
-    `normal` too: the death of the process is not that of the machine."""
+def test_a_server_killed_fifty_times(launch, traffic, figure, tmp_path, sync):
+    """kill -9 under load: every acknowledged message arrives exactly once, and there is no gap.
+
+    Also with `normal`: only the machine's crash could lose messages there.
+    """
     setting = {
         "MESSENGER_HISTORY": f"sqlite:{tmp_path / 'history.db'}",
         "MESSENGER_HISTORY_MESSAGES": 100,
@@ -70,8 +72,10 @@ def send_until_refused(channel) -> tuple[list[int], grpc.RpcError]:
 
 
 def test_a_full_disk(launch, disk):
-    """Sends fail with RESOURCE_EXHAUSTED, readers stay; when there is room again sends succeed; nothing refused is seen,
-    nothing acknowledged is missing, also after kill -9."""
+    """Sends fail with RESOURCE_EXHAUSTED and streams stay open. With space again, sends succeed.
+
+    Readers never see a refused message and miss no acknowledged one, also after kill -9.
+    """
     setting = {"MESSENGER_HISTORY": f"sqlite:{disk.path / 'history.db'}"}
     server = launch.server(**setting).wait_ready()
     client = launch.client(server.address).wait_ready()
@@ -95,7 +99,7 @@ def test_a_full_disk(launch, disk):
 
 
 def test_a_file_that_may_not_grow(launch, tmp_path):
-    """`ulimit -f` reached: sends fail with UNAVAILABLE and the server lives; with a higher limit they succeed again."""
+    """At `ulimit -f` sends fail with UNAVAILABLE and the server lives. With a higher limit they succeed again."""
     server = launch.server(MESSENGER_HISTORY=f"sqlite:{tmp_path / 'history.db'}").wait_ready()
     _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
     with connected(server.address) as channel, reading(channel) as reader:
@@ -107,8 +111,8 @@ def test_a_file_that_may_not_grow(launch, tmp_path):
         assert [time_of(message) for message in reader.take(len(times))] == times
 
 
-def test_the_disk_is_full_while_all_send(launch, traffic, disk):
-    """The same under load, with the checker: no refused message is ever seen, and all others are."""
+def test_a_full_disk_under_load(launch, traffic, disk):
+    """Readers never see a refused message, and get all others."""
     server = launch.server(MESSENGER_HISTORY=f"sqlite:{disk.path / 'history.db'}").wait_ready()
     room = traffic(server.address)
     room.read()

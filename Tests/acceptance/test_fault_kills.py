@@ -1,4 +1,4 @@
-"""The server dies or is stopped while messages flow: what was promised is kept, and said where it cannot be."""
+"""Programs are killed or stopped while messages flow. What is lost is announced, all else arrives."""
 
 import signal
 
@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.history]
 
 
 def test_the_server_is_killed_and_restarted(launch, traffic, figure):
-    """kill -9, three times: what readers had not got is lost and told, all else is there; everybody goes on."""
+    """kill -9, three times: messages that no reader had are lost and announced as a gap. All others arrive."""
     server = launch.server().wait_ready()
     room = traffic(server.address)
     for _ in range(2):
@@ -28,10 +28,10 @@ def test_the_server_is_killed_and_restarted(launch, traffic, figure):
     assert_clean(room.finish())
 
 
-def test_the_server_is_stopped_in_a_storm(launch, traffic, figure):
-    """SIGTERM while eight send as fast as they can: every message that was acknowledged reaches every open reader.
+def test_the_server_is_stopped_under_load(launch, traffic, figure):
+    """SIGTERM while eight send as fast as they can: every acknowledged message reaches every open stream.
 
-    So a history that forgets nothing but what a kill takes has nothing to excuse here.
+    A history that survives restarts has no gap here.
     """
     server = launch.server().wait_ready()
     room = traffic(server.address)
@@ -53,7 +53,7 @@ def test_the_server_is_stopped_in_a_storm(launch, traffic, figure):
 
 
 def test_a_client_is_killed_and_restarted(launch, traffic, figure):
-    """kill -9, three times: its buffer is gone with it, but the next has all from its start; nobody else notices."""
+    """kill -9, three times: its buffer is lost, but the next client gets all messages since its start."""
     server = launch.server().wait_ready()
     room = traffic(server.address)
     room.read()

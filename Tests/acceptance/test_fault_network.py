@@ -1,4 +1,4 @@
-"""The network breaks while messages flow: nobody misses anything, nobody gets anything twice."""
+"""The network breaks while messages flow: no message is lost, none arrives twice."""
 
 import socket
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.history]
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
 def test_connections_are_cut_again_and_again(launch, traffic, link, figure, reset):
-    """Every 200 messages all connections end, those of clients, of readers and of senders."""
+    """All connections break every 200 messages: those of clients, readers and senders."""
     server = launch.server().wait_ready()
     wire = link(server.port)
     room = traffic(server.address)
@@ -33,7 +33,7 @@ def test_connections_are_cut_again_and_again(launch, traffic, link, figure, rese
 
 @pytest.fixture
 def busy(launch, traffic):
-    """A server on which messages flow, and its traffic."""
+    """A server under load, and its traffic."""
     server = launch.server().wait_ready()
     room = traffic(server.address)
     room.read(), room.send()
@@ -43,7 +43,7 @@ def busy(launch, traffic):
 
 
 def assert_untouched(server, room, file_descriptors: int) -> None:
-    """Nobody's message was refused or lost, and what the strangers had of the server is free again."""
+    """No message was refused or lost, and the server has freed what the strangers used."""
     room.run(50)
     wait_until(lambda: server.file_descriptors() <= file_descriptors, "the strangers' connections are gone")
     history = room.finish()
@@ -52,7 +52,7 @@ def assert_untouched(server, room, file_descriptors: int) -> None:
 
 
 def test_a_storm_of_reset_connections(busy, figure):
-    """1,000 connections open a stream each and are reset at once: the others notice nothing, and nothing is left."""
+    """1,000 connections open a stream and reset at once: the traffic notices nothing, and nothing leaks."""
     server, room = busy
     before = server.file_descriptors(), server.resident_bytes()
     for _ in range(1_000):
@@ -64,7 +64,7 @@ def test_a_storm_of_reset_connections(busy, figure):
 
 
 def test_a_storm_of_reset_streams(busy, figure):
-    """8,000 streams opened and reset in one go on one connection ("rapid reset"): the others notice nothing."""
+    """8,000 streams open and reset on one connection ("rapid reset"): the traffic notices nothing."""
     server, room = busy
     before = server.file_descriptors(), server.resident_bytes()
     stranger = Connection(server.port)
@@ -82,7 +82,7 @@ def test_a_storm_of_reset_streams(busy, figure):
 
 @pytest.mark.parametrize("greeting", [b"", PREFACE[:10], PREFACE], ids=["silence", "half a greeting", "a greeting"])
 def test_half_open_connections(busy, greeting):
-    """200 that connect, say a little and then nothing: the others notice nothing."""
+    """200 peers connect, send a few bytes and stop: the traffic notices nothing."""
     server, room = busy
     before = server.file_descriptors(), server.connections()
     strangers = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]

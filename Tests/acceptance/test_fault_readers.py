@@ -1,4 +1,4 @@
-"""Readers that take nothing cost the others nothing, and the server a bounded amount of memory: invariant 5."""
+"""Stalled readers cost other readers nothing and the server a bounded amount of memory. 10,000 streams work."""
 
 import hashlib
 import time
@@ -33,7 +33,7 @@ class Measured:
 
 
 def stall(port: int) -> list[Connection]:
-    """Streams that are open and take nothing: half of them give no window, half leave all in the socket."""
+    """Open streams that are never read: half of them give no window, half leave everything in the socket."""
     without_window = Connection(port, window=0)
     unread = Connection(port, receive_buffer=4096)
     for _ in range(STALLED // 2):
@@ -85,12 +85,13 @@ class Room:
             connection.close()
 
 
+@pytest.mark.alone
 @pytest.mark.history
 def test_a_hundred_stalled_streams_among_a_thousand(launch, figure):
-    """Senders and the other 900 are as quick with them as without them, and the server has as little to do.
+    """They do not slow down senders or the other 900, and cost the server no processor time.
 
-    Two servers do the same at the same time, and each in turn has them: whatever else the machine has to do hinders
-    both alike.
+    Two servers do the same at the same time and take turns in having the stalled streams, so load on the machine hits
+    both.
     """
     servers = [launch.server().wait_ready() for _ in range(2)]
     rooms = [Room(server) for server in servers]
@@ -126,7 +127,7 @@ def test_a_hundred_stalled_streams_among_a_thousand(launch, figure):
 
 @pytest.mark.history
 def test_stalled_streams_take_bounded_memory(launch, figure):
-    """Past 100 stalled streams go 60 MB, of which the history holds 4 MiB: the server does not grow by the rest."""
+    """60 MB pass 100 stalled streams, the history holds 4 MiB: the server does not keep the rest."""
     server = launch.server(MESSENGER_HISTORY_BYTES="4MiB").wait_ready()
     stalled = stall(server.port)
     with connected(server.address) as channel:
@@ -165,8 +166,9 @@ def open_all(server, ending: ExitStack) -> Answering:
     return answering
 
 
+@pytest.mark.alone
 def test_ten_thousand_streams(launch, figure):
-    """Each gets each message once and in order; they leave nothing; and a server with as many stops in time."""
+    """Each gets every message once and in order, nothing leaks, and the server stops in time."""
     server = launch.server().wait_ready()
     with connected(server.address) as channel, reading(channel) as reader:
         before, memory = server.file_descriptors(), server.resident_bytes()

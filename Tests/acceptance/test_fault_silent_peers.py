@@ -1,6 +1,6 @@
-"""Faults that take long to be noticed: all of them at the same time, each with programs of its own.
+"""Faults that only a timeout notices: frozen programs, cut cables, half-sent requests. They run side by side.
 
-A scenario is a function of a `Stage`; it runs on a thread from the first test's start, and its test waits for it.
+A scenario is a function of a `Stage`. All run on threads from the first test on, and each test waits for its own.
 """
 
 import socket
@@ -30,7 +30,7 @@ NOTICED = 30
 
 @dataclass
 class Stage:
-    """What a scenario has: programs, networks, people; all gone when it ends."""
+    """The programs, networks and traffic of a scenario; it ends with them."""
 
     launch: Launcher
     figure: Callable[[str, str], None]
@@ -48,7 +48,7 @@ def is_ready(client: Client) -> bool:
 
 
 def server_frozen(stage: Stage) -> None:
-    """SIGSTOP for 40 s: the clients say so, requests fail in bounded time; thawed, all go on, nothing missed."""
+    """SIGSTOP for 40 s: clients are not ready, requests fail in bounded time. Then all continue without a loss."""
     server = stage.launch.server().wait_ready()
     room = stage.traffic(server.address)
     clients = [stage.launch.client(server.address).wait_ready() for _ in range(2)]
@@ -70,7 +70,7 @@ def server_frozen(stage: Stage) -> None:
 
 
 def client_frozen(stage: Stage) -> None:
-    """SIGSTOP for 40 s: the server lets go of its stream; thawed, the client has what was said meanwhile."""
+    """SIGSTOP for 40 s: the server ends its stream. Then the client gets what was sent meanwhile."""
     server = stage.launch.server().wait_ready()
     room = stage.traffic(server.address)
     sleeper = stage.launch.client(server.address).wait_ready()
@@ -88,7 +88,7 @@ def client_frozen(stage: Stage) -> None:
 
 
 def unplugged(stage: Stage, idle: bool) -> None:
-    """A cable is pulled: both ends notice, each by itself; plugged in again, nothing is missing."""
+    """The network is cut silently: both ends notice. Once it is back, no message is missing."""
     server = stage.launch.server().wait_ready()
     wire = stage.link(server.port)
     client = stage.launch.client(wire.address).wait_ready()
@@ -129,7 +129,7 @@ def unplugged_idle(stage: Stage) -> None:
 
 
 def slow_loris(stage: Stage) -> None:
-    """400 HTTP requests that never end: others are answered as ever, and the slow ones are ended."""
+    """400 HTTP requests that never end: others get answers as before, and the slow connections are closed."""
     server = stage.launch.server().wait_ready()
     client = stage.launch.client(server.address, MESSENGER_HTTP_IDLE_TIMEOUT="60s").wait_ready()
     room = stage.traffic(server.address)
@@ -160,7 +160,7 @@ HALF_SAID = [
 
 
 def half_open(stage: Stage) -> None:
-    """Connections to the server that stop in the middle of what they say: each is ended."""
+    """Connections to the server that stop in the middle of a frame: each is closed."""
     server = stage.launch.server().wait_ready()
     before, began = server.connections(), time.monotonic()
     for said in HALF_SAID * 20:
@@ -172,7 +172,7 @@ def half_open(stage: Stage) -> None:
 
 
 def without_handshake(stage: Stage) -> None:
-    """Connections to a server with TLS that never begin it, or stop in the middle."""
+    """Connections to a server with TLS that never begin the handshake or stop in the middle: each is closed."""
     server = stage.launch.server(**SERVER).wait_ready()
     before, began = server.connections(), time.monotonic()
     for said in [b"", b"\x16\x03\x01\x02\x00\x01"] * 50:
@@ -199,12 +199,12 @@ def perform(scenario: Callable[[Stage], None], figure: Callable[[str, str], None
 
 @pytest.fixture(scope="module")
 def running(request, figure, ours) -> Iterator[dict[str, Future[None]]]:
-    """All the scenarios that are to be tested, begun."""
+    """All selected scenarios, started."""
     wanted = [item.callspec.params["scenario"] for item in request.session.items if item.path == request.path]
     with ThreadPoolExecutor(len(wanted)) as pool:
         yield {scenario.__name__: pool.submit(perform, scenario, figure) for scenario in wanted}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_patience(running, scenario):
+def test_silent_peers(running, scenario):
     running[scenario.__name__].result()

@@ -1,4 +1,4 @@
-"""File descriptors: both programs take all that they may have, and strangers leave some for the programs' own needs."""
+"""File descriptors: the programs use all they may, and strangers cannot take the last ones."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ def limits(program: Program) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", ["messenger-server", "messenger-client"])
-def test_descriptors_as_many_as_allowed(launch, name):
+def test_the_soft_limit_is_raised(launch, name):
     """A soft limit below the hard one is raised to it."""
     runner = ["sh", "-c", 'ulimit -Sn 100 && ulimit -Hn 900 && exec "$@"', "sh"]
     settings = {"MESSENGER_SERVER_PORT": 0, "MESSENGER_HTTP_PORT": 0}
@@ -40,14 +40,14 @@ def test_descriptors_as_many_as_allowed(launch, name):
 
 @pytest.mark.parametrize("name", ["messenger-server", "messenger-client"])
 @pytest.mark.parametrize("limit", [12, 16, 20, 24, 32, 40])
-def test_descriptors_too_few(launch, name, limit):
-    """A program that could not even run its event loops says so in one line."""
+def test_too_few_file_descriptors(launch, name, limit):
+    """A program that could not even start its event loops ends with one line."""
     line = one_line(launch.program(name, file_descriptors=limit), 69)
     assert f"is {limit}," in line and "ulimit -n" in line
 
 
-def test_descriptors_the_start_says_that_they_do_not_suffice(launch):
-    """A server whose setting asks for more connections than it can have says how many it can."""
+def test_the_start_warns_of_too_few_file_descriptors(launch):
+    """If MESSENGER_MAX_CONNECTIONS is more than the server can have, it logs how many it can."""
     possible = 1000 - min(500, 128 + 6 * os.cpu_count())
     server = launch.server(file_descriptors=1000, MESSENGER_MAX_CONNECTIONS=possible + 1).wait_ready()
     wait_until(lambda: f" connections={possible}\n" in server.log(), "it says so")
@@ -57,9 +57,8 @@ def test_descriptors_the_start_says_that_they_do_not_suffice(launch):
     assert "MESSENGER_MAX_CONNECTIONS" not in enough.log()
 
 
-def test_descriptors_strangers_leave_some(launch):
-    """`ulimit -n 256` and 400 silent connections: the server reaches a Redis that was away, and the log says once that
-    it is full."""
+def test_the_server_keeps_descriptors_for_redis(launch):
+    """400 silent connections at `ulimit -n 256`: the server reconnects to Redis, and logs once that it is full."""
     redis = Redis(free_port())
     try:
         server = launch.server(file_descriptors=256, MESSENGER_HISTORY=redis.location()).wait_ready()
@@ -85,8 +84,8 @@ def test_descriptors_strangers_leave_some(launch):
         redis.close()
 
 
-def test_descriptors_strangers_leave_the_client_some(launch):
-    """`ulimit -n 256` and 400 silent HTTP connections: the client finds a server that was away, by its name."""
+def test_the_client_keeps_descriptors_for_its_server(launch):
+    """400 silent HTTP connections at `ulimit -n 256`: the client still reconnects to its server by name."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, file_descriptors=256).wait_ready()
     with client.http.connection() as kept, ExitStack() as strangers:
@@ -124,7 +123,7 @@ def accepts(address: str, security: grpc.ChannelCredentials | None = None) -> bo
 
 @pytest.mark.fault
 def test_the_server_has_no_file_descriptors_left(launch, traffic, figure):
-    """`ulimit -n 64`: streams and senders go on, and no processor is burnt; when some are free, others can connect."""
+    """`ulimit -n 64`: streams and senders continue, retries use no CPU, and the server later accepts again."""
     server = launch.server(file_descriptors=LIMIT).wait_ready()
     room = traffic(server.address)
     room.read()
@@ -147,7 +146,7 @@ def test_the_server_has_no_file_descriptors_left(launch, traffic, figure):
 @pytest.mark.fault
 @pytest.mark.parametrize("way", ["TLS", "unix"])
 def test_other_ways_to_a_server_without_file_descriptors(launch, tmp_path, way):
-    """With TLS, and on a socket with a path, as on a port without."""
+    """The same with TLS and on the unix socket."""
     path = tmp_path / "socket"
     settings = SERVER if way == "TLS" else {"MESSENGER_SERVER_SOCKET": path}
     server = launch.server(file_descriptors=LIMIT, **settings).wait_ready()
@@ -163,7 +162,7 @@ def test_other_ways_to_a_server_without_file_descriptors(launch, tmp_path, way):
 
 @pytest.mark.fault
 def test_the_client_has_no_file_descriptors_left(launch, traffic):
-    """The same for the client's HTTP side; its stream and those who are connected go on."""
+    """The same for the client's HTTP port: its stream and open connections continue."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, file_descriptors=LIMIT).wait_ready()
     room = traffic(server.address)

@@ -1,4 +1,4 @@
-"""What gRPC's core 1.51 gets wrong: refused where we can see it, else expected to fail until it is newer."""
+"""Bugs of gRPC's core 1.51: the server refuses what it can see, other tests are expected to fail."""
 
 import gzip
 from contextlib import closing
@@ -22,7 +22,7 @@ def call(heads: bytes, message: bytes, stream: int = 1) -> bytes:
 @pytest.mark.parametrize("encoding", [None, "identity", "zstd", "snappy", "", "gzip", "deflate", "gzip, zstd", "GZIP"])
 @pytest.mark.parametrize("content", [gzip.compress(REQUEST), REQUEST, b""], ids=["compressed", "plain", "empty"])
 def test_a_message_flagged_as_compressed_is_refused(port, channel, encoding, content):
-    """In whatever encoding, known to gRPC or not, or none: it reaches no handler, and nothing enters the room."""
+    """With any encoding or none: it reaches no handler."""
     heads = HEADS + (b"" if encoding is None else field("grpc-encoding", encoding))
     with reading(channel) as reader:
         assert outcome(port, call(heads, grpc_message(content, flag=1))).status == UNIMPLEMENTED
@@ -35,7 +35,7 @@ def test_a_message_flagged_as_compressed_is_refused(port, channel, encoding, con
 
 @pytest.fixture
 def calls(port):
-    """A connection whose settings have been agreed upon, on which half a call has been said; and that call's stream."""
+    """A connection with agreed settings and half a call on it; and that call's stream."""
     with closing(Calls(port)) as calls:
         half = calls.begin("SendMessage")
         calls.wait_read()
@@ -45,7 +45,7 @@ def calls(port):
 
 
 def go_on(calls: Calls, half: int) -> None:
-    """The call that had begun before goes on."""
+    """The call that had begun before continues."""
     calls.say(half, grpc_message(REQUEST))
     assert calls.wait_status(half, within=3) == 0
 
@@ -60,7 +60,7 @@ core_cannot_read_padding = pytest.mark.xfail(
 
 @core_ends_the_connection
 def test_bad_base64_ends_one_call(calls):
-    """A header that ends in -bin and is no base64."""
+    """A -bin header that is not base64."""
     calls, half = calls
     calls.send(call(HEADS + field("x-bin", "!!!!"), grpc_message(b""), stream=101))
     go_on(calls, half)
@@ -68,7 +68,10 @@ def test_bad_base64_ends_one_call(calls):
 
 @core_ends_the_connection
 def test_headers_far_over_the_limit_end_one_call(calls):
-    """More than eight times the 16 KiB in one frame; below that a call is refused alone, see test_call_limits."""
+    """More than eight times the 16 KiB in one frame.
+
+    Below that, test_call_limits shows that only the call is refused.
+    """
     calls, half = calls
     # A field of 4 KB that enters the compression table, and a reference to it 64 times: 258 KB in 64 bytes.
     kept = b"\x40\x03x-y\x7f\xa1\x1e" + b"a" * 4_000
@@ -77,7 +80,7 @@ def test_headers_far_over_the_limit_end_one_call(calls):
 
 
 def test_headers_over_the_limit_end_one_call(calls):
-    """20 KB of them in one frame: that call is refused, and the other goes on."""
+    """20 KB in one frame: the server refuses that call, and the other continues."""
     calls, half = calls
     kept = b"\x40\x03x-y\x7f\xa1\x1e" + b"a" * 4_000
     calls.send(frame(HEADERS, END_HEADERS, 101, HEADS + kept + b"\xbe" * 4))
@@ -87,7 +90,7 @@ def test_headers_over_the_limit_end_one_call(calls):
 
 @core_cannot_read_padding
 def test_a_padded_frame_is_read(calls):
-    """Padding of data, which HTTP/2 allows everybody."""
+    """HTTP/2 allows padding of data."""
     calls, _ = calls
     calls.send(frame(HEADERS, END_HEADERS, 101, HEADS))
     calls.send(frame(DATA, END_STREAM | PADDED, 101, b"\x04" + grpc_message(REQUEST) + bytes(4)))
@@ -96,7 +99,7 @@ def test_a_padded_frame_is_read(calls):
 
 @core_cannot_read_padding
 def test_padded_headers_are_read(calls):
-    """The same of headers."""
+    """HTTP/2 allows padding of headers."""
     calls, _ = calls
     calls.send(frame(HEADERS, END_HEADERS | PADDED, 101, b"\x04" + HEADS + bytes(4)))
     calls.send(frame(DATA, END_STREAM, 101, grpc_message(REQUEST)))
@@ -105,7 +108,7 @@ def test_padded_headers_are_read(calls):
 
 @pytest.mark.parametrize("where", ["data", "headers"])
 def test_padding_costs_nobody_else(calls, where):
-    """What cannot be read ends its own call: the other goes on."""
+    """A frame that the core cannot read ends its own call only."""
     calls, half = calls
     if where == "data":
         calls.send(frame(HEADERS, END_HEADERS, 101, HEADS))

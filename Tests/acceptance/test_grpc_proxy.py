@@ -32,7 +32,7 @@ backend servers
 
 @pytest.fixture
 def proxied(launch, tmp_path):
-    """A server with room for two calls, and the address of a HAProxy in front of it."""
+    """A server that allows two calls, and the address of a HAProxy in front of it."""
     program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if not program:
         lacks("HAProxy is not installed")
@@ -53,7 +53,7 @@ def proxied(launch, tmp_path):
 
 @pytest.mark.parametrize("size", [0, 100_000, 3_000_000])
 def test_an_unknown_method_through_haproxy(proxied, size):
-    """However large the request, the status is UNIMPLEMENTED: the proxy has sent all of it by then."""
+    """UNIMPLEMENTED for a request of any size: the server reads all that the proxy sends."""
     _, address = proxied
     with connected(address) as channel:
         failure(grpc.StatusCode.UNIMPLEMENTED, send_raw, channel, bytes(size), method=MISSING)
@@ -66,7 +66,7 @@ def test_a_request_that_is_too_large_through_haproxy(proxied):
 
 
 def test_refused_calls_through_haproxy(proxied):
-    """Of a full server; who shares the connection goes on until it cancels."""
+    """The server is full. A call on the same connection continues until it is cancelled."""
     server, address = proxied
     with connected(server.address) as direct, connected(address) as channel, reading(direct):
         with reading(channel) as reader:
@@ -75,8 +75,8 @@ def test_refused_calls_through_haproxy(proxied):
             assert reader.status() == grpc.StatusCode.CANCELLED
 
 
-def test_a_large_request_of_an_unknown_method_is_taken_whole(launch):
-    """What makes it so: the server reads the message to its end before it answers."""
+def test_a_large_request_of_an_unknown_method_is_read(launch):
+    """The server reads the whole message before it answers."""
     server = launch.server().wait_ready()
     message = grpc_message(bytes(900_000))
     with closing(Feeder(server.port, call_headers("Missing"))) as feeder:

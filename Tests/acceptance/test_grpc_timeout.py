@@ -1,6 +1,6 @@
-"""The time that a call gives itself, in every spelling of grpc-timeout: when it is up the call ends.
+"""The server ends a call at the deadline of its grpc-timeout header, however that is written.
 
-(What core 1.51 makes of a spelling that gRPC does not know is stated here as it is: most count as no limit.)
+(Core 1.51 treats most spellings that gRPC does not know as no limit. The tests show that as it is.)
 """
 
 import time
@@ -33,7 +33,7 @@ def server(ours) -> Iterator:
 
 @pytest.fixture
 def calls(server) -> Iterator[Calls]:
-    """A connection, on which a call works after all, and no call is open in the end."""
+    """A connection on which a call still works at the end, when no call is open."""
     with closing(Calls(server.port)) as calls:
         yield calls
         # The server may not have cleared away the last calls yet.
@@ -100,8 +100,8 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize(("timeouts", "seconds"), LIMITED.values(), ids=LIMITED)
-def test_a_call_ends_when_its_time_is_up(calls, timeouts, seconds):
-    """Not before that: a stream, and a message that does not come."""
+def test_a_call_ends_at_its_deadline(calls, timeouts, seconds):
+    """Not earlier: a stream, and a call without its message."""
     began = time.monotonic()
     stream = calls.begin("ReadMessages", grpc_message(b""), end=True, timeouts=timeouts)
     send = calls.begin("SendMessage", timeouts=timeouts)
@@ -112,8 +112,8 @@ def test_a_call_ends_when_its_time_is_up(calls, timeouts, seconds):
 
 
 @pytest.mark.parametrize("timeouts", ENDLESS.values(), ids=ENDLESS)
-def test_a_call_without_a_limit_goes_on(calls, timeouts):
-    """A stream, and a message that comes later: it is accepted, and the stream has it."""
+def test_a_call_without_a_deadline_continues(calls, timeouts):
+    """A stream, and a call whose message arrives late."""
     stream = calls.begin("ReadMessages", grpc_message(b""), end=True, timeouts=timeouts)
     send = calls.begin("SendMessage", timeouts=timeouts)
     limited = calls.begin("ReadMessages", grpc_message(b""), end=True, timeouts=[MOMENT])
@@ -127,8 +127,8 @@ def test_a_call_without_a_limit_goes_on(calls, timeouts):
 
 
 @pytest.mark.parametrize("timeout", ["0n", "0H", "00000000S"])
-def test_a_message_whose_time_is_up(server, calls, timeout):
-    """The sender is told so; whether it was accepted nobody knows, but never twice."""
+def test_a_send_at_its_deadline(server, calls, timeout):
+    """The sender gets DEADLINE_EXCEEDED. The message is accepted once or not at all."""
     author = unique("late")
     with connected(server.address) as channel, reading(channel) as reader:
         for _ in range(10):
@@ -142,8 +142,8 @@ def test_a_message_whose_time_is_up(server, calls, timeout):
         assert len(authors) <= 11 and set(authors) <= {author, "marker"}
 
 
-def test_many_calls_without_time(calls):
-    """Each is ended with the same status, also where they come in one go."""
+def test_many_calls_past_their_deadline(calls):
+    """Each ends with the same status, also if they arrive together."""
     for _ in range(20):
         streams = [calls.begin("ReadMessages", grpc_message(b""), end=True, timeouts=["0n"]) for _ in range(100)]
         assert {calls.wait_status(stream) for stream in streams} == {DEADLINE_EXCEEDED}
@@ -154,7 +154,7 @@ def test_many_calls_without_time(calls):
     ("method", "said"), [("ReadMessages", grpc_message(b"")), ("ReadMessages", b""), ("SendMessage", b"")]
 )
 def test_a_call_ends_once(calls, method, said):
-    """A stream that has ended gets nothing more: HTTP/2 forbids it, and a client may end the connection for it."""
+    """Nothing follows the end of a stream. HTTP/2 forbids it, and a client may close the connection."""
     streams = [calls.begin(method, said, end=bool(said), timeouts=["10m"]) for _ in range(5)]
     assert {calls.wait_status(stream) for stream in streams} == {DEADLINE_EXCEEDED}
     # Whatever comes after the ends is there by the time that another call has ended.

@@ -1,4 +1,4 @@
-"""The server as grpcurl's users see it."""
+"""The server with grpcurl."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ def test_grpcurl_sends(channel, server_address):
 
 
 def test_grpcurl_reads(channel, server_address):
-    """ReadMessages prints the headers at once, then each message as it comes."""
+    """ReadMessages prints the headers at once, then each message as it arrives."""
     author = unique("grpcurl")
     command = grpcurl_command(server_address, "ReadMessages", None, "-v", "-max-time", "60")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -33,7 +33,7 @@ def test_grpcurl_reads(channel, server_address):
 
 
 def read_until(process: subprocess.Popen, wanted: str) -> str:
-    """The process's output up to a line that holds `wanted`; -max-time bounds the wait."""
+    """The process's output up to a line that contains `wanted`; -max-time bounds the wait."""
     seen = ""
     for line in process.stdout:
         seen += line
@@ -43,7 +43,7 @@ def read_until(process: subprocess.Popen, wanted: str) -> str:
 
 
 def test_grpcurl_shows_errors(channel, server_address):
-    """A refusal shows its code and its sentence."""
+    """An error shows its code and its sentence."""
     done = grpcurl(server_address, "SendMessage", json.dumps({"author": "a" * 257}))
     assert done.returncode != 0
     assert "InvalidArgument" in done.stderr

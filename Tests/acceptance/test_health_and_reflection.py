@@ -1,4 +1,4 @@
-"""What the server tells tools and load balancers of itself: grpc.health.v1 and grpc.reflection."""
+"""grpc.health.v1 and grpc.reflection, as tools and load balancers use them."""
 
 import json
 import os
@@ -26,13 +26,13 @@ def request(service: str) -> health_pb2.HealthCheckRequest:
 
 
 @pytest.mark.parametrize("service", ["", MESSENGER])
-def test_the_server_serves(channel, service):
+def test_health_is_serving(channel, service):
     """Check answers SERVING, for the server and for its service."""
     assert health_pb2_grpc.HealthStub(channel).Check(request(service)).status == SERVING
 
 
-def test_an_unknown_service(channel):
-    """Check fails with NOT_FOUND; Watch says SERVICE_UNKNOWN and stays open."""
+def test_health_of_an_unknown_service(channel):
+    """Check fails with NOT_FOUND. Watch says SERVICE_UNKNOWN and stays open."""
     stub = health_pb2_grpc.HealthStub(channel)
     failure(grpc.StatusCode.NOT_FOUND, stub.Check, request("nobody.Service"))
     watch = stub.Watch(request("nobody.Service"), timeout=60)
@@ -40,8 +40,8 @@ def test_an_unknown_service(channel):
     watch.cancel()
 
 
-def test_shutdown_is_told_before_it_happens(launch):
-    """Those who watch get NOT_SERVING when the server is told to stop, then the end of the stream."""
+def test_watchers_of_health_are_told_of_a_stop(launch):
+    """Watch says NOT_SERVING when the server is told to stop, then the stream ends."""
     server = launch.server().wait_ready()
     with connected(server.address) as channel:
         watches = [health_pb2_grpc.HealthStub(channel).Watch(request(name), timeout=60) for name in ("", MESSENGER)]
@@ -70,7 +70,7 @@ def test_pythons_descriptor_database_calls_without_a_proto_file(channel):
 
 @pytest.fixture
 def ask(channel):
-    """Puts questions to the reflection service and returns the answers."""
+    """Sends requests to the reflection service and returns the answers."""
 
     def put(**question) -> reflection_pb2.ServerReflectionResponse:
         requests = [reflection_pb2.ServerReflectionRequest(host="here", **question)]
@@ -133,7 +133,7 @@ def test_files_are_found_with_what_they_import(ask):
         },
     ],
 )
-def test_what_is_not_there_is_not_found(ask, question):
+def test_unknown_names_are_not_found(ask, question):
     assert ask(**question).error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
@@ -143,7 +143,7 @@ def test_a_message_without_extensions_has_none(ask):
 
 
 def test_several_questions_on_one_stream(channel):
-    """Each question is answered before the next one is put."""
+    """The server answers each request before it reads the next one."""
     questions = [reflection_pb2.ServerReflectionRequest(list_services="")] * 5 + [
         reflection_pb2.ServerReflectionRequest()
     ]

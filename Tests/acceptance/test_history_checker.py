@@ -1,4 +1,4 @@
-"""The checker of histories: accepts those that keep the promises, and finds each fault that is planted in one."""
+"""The checker of histories accepts those that keep the promises, and finds each planted fault."""
 
 import random
 
@@ -9,16 +9,18 @@ from support.history.imagined import imagine
 from support.history.loss import DELIVERED_WITHIN
 from support.history.planted import FAULTS
 
+pytestmark = pytest.mark.repository
+
 
 @pytest.mark.parametrize("seed", range(60))
 def test_clean_histories_pass(seed):
-    """Servers that were killed, readers that came late or left, senders without an answer: all that is allowed."""
+    """With killed servers, readers that come late or leave, and senders without an answer."""
     assert_clean(imagine(random.Random(seed)))
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_planted_faults_are_found(fault):
-    """Whatever else it says, the checker names the fault; in each of 40 histories."""
+    """The checker names the fault in each of 40 histories."""
     for seed in range(40):
         chance = random.Random(seed)
         history = imagine(chance)
@@ -62,7 +64,10 @@ def reader(got: list[int], *gaps: Gap) -> Reading:
     ],
 )
 def test_what_a_kill_excuses(got, told, clean):
-    """Of two servers' messages, 1 to 4 and 6 to 7: the last ones of the first may be missing, if that is told."""
+    """Messages 1 to 4 are of one server, 6 and 7 of the next.
+
+    The last ones of the first may be missing, if a gap is announced.
+    """
     sent = [send for send in sends(7) if send.time != 5]
     history = History(sent, [reader(got, *map(Gap, told))], kills=[5])
     assert (violations(history) == []) == clean
@@ -70,7 +75,7 @@ def test_what_a_kill_excuses(got, told, clean):
 
 @pytest.mark.parametrize(("age", "clean"), [(DELIVERED_WITHIN - 1, True), (DELIVERED_WITHIN, False)])
 def test_how_old_a_message_may_be_that_a_kill_takes(age, clean):
-    """One that was accepted longer ago than deliveries take must have left the server."""
+    """A message that was accepted earlier than that has left the server."""
     kill = 2 * DELIVERED_WITHIN
     lost = Send("Ivan", "lost", Outcome.ACCEPTED, time=kill - age)
     history = History([lost], [Reading("reader", 0, 0, through=kill, gaps=[Gap(kill)])], kills=[kill])
@@ -78,7 +83,7 @@ def test_how_old_a_message_may_be_that_a_kill_takes(age, clean):
 
 
 def test_a_server_that_the_reader_never_found():
-    """Two kills in a row leave one hole, which is told once, or once for each."""
+    """Two kills in a row leave one gap, which is announced once or once for each."""
     for gaps in [Gap(5)], [Gap(3), Gap(5)]:
         sent = [send for send in sends(7) if send.time not in (3, 5)]
         assert_clean(History(sent, [reader([1, 6, 7], *gaps)], kills=[3, 5]))
@@ -99,7 +104,7 @@ def test_a_server_that_the_reader_never_found():
     ],
 )
 def test_what_a_full_history_excuses(got, gap, clean):
-    """Of a server that holds three messages: those may be missing of which so many later ones were accepted."""
+    """A server holds three messages. Older ones may be missing."""
     history = History(sends(8), [reader(got, gap)], held=3)
     assert (violations(history) == []) == clean
 
@@ -108,12 +113,12 @@ def test_what_a_full_history_excuses(got, gap, clean):
     ("got", "own", "clean"), [([3, 4], None, True), ([2, 3, 4], None, True), ([4], None, False), ([3, 4], "c", False)]
 )
 def test_a_reader_that_starts_between_two_times(got, own, clean):
-    """It begins somewhere after 1 and not after 2, and from there on misses nothing; its own messages never."""
+    """It begins somewhere after 1 and not after 2, and misses nothing from there on, nor its own messages."""
     sent = [Send(send.author, send.text, send.outcome, send.time, own=own) for send in sends(4)[1:2]]
     history = History(sends(4)[:1] + sent + sends(4)[2:], [Reading("c", 1, 2, messages(*got), through=4)])
     assert (violations(history) == []) == clean
 
 
-def test_messages_that_cannot_be_told_apart_are_a_mistake_of_the_test():
+def test_equal_messages_are_a_mistake_of_the_test():
     with pytest.raises(ValueError):
         violations(History(sends(1) * 2, []))

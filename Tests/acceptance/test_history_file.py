@@ -1,4 +1,4 @@
-"""A history in a file outlives its process, and a file that cannot be trusted is refused."""
+"""A history in a file survives restarts. The server refuses a file that it cannot trust."""
 
 import os
 import sqlite3
@@ -40,8 +40,8 @@ def read(address: str, after: int, count: int) -> list:
 
 @pytest.mark.parametrize("sync", ["full", "normal"])
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_messages_outlive_their_server(durable, end, sync):
-    """Stopped or killed: the next server has every acknowledged message, as it was, and its times go on increasing."""
+def test_messages_survive_a_restart(durable, end, sync):
+    """After a stop or a kill, the next server has every acknowledged message unchanged, and times still increase."""
     texts = ["", "naïve 🙂", "before\0after", "x" * 60_000]
     server = durable(MESSENGER_HISTORY_SYNC=sync)
     times = send(server.address, *texts)
@@ -55,7 +55,7 @@ def test_messages_outlive_their_server(durable, end, sync):
 
 
 def test_a_client_resumes_over_a_restart(launch, durable):
-    """What was sent while a client was away is in its buffer when it is back, and no gap is told."""
+    """It gets what was sent while it was away, without a gap."""
     server = durable()
     near = launch.client(server.address).wait_ready()
     sent = [near.http.send("Ivan", "before")]
@@ -67,8 +67,8 @@ def test_a_client_resumes_over_a_restart(launch, durable):
     assert near.http.request("GET", "/readyz").json()["gaps"] == 0
 
 
-def test_a_reader_behind_memory_reads_on_from_the_file(durable):
-    """A server that holds three messages in memory gives a reader all hundred, and then the next ones."""
+def test_a_reader_behind_memory_reads_from_the_file(durable):
+    """The server holds three messages in memory. A reader gets all hundred, then the next ones."""
     server = durable(MESSENGER_HISTORY_MESSAGES=3)
     with connected(server.address) as channel, reading(channel) as first:
         times = send(server.address, *map(str, range(100)))
@@ -79,7 +79,7 @@ def test_a_reader_behind_memory_reads_on_from_the_file(durable):
 
 
 def test_a_stalled_reader_misses_nothing(durable):
-    """One that takes nothing while 60 MB go by, which memory does not hold, gets all of it in the end."""
+    """It reads nothing while 60 MB pass, more than memory holds, and gets all of it later."""
     server = durable(MESSENGER_HISTORY_BYTES="1MiB", MESSENGER_HISTORY_SYNC="normal")
     with connected(server.address) as channel:
         call = stub(channel).ReadMessages(pb.ReadMessagesRequest(), timeout=120)
@@ -90,8 +90,8 @@ def test_a_stalled_reader_misses_nothing(durable):
         call.cancel()
 
 
-def test_what_is_no_longer_kept_is_told(durable):
-    """With ten messages kept, a reader from before them is told from when on there are some: at once, not by a gap."""
+def test_messages_that_are_no_longer_kept(durable):
+    """Ten messages are kept. A reader from before them is told at once from when on messages are held."""
     server = durable(MESSENGER_HISTORY_KEEP_MESSAGES=10, MESSENGER_HISTORY_MESSAGES=2)
     times = send(server.address, *map(str, range(50)))
     with connected(server.address) as channel:
@@ -102,8 +102,8 @@ def test_what_is_no_longer_kept_is_told(durable):
             assert [time_of(message) for message in reader.take(9)] == times[-9:]
 
 
-def test_old_messages_go_by_themselves(durable, path):
-    """Those of more than a second ago, though nobody sends any more; the newest stays."""
+def test_old_messages_are_removed_without_sends(durable, path):
+    """Messages older than a second are removed; the newest stays."""
     server = durable(MESSENGER_HISTORY_KEEP_AGE="1s")
     times = send(server.address, *map(str, range(5)))
 
@@ -115,7 +115,7 @@ def test_old_messages_go_by_themselves(durable, path):
 
 
 def test_times_increase_though_the_clock_was_ahead(durable, path):
-    """A file whose last message is from tomorrow: the next one is later still."""
+    """The file's last message is from tomorrow. The next one is later still."""
     server = durable()
     send(server.address, "today")
     server.stop()
@@ -144,7 +144,7 @@ def damage_end(path: str) -> None:
 
 @pytest.mark.parametrize("damage", [damage_text, damage_page, damage_end])
 def test_a_damaged_file_stops_the_start(launch, durable, path, damage):
-    """One line that names the file, exit code 65 (EX_DATAERR), and the file is as it was."""
+    """One line names the file, the exit code is 65 (EX_DATAERR), and the file does not change."""
     server = durable()
     send(server.address, *("x" * 1000 for _ in range(100)))
     server.stop()
@@ -158,7 +158,7 @@ def test_a_damaged_file_stops_the_start(launch, durable, path, damage):
 
 
 def damage_log(offset: float, size: int):
-    """Overwrites so many bytes of a write-ahead log, after a part of it."""
+    """Overwrites some bytes of a write-ahead log, behind a part of it."""
 
     def damage(path: str) -> None:
         with open(f"{path}-wal", "r+b") as file:
@@ -178,8 +178,10 @@ LOG_DAMAGES = {
 
 @pytest.mark.parametrize("damage", LOG_DAMAGES.values(), ids=LOG_DAMAGES)
 def test_a_damaged_log_stops_the_start(launch, durable, path, damage):
-    """After kill -9 the newest messages are in the write-ahead log alone. SQLite takes what comes after a damage in it for
-    what was never finished, and forgets it without a word: not so here."""
+    """After kill -9 the newest messages are only in the write-ahead log.
+
+    SQLite silently ignores everything behind a damaged frame; the server does not.
+    """
     server = durable()
     send(server.address, *("x" * 1000 for _ in range(100)))
     server.kill()
@@ -191,7 +193,7 @@ def test_a_damaged_log_stops_the_start(launch, durable, path, damage):
 
 
 def test_a_cut_file_beside_its_log(launch, durable, path):
-    """All that the log has is there; where it has not all, the start is stopped."""
+    """The server starts if the log has all that is missing. Otherwise it refuses."""
     server = durable()
     times = send(server.address, *("x" * 1000 for _ in range(100)))
     server.kill()
@@ -213,7 +215,7 @@ def test_a_cut_file_beside_its_log(launch, durable, path):
 
 @pytest.mark.parametrize("rest", [b"", bytes(32), bytes(5000)], ids=["nothing", "zeros", "more zeros"])
 def test_a_log_that_was_not_begun(durable, path, rest):
-    """What a power cut leaves of a log in which nothing was kept yet is no damage."""
+    """A power cut may leave a log without a header. That is no damage."""
     server = durable()
     times = send(server.address, "1")
     server.stop()
@@ -225,7 +227,7 @@ def test_a_log_that_was_not_begun(durable, path, rest):
 
 @pytest.mark.parametrize("kept", [0.5, 0.999])
 def test_the_end_of_a_log_that_was_not_finished(durable, path, kept):
-    """Nor is it damage that the last that was written is not whole: nobody was told that it is kept."""
+    """An incomplete last transaction is no damage: no sender was told that it is kept."""
     server = durable()
     times = send(server.address, *("x" * 1000 for _ in range(20)))
     server.kill()
@@ -236,12 +238,12 @@ def test_the_end_of_a_log_that_was_not_finished(durable, path, kept):
 
 
 def files(path: str) -> list[bytes]:
-    """The database and its log as they are."""
+    """The bytes of the database and of its log."""
     return [Path(path + suffix).read_bytes() for suffix in ("", "-wal")]
 
 
-def test_a_later_file_stops_the_start(launch, durable, path):
-    """One from a later version is not touched."""
+def test_a_file_of_a_later_version_stops_the_start(launch, durable, path):
+    """The file does not change."""
     durable().stop()
     with sqlite3.connect(path) as file:
         file.execute("PRAGMA user_version = 7")
@@ -249,8 +251,8 @@ def test_a_later_file_stops_the_start(launch, durable, path):
     assert path in line and "later version" in line
 
 
-def test_somebody_elses_file_stops_the_start(launch, path):
-    """A database of another program is not written to."""
+def test_a_database_of_another_program_stops_the_start(launch, path):
+    """The file does not change."""
     with sqlite3.connect(path) as file:
         file.execute("CREATE TABLE cats (name TEXT)")
     line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=f"sqlite:{path}"), BAD_DATA)
@@ -258,19 +260,19 @@ def test_somebody_elses_file_stops_the_start(launch, path):
 
 
 def test_two_servers_do_not_share_a_file(launch, durable, path):
-    """The second says that the file is in use."""
+    """The second server says that the file is in use."""
     durable()
     assert "in use" in one_line(launch.program("messenger-server", MESSENGER_HISTORY=f"sqlite:{path}"), UNAVAILABLE)
 
 
-def test_no_such_folder_stops_the_start(launch):
-    """One line that names the path."""
+def test_a_missing_folder_stops_the_start(launch):
+    """One line names the path."""
     setting = "sqlite:/nowhere/at/all.db"
     assert "/nowhere/at/all" in one_line(launch.program("messenger-server", MESSENGER_HISTORY=setting), UNAVAILABLE)
 
 
-def test_a_history_whose_last_time_is_the_last_of_all(launch, durable, path):
-    """No message could come after it: the start says so."""
+def test_a_history_with_the_latest_possible_time(launch, durable, path):
+    """No message could follow it: the start is refused."""
     server = durable()
     send(server.address, "one")
     server.stop(within=9)

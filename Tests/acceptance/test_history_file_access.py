@@ -23,8 +23,8 @@ def path(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("umask", ["0", "077", "0777"])
-def test_files_are_for_their_owner_alone(launch, path, umask):
-    """0600, whatever the umask is."""
+def test_files_are_private_to_their_owner(launch, path, umask):
+    """Mode 0600, whatever the umask is."""
     shell = ("sh", "-c", f'umask {umask} && exec "$@"', "sh")
     send(serve(launch, path, runner=shell), "one")
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
@@ -34,8 +34,8 @@ def test_files_are_for_their_owner_alone(launch, path, umask):
 
 @pytest.mark.parametrize("suffix", COMPANIONS)
 @pytest.mark.parametrize("kind", ["owner", "folder", "FIFO", "link"])
-def test_a_companion_that_is_not_ours(launch, path, suffix, kind):
-    """A log that belongs to somebody else, or is no file, stops the start: not each message after it."""
+def test_a_log_of_another_user_or_kind(launch, path, suffix, kind):
+    """The start is refused, instead of each later message."""
     companion = Path(f"{path}{suffix}")
     if kind == "owner":
         if os.geteuid() != 0:
@@ -63,8 +63,8 @@ def stranger():
         yield Path(folder), ("setpriv", "--reuid=65532", "--regid=65532", "--clear-groups")
 
 
-def test_what_root_has_left_behind(launch, stranger):
-    """Logs that root's shell has made, a file and a folder that cannot be written: each stops the start."""
+def test_files_that_root_has_left_behind(launch, stranger):
+    """Logs from root's shell, and a file or folder without write permission: each stops the start."""
     folder, runner = stranger
     path = folder / "history.db"
     server = serve(launch, path, runner=runner)
@@ -85,7 +85,7 @@ def test_what_root_has_left_behind(launch, stranger):
 
 
 def test_a_refused_start_leaves_no_file(launch, path):
-    """Port in use, after the history was open: the next start has it, and no lock file lies there."""
+    """The port is in use. The next start can open the history, and there is no lock file."""
     other = serve(launch, path.parent / "other.db")
     before = names(path.parent)
     program = launch.program("messenger-server", MESSENGER_HISTORY=f"sqlite:{path}", MESSENGER_SERVER_PORT=other.port)

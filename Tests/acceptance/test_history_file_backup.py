@@ -1,4 +1,4 @@
-"""Promise 4: what docs/operations.md and the errors advise works when it is followed to the letter."""
+"""The backup and the repair in docs/operations.md work when followed to the letter."""
 
 import os
 import re
@@ -20,7 +20,7 @@ BAD_DATA = 65
 
 
 def blocks(heading: str) -> list[str]:
-    """The commands below a heading of the operations page."""
+    """The commands below a heading of docs/operations.md."""
     text = (ROOT / "docs" / "operations.md").read_text()
     section = re.search(rf"^### {heading}\n(.*?)(?=^##)", text, re.DOTALL | re.MULTILINE)
     assert section, heading
@@ -28,7 +28,7 @@ def blocks(heading: str) -> list[str]:
 
 
 def follow(commands: str, history: Path, backup: Path) -> str:
-    """Runs commands as they stand on the page, apart from the three values that an operator chooses."""
+    """Runs commands as they stand on the page, with the test's values for the three that an operator chooses."""
     if not shutil.which("sqlite3"):
         lacks("there is no sqlite3 here")
     commands = re.sub(r"^\s*OWNER=.*$", f"OWNER={os.geteuid()}", commands, flags=re.MULTILINE)
@@ -55,7 +55,7 @@ def restore(path: Path, backup: Path) -> None:
 
 
 def test_a_backup_of_a_running_server_is_restored(launch, path, backup):
-    """Taken while messages are sent: it has all up to some moment, and the restored server goes on from there."""
+    """It has all messages up to some moment, and the restored server continues from there."""
     _, running, _ = blocks("Back up")
     server = serve(launch, path)
     times = send(server, *map(str, range(50)))
@@ -83,7 +83,7 @@ def test_a_backup_of_a_running_server_is_restored(launch, path, backup):
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_a_backup_of_a_stopped_server_is_restored(launch, path, backup, end):
-    """After a kill too, when the newest messages are in the log alone."""
+    """Also after a kill, when the newest messages are only in the log."""
     _, _, stopped = blocks("Back up")
     server = serve(launch, path)
     times = send(server, *map(str, range(20)))
@@ -132,8 +132,10 @@ DAMAGES = {
 @pytest.mark.parametrize("spoil, end", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("is_through_a_link", [False, True])
 def test_the_advice_for_a_damaged_history(launch, tmp_path, backup, spoil, end, is_through_a_link):
-    """The line names the files to move, where they truly are. Moved, a new history begins; with the backup copied to the
-    path that it names, the old one goes on."""
+    """The error names the files to move and their real place. Once they are moved, a new history begins.
+
+    With the backup at the path that the error names, the old one continues.
+    """
     path = tmp_path / "room" / "history.db"
     path.parent.mkdir()
     setting = path
@@ -169,7 +171,7 @@ def test_the_advice_for_a_damaged_history(launch, tmp_path, backup, spoil, end, 
 
 
 def test_the_advice_for_a_log_after_a_disk_failure(launch, path):
-    """`--history-sync normal` starts without what cannot be read, and then `full` starts too."""
+    """`--history-sync normal` starts without what cannot be read. Then `full` starts too."""
     server = serve(launch, path)
     times = send(server, *("x" * 1000 for _ in range(100)))
     server.kill()

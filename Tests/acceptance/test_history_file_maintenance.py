@@ -1,4 +1,4 @@
-"""Promise 4: upkeep of a history makes nobody wait and leaves nothing big behind, and a start says what it does."""
+"""Checkpoints, trimming and checks of a history file block nobody, and a slow start says what it does."""
 
 import os
 import signal
@@ -30,15 +30,18 @@ def log_size(path: Path) -> int:
 
 
 def reading_in_another_process(path: Path) -> sqlite3.Connection:
-    """A read transaction, as a forgotten `sqlite3` shell has it. To SQLite another connection is like another process."""
+    """A read transaction, as a forgotten `sqlite3` shell has it.
+
+    For SQLite another connection is like another process.
+    """
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("BEGIN")
     connection.execute("SELECT count(*) FROM message").fetchone()
     return connection
 
 
-def test_the_log_does_not_stay_at_its_peak(launch, path):
-    """While somebody reads, the write-ahead log grows. Afterwards it is short again, though nobody sends any more."""
+def test_the_log_shrinks_again(launch, path):
+    """The write-ahead log grows while somebody reads. Later it is short again, without further sends."""
     server = serve(launch, path, MESSENGER_HISTORY_SYNC="normal")
     with closing(reading_in_another_process(path)):
         for _ in range(30):
@@ -48,7 +51,7 @@ def test_the_log_does_not_stay_at_its_peak(launch, path):
 
 
 def refuse_bad(path: Path) -> None:
-    """From now on the text `bad` cannot be kept."""
+    """From now on the database refuses the text `bad`."""
     with closing(sqlite3.connect(path)) as file:
         file.execute(
             "CREATE TRIGGER refuse BEFORE INSERT ON message WHEN new.text = 'bad' BEGIN SELECT raise(ABORT, 'no'); END"
@@ -56,8 +59,8 @@ def refuse_bad(path: Path) -> None:
         file.commit()
 
 
-def test_nobody_waits_for_another_process_reader(launch, path):
-    """Also where a message has failed before, so that the log has to be tidied up: each send takes milliseconds."""
+def test_another_process_that_reads_delays_no_send(launch, path):
+    """Also after a message has failed: each send takes milliseconds."""
     server = serve(launch, path)
     times = send(server, "x" * 1000)
     # A message that fails leaves the log untidy.
@@ -73,8 +76,8 @@ def test_nobody_waits_for_another_process_reader(launch, path):
     assert len(read(server, times[0] - 1, 21)) == 21
 
 
-def test_a_trouble_is_logged_once(launch, path):
-    """Fifty messages that fail are one line, and one more when the history is well again."""
+def test_failures_are_logged_once(launch, path):
+    """Fifty failed sends write one line, and one more when sends succeed again."""
     server = serve(launch, path)
     refuse_bad(path)
     for _ in range(50):
@@ -86,8 +89,8 @@ def test_a_trouble_is_logged_once(launch, path):
 
 
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE", "reader"])
-def test_a_stop_waits_for_nobody(launch, path, lock):
-    """Whatever another process holds, and with messages that wait: SIGTERM ends the server well under 10 s."""
+def test_a_stop_while_another_process_locks_the_file(launch, path, lock):
+    """With waiting messages too, SIGTERM ends the server well within 10 s."""
     server = serve(launch, path)
     send(server, "one")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -108,8 +111,8 @@ def test_a_stop_waits_for_nobody(launch, path, lock):
                 assert call.exception() is None or call.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_start_and_another_process_lock(launch, path):
-    """It says that the file is locked; SIGTERM does not wait for that."""
+def test_a_start_while_another_process_locks_the_file(launch, path):
+    """The error says that the file is locked. SIGTERM ends the start."""
     server = serve(launch, path)
     send(server, "one")
     server.stop()
@@ -132,7 +135,7 @@ def catches_sigterm(pid: int) -> bool:
 
 
 def test_lowered_limits_trim_at_the_start(launch, path):
-    """Before the first message: what is over the new limits is gone when the server listens."""
+    """Messages over the new limits are gone when the server listens."""
     server = serve(launch, path, MESSENGER_HISTORY_SYNC="normal")
     times = send(server, *(str(index) * 1000 for index in range(200)))
     server.stop()
@@ -152,7 +155,7 @@ def test_lowered_limits_trim_at_the_start(launch, path):
 
 
 def big_file(launch, path: Path, megabytes: int) -> None:
-    """A history of so many bytes, written by SQLite itself, which is fast."""
+    """A history of this size, written by SQLite itself because that is fast."""
     serve(launch, path).stop()
     with closing(sqlite3.connect(path)) as file:
         file.execute("PRAGMA synchronous = OFF")
@@ -164,7 +167,7 @@ def big_file(launch, path: Path, megabytes: int) -> None:
 
 
 def test_a_start_that_checks_a_big_file(launch, path):
-    """It says so first, with the size, and SIGTERM ends it: with exit code 0, and at once."""
+    """It first logs the check and the size. SIGTERM ends it at once with exit code 0."""
     big_file(launch, path, megabytes=120)
     server = launch.server(MESSENGER_HISTORY=f"sqlite:{path}")
     wait_until(lambda: "checking the history" in server.log(), "it says that it checks")
@@ -183,7 +186,7 @@ def disk(ours):
 
 
 def test_no_inodes_at_the_start(launch, disk):
-    """A disk that takes no more files is full too."""
+    """A disk without inodes is full too."""
     with pytest.raises(OSError, match="No space"):
         for number in range(2000):
             (disk.path / str(number)).touch()
@@ -192,7 +195,7 @@ def test_no_inodes_at_the_start(launch, disk):
 
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_full_disk_at_the_start(launch, disk, is_new):
-    """One line says that the disk is full, and a start that made no history leaves no files."""
+    """One line says that the disk is full. A start that made no history leaves no files."""
     path = disk.path / "history.db"
     if not is_new:
         server = serve(launch, path)

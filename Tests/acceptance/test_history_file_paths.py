@@ -1,4 +1,4 @@
-"""Promise 4: one history has one server, whatever the file is called, and the next start finds what was kept."""
+"""A history file has one server, whatever name it is opened by. Paths that are no files are refused."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ def path(tmp_path) -> Path:
 
 
 def other_names(path: Path) -> dict[str, str]:
-    """Further paths of the file."""
+    """Other paths of the same file."""
     link, twice, folder = path.parent / "link.db", path.parent / "twice.db", path.parent / "folder"
     link.symlink_to(path)
     twice.symlink_to("link.db")
@@ -38,7 +38,7 @@ def other_names(path: Path) -> dict[str, str]:
 
 
 def test_another_name_is_the_same_history(launch, path):
-    """A second server is refused by whatever name it is given the file, and leaves nothing behind."""
+    """A second server is refused by any name of the file, and leaves nothing behind."""
     server = serve(launch, path)
     others = other_names(path)
     for lock in path.parent.glob("*.lock*"):
@@ -52,7 +52,7 @@ def test_another_name_is_the_same_history(launch, path):
 
 
 def test_a_hard_link_is_refused(launch, path):
-    """Each name would have a write-ahead log of its own: the start says so, for either name, also after a kill."""
+    """Each name would have its own write-ahead log. The start is refused by either name, also after a kill."""
     server = serve(launch, path)
     times = send(server, "one")
     other = path.parent / "other.db"
@@ -68,7 +68,7 @@ def test_a_hard_link_is_refused(launch, path):
 
 
 def test_a_link_is_followed_once(launch, path, tmp_path):
-    """Started through a link, the history is beside the file that the link leads to, also if that is made by the start."""
+    """The log is beside the file that the link points to, also if the start creates that file."""
     link = tmp_path / "links" / "history.db"
     link.parent.mkdir()
     link.symlink_to(path)
@@ -80,7 +80,7 @@ def test_a_link_is_followed_once(launch, path, tmp_path):
 
 
 def test_a_planted_lock_file_is_not_followed(launch, path):
-    """A link where a lock file might be leads nobody to write to somebody else's file."""
+    """A link at the place of a lock file does not make the server write to another file."""
     victim = path.parent / "victim"
     for suffix in (".lock", "-lock"):
         Path(f"{path}{suffix}").symlink_to(victim)
@@ -104,7 +104,7 @@ URIS = [
 
 
 def test_uris_are_refused(launch, tmp_path):
-    """One line says that a path is wanted, and no file is left."""
+    """One line asks for a plain path, and no file is left."""
     runner = ("sh", "-c", f'cd "{tmp_path}" && exec "$@"', "sh")
     programs = {uri: start(launch, uri, runner=runner) for uri in URIS}
     for uri, program in programs.items():
@@ -117,8 +117,8 @@ def test_uris_are_refused(launch, tmp_path):
 ODD_NAMES = ["a?b.db", "a#b.db", "a%41b.db", "a b.db", "a\nb.db", "näive 🙂.db", "-", "x" * 240, "a:b.db"]
 
 
-def test_odd_names_are_names(launch, tmp_path):
-    """What is no URI names the file that it says."""
+def test_odd_file_names(launch, tmp_path):
+    """A name that is no URI is used as it is."""
     for name in ODD_NAMES:
         folder = tmp_path / str(ODD_NAMES.index(name))
         folder.mkdir()
@@ -149,7 +149,7 @@ NO_FILES = {
 
 
 @pytest.mark.parametrize("make, words", NO_FILES.values(), ids=NO_FILES)
-def test_what_is_no_file_is_refused(launch, path, make, words):
+def test_a_path_that_is_no_regular_file_is_refused(launch, path, make, words):
     """One line, and nothing is left behind."""
     make(str(path))
     before = names(path.parent)
@@ -172,8 +172,8 @@ PATHS = {
 }
 
 
-def test_paths_that_are_none(launch, tmp_path):
-    """One line for each, and no file beside it: not `/dev/null.lock` either."""
+def test_impossible_paths_are_refused(launch, tmp_path):
+    """One line for each, and no file beside it, such as `/dev/null.lock`."""
     runner = ("sh", "-c", f'cd "{tmp_path}" && exec "$@"', "sh")
     programs = {path: start(launch, path, runner=runner) for path in PATHS}
     for path, program in programs.items():
@@ -184,7 +184,7 @@ def test_paths_that_are_none(launch, tmp_path):
 
 
 def test_a_path_that_is_not_utf_8(launch, tmp_path):
-    """It would be another file's name."""
+    """It would name another file."""
     folder = os.fsencode(tmp_path) + b"/\xff"
     os.mkdir(folder)
     runner = ("sh", "-c", 'export MESSENGER_HISTORY="sqlite:$(printf "%s/\\377/x.db" "$0")"; exec "$@"', str(tmp_path))
@@ -197,7 +197,10 @@ def test_a_path_that_is_not_utf_8(launch, tmp_path):
 
 
 def test_a_file_that_is_mounted_alone(launch, tmp_path):
-    """As a container has it with one file bind-mounted: its log would stay there. The start says what to mount."""
+    """A container with one bind-mounted file would keep the log outside the mount.
+
+    The start says to mount the folder.
+    """
     outside, inside = tmp_path / "outside.db", tmp_path / "inside" / "history.db"
     outside.touch()
     inside.parent.mkdir()

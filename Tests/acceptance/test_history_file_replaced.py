@@ -1,4 +1,4 @@
-"""A history file that is removed, moved, replaced or overwritten while its server runs."""
+"""A history file is removed, moved, replaced or overwritten while its server runs."""
 
 import os
 import shutil
@@ -41,8 +41,8 @@ TAKEN_AWAY = {
 
 
 @pytest.mark.parametrize("take_away", TAKEN_AWAY.values(), ids=TAKEN_AWAY)
-def test_files_that_go_under_a_running_server(launch, tmp_path, take_away):
-    """From then on sends are refused, with one line in the log; the server stops well."""
+def test_a_file_that_is_removed_or_replaced(launch, tmp_path, take_away):
+    """From then on the server refuses sends, logs one line, and stops cleanly."""
     path = tmp_path / "room" / "history.db"
     path.parent.mkdir()
     server = serve(launch, path)
@@ -54,8 +54,8 @@ def test_files_that_go_under_a_running_server(launch, tmp_path, take_away):
     assert server.log().count(GONE) == 1, server.log()
 
 
-def test_what_was_acknowledged_before_its_log_was_removed(launch, path):
-    """It is in the file after the stop."""
+def test_acknowledged_messages_after_the_log_was_removed(launch, path):
+    """They are in the file after the stop."""
     server = serve(launch, path)
     times = send(server, *map(str, range(20)))
     os.unlink(f"{path}-wal")
@@ -65,8 +65,8 @@ def test_what_was_acknowledged_before_its_log_was_removed(launch, path):
     assert read(server, times[0] - 1, 20) == [str(index) for index in range(20)]
 
 
-def test_a_stop_leaves_anothers_files_alone(launch, path):
-    """A server whose files were moved away stops: the files of the next server, at the same path, stay as they are."""
+def test_a_stop_leaves_the_files_of_the_next_server_alone(launch, path):
+    """The first server's files were moved away, and a second server has new ones at the same path."""
     first = serve(launch, path)
     send(first, "old")
     away = path.parent / "away"
@@ -86,13 +86,13 @@ def cut(suffix: str):
 
 
 def copy_over(path: Path) -> None:
-    """`cp BACKUP history.db` under a running server: the file stays the same one."""
+    """`cp BACKUP history.db` under a running server: the inode stays the same."""
     shutil.copyfile(path.parent / "backup", path)
 
 
 @pytest.mark.parametrize("overwrite", [cut(""), cut("-wal"), copy_over], ids=["emptied", "log emptied", "copied over"])
-def test_files_that_are_overwritten_under_a_running_server(launch, path, overwrite):
-    """They are the same files, and what is acknowledged would be lost: sends are refused, with one line."""
+def test_a_file_that_is_overwritten(launch, path, overwrite):
+    """Acknowledged messages would be lost, so the server refuses sends, with one line."""
     server = serve(launch, path)
     send(server, "old")
     shutil.copyfile(path, path.parent / "backup")
@@ -105,8 +105,8 @@ def test_files_that_are_overwritten_under_a_running_server(launch, path, overwri
     assert server.log().count(GONE) == 1, server.log()
 
 
-def test_a_history_that_is_compacted_under_a_running_server(launch, path):
-    """`VACUUM` makes the file smaller, and it is whole."""
+def test_vacuum_by_another_process(launch, path):
+    """`VACUUM` makes the file smaller. The server continues."""
     server = serve(launch, path)
     times = send(server, *["x" * 60_000] * 150)
     size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""The client's HTTP side: what it takes, what it refuses, and how it says so."""
+"""The client's HTTP API: what it accepts, what it refuses, and with which error."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ SEND, FLUSH = "/sendMessage", "/getAndFlushMessages"
 
 
 def error_of(response) -> str:
-    """Checks the form of a refusal, and returns its sentence."""
+    """Checks the form of an error, and returns its sentence."""
     assert "application/json" in response.headers["Content-Type"]
     answer = response.json()
     assert list(answer) == ["sendTime", "error"]
@@ -25,16 +25,16 @@ def error_of(response) -> str:
     "content_type",
     ["application/json", "application/x-www-form-urlencoded", "text/plain", "application/octet-stream", None],
 )
-def test_any_content_type_will_do(room, content_type):
-    """The body is JSON whatever the header says, as with `curl -d`, which says that it is a form."""
+def test_any_content_type_is_accepted(room, content_type):
+    """`curl -d` says that the JSON is a form."""
     headers = {"Content-Type": content_type} if content_type else {}
     response = room.client1.request("POST", SEND, b'{"author": "Ivan", "text": "hey"}', headers)
     assert response.status == 200
     assert "application/json" in response.headers["Content-Type"]
 
 
-def test_a_body_may_come_in_chunks(room):
-    """A body without a length, in chunks that cut a character in two, is read whole."""
+def test_a_chunked_body(room):
+    """Chunks may cut a character in two."""
     body = json.dumps({"author": "Пётр", "text": "по кускам"}, ensure_ascii=False).encode()
     pieces = [body[start : start + 7] for start in range(0, len(body), 7)]
     response = room.client1.request("POST", SEND, iter(pieces))
@@ -61,7 +61,7 @@ TEXTS = {
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 @pytest.mark.parametrize("ascii_only", [True, False], ids=["escaped", "as it is"])
 def test_every_text_arrives_as_it_was_sent(room, text, ascii_only):
-    """Whatever Unicode text is sent, escaped or not, is what both clients give, to the last character."""
+    """Any Unicode text, escaped or not, is the same in both clients."""
     body = json.dumps({"author": text[:64], "text": text}, ensure_ascii=ascii_only)
     assert room.client1.request("POST", SEND, body).status == 200
     for client in room.client1, room.client2:
@@ -69,8 +69,8 @@ def test_every_text_arrives_as_it_was_sent(room, text, ascii_only):
         assert (message["author"], message["text"]) == (text[:64], text)
 
 
-def test_the_longest_author_is_taken(room):
-    """256 bytes of author are allowed."""
+def test_the_longest_author_is_accepted(room):
+    """256 bytes."""
     room.client1.send("a" * 256, "")
     assert collect(room.client1, 1)[0]["author"] == "a" * 256
 
@@ -103,7 +103,7 @@ BAD_BODIES = {
 
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
 def test_a_malformed_body_is_refused(room, body):
-    """What is not an object with two strings gets 400 and a sentence, and nothing of it enters the room."""
+    """Anything but an object with two strings gets 400 with a sentence, and does not enter the room."""
     response = room.client1.request("POST", SEND, body)
     assert response.status == 400
     error_of(response)
@@ -117,8 +117,8 @@ def test_a_malformed_body_is_refused(room, body):
     [("a" * 257, "hey"), ("Ivan", "a" * (64 * 1024 + 1)), ("Ivan", "я" * (32 * 1024) + "!")],
     ids=["author", "text", "text in Cyrillic"],
 )
-def test_an_over_long_message_is_refused(room, author, text):
-    """One byte more than an author or a text may have: 413, and nothing enters the room."""
+def test_a_too_long_message_is_refused(room, author, text):
+    """One byte over the limit of the author or the text: 413, and it does not enter the room."""
     response = room.client1.request("POST", SEND, {"author": author, "text": text})
     assert response.status == 413
     error_of(response)
@@ -128,7 +128,7 @@ def test_an_over_long_message_is_refused(room, author, text):
 
 
 def test_a_huge_body_is_refused(room, tmp_path):
-    """5 MB of JSON get 413 from curl's point of view too, and the client lives."""
+    """curl sends 5 MB of JSON and gets 413."""
     body = tmp_path / "huge.json"
     body.write_text(json.dumps({"author": "Ivan", "text": "a" * 5_000_000}))
     answer = Path(tmp_path / "answer")
@@ -143,7 +143,7 @@ def test_a_huge_body_is_refused(room, tmp_path):
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/sendMessage/more", "/SENDMESSAGE"])
 def test_an_unknown_path_is_not_found(room, path):
-    """404 with the same form of error as everywhere."""
+    """404, in the form of all errors."""
     response = room.client1.request("POST", path, b"{}")
     assert response.status == 404
     error_of(response)
@@ -161,7 +161,7 @@ def test_an_unknown_path_is_not_found(room, path):
     ],
 )
 def test_a_wrong_method_is_told_the_right_one(room, method, path, allowed):
-    """405 with Allow; a GET by mistake, from a browser say, takes nothing out of the buffer."""
+    """405 with Allow. A GET, as from a browser, empties no buffer."""
     time = room.client1.send("Ivan", "hey")
     response = room.client1.request(method, path)
     assert response.status == 405
@@ -171,7 +171,7 @@ def test_a_wrong_method_is_told_the_right_one(room, method, path, allowed):
 
 
 def test_health_and_readiness(room):
-    """Both endpoints say 200 with JSON while the stream is open."""
+    """Both answer 200 with JSON while the stream is open."""
     for path in "/healthz", "/readyz":
         response = room.client1.request("GET", path)
         assert response.status == 200
@@ -179,8 +179,8 @@ def test_health_and_readiness(room):
         assert isinstance(response.json(), dict)
 
 
-def test_a_large_buffer_comes_whole(room):
-    """A flush of 16 MB is one valid JSON array with every message in order."""
+def test_a_flush_of_16_MB(room):
+    """It is one valid JSON array with all messages in order."""
     count, text = 256, "x" * (64 * 1024)
     with room.client1.connection() as connection:
         times = [connection.send("Ivan", text) for _ in range(count)]
@@ -190,7 +190,7 @@ def test_a_large_buffer_comes_whole(room):
 
 
 def test_one_connection_serves_many_requests(room):
-    """Requests and refusals in turn leave a kept-alive connection in step."""
+    """Requests and errors in turn on a kept-alive connection."""
     with room.client1.connection() as connection:
         for index in range(20):
             assert connection.request("POST", SEND, b"{").status == 400

@@ -1,6 +1,6 @@
-"""The client's HTTP: memory, slow peers, peers that leave, browsers and odd requests.
+"""The client's HTTP connections: memory, slow peers, peers that leave, browsers, odd requests.
 
-(The reserve for health checks and the limits' times are in test_connection_limits, where it listens in test_listening.)
+(test_connection_limits has the timeouts and the connections kept for health checks, test_listening the addresses.)
 """
 
 import json
@@ -23,7 +23,7 @@ MEBIBYTE = 1 << 20
 
 
 def connection(port: int, said: bytes = b"", receive_buffer: int | None = None) -> socket.socket:
-    """A connection that has said what it could without waiting."""
+    """A connection that has sent as much as it could without waiting."""
     peer = socket.socket()
     if receive_buffer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -40,7 +40,7 @@ def connection(port: int, said: bytes = b"", receive_buffer: int | None = None) 
 
 
 def fill(server, client, count: int, size: int = 60_000) -> list[str]:
-    """Sends messages past the client's HTTP, and waits until it has them. Returns their authors."""
+    """Sends messages by way of the server, and waits until the client has them. Returns their authors."""
     before = client.http.request("GET", "/readyz").json()["received"]
     with connected(server.address) as channel:
         for index in range(count):
@@ -53,9 +53,10 @@ def fill(server, client, count: int, size: int = 60_000) -> list[str]:
 
 
 def test_pipelined_requests_and_half_bodies(launch):
-    """200 peers that send 200 KB of requests behind one that waits, and 200 that stop in mid-body, stay within the budget;
-    over it some get 503, and what they held is given back: to others at once, to the system after seconds (10 s: glibc is
-    asked that often)."""
+    """200 peers pipeline 200 KB of requests, 200 others stop in the middle of a body: memory stays within the budget.
+
+    Some get 503. Others can use the memory at once, and the system gets it back within 10 s.
+    """
     client = launch.client("localhost:1", MESSENGER_HTTP_BYTES="16MiB", MESSENGER_OPEN_TIMEOUT="1h").wait_live()
     before = usage.resident_bytes(client.pid)
     waits = b"POST /sendMessage HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
@@ -86,8 +87,8 @@ def is_refused(peer: socket.socket) -> bool:
 # --- slow peers ---
 
 
-def test_a_reader_that_goes_on_is_served(launch):
-    """It takes longer than a peer that stops has, and gets all. (6 s: its pace.)"""
+def test_a_reader_at_1_KiB_a_second_is_served(launch):
+    """It needs longer than the timeout of a stalled peer, and gets everything."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, MESSENGER_HTTP_REQUEST_TIMEOUT="1s").wait_ready()
     authors = fill(server, client, 10, 12_000)
@@ -104,7 +105,7 @@ def test_a_reader_that_goes_on_is_served(launch):
 
 
 def test_a_reader_that_is_too_slow(launch):
-    """Below 1 KiB/s, its messages are for the next one, in order."""
+    """Below 1 KiB/s the connection ends. The next one gets its messages, in order."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, MESSENGER_HTTP_REQUEST_TIMEOUT="500ms").wait_ready()
     authors = fill(server, client, 100)
@@ -120,10 +121,11 @@ def test_a_reader_that_is_too_slow(launch):
 
 @pytest.mark.parametrize("size", [10, 60_000], ids=["a short answer", "a long one"])
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
-def test_a_peer_that_leaves_takes_nothing_along(launch, reset, size):
-    """20 ask and close at once: the messages are all there, in order, and each once.
+def test_a_peer_that_leaves_loses_no_messages(launch, reset, size):
+    """20 peers ask and close at once: all messages are still there, in order, each once.
 
-    The client is stopped meanwhile: on a busy machine a peer may close so late that its TCP has acknowledged a short answer.
+    The client is frozen meanwhile. On a busy machine a peer might close only after its TCP has acknowledged a short
+    answer.
     """
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
@@ -139,8 +141,8 @@ def test_a_peer_that_leaves_takes_nothing_along(launch, reset, size):
     assert [message["author"] for message in collect(client.http, 20)] == authors
 
 
-def test_a_peer_that_says_no_more_is_answered(launch):
-    """Whoever closes its sending side and reads gets the messages, once."""
+def test_a_half_closed_connection_gets_its_answer(launch):
+    """A peer that closes its sending side and reads gets the messages, once."""
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
     authors = fill(server, client, 20)
@@ -149,7 +151,7 @@ def test_a_peer_that_says_no_more_is_answered(launch):
     assert client.http.flush() == []
 
 
-def test_a_stop_says_what_was_not_fetched(launch):
+def test_a_stop_logs_the_number_of_unread_messages(launch):
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
     fill(server, client, 3, 10)
@@ -193,8 +195,8 @@ BROWSERS = {
 }
 
 
-def test_browsers(launch):
-    """Web pages of others get 403 and change nothing; what bears no mark of a browser notices nothing."""
+def test_pages_of_other_origins_are_refused(launch):
+    """They get 403 and change nothing. Requests without a browser's headers are not affected."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, MESSENGER_HTTP_ALLOWED_HOSTS="other, OK.example.com").wait_ready()
     fill(server, client, 1, 10)
@@ -262,7 +264,7 @@ ENDING = {
 
 
 def test_odd_requests(room):
-    """Each gets one answer that ends the connection, and what follows it is no request."""
+    """Each gets one answer, and the connection ends. What follows is not taken for a request."""
     host, _, port = room.client1.address.rpartition(":")
     if host != "localhost":
         pytest.skip("the client is on another machine")
@@ -287,7 +289,7 @@ def test_odd_requests(room):
     assert [message["author"] for message in collect(room.client1, 1)] == ["Ivan"]
 
 
-def test_a_connection_is_kept_longer_than_by_proxies(room):
-    """Proxies reuse a connection for 60 to 90 s; a hint tells others."""
+def test_keep_alive_is_longer_than_that_of_proxies(room):
+    """Proxies reuse a connection for 60 to 90 s. A Keep-Alive header tells others."""
     answer = room.client1.request("GET", "/healthz")
     assert 90 < int(answer.headers["Keep-Alive"].removeprefix("timeout=")) < 120

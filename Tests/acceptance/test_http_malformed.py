@@ -1,6 +1,6 @@
-"""What no HTTP client sends, as bytes over a socket: one answer with a sentence, or the connection's end.
+"""Bytes that no HTTP client sends: one error, or the end of the connection.
 
-Above all: what lies inside a request is never taken for another one, and what is refused does not enter the room.
+Bytes inside a request are never taken for another request, and a refused message does not enter the room.
 """
 
 import json
@@ -89,7 +89,7 @@ def port(room) -> int:
 
 
 def only(room, count: int = 0) -> None:
-    """So many messages of Ivan's have entered the room, and no others; and the client goes on."""
+    """Exactly this many of Ivan's messages are in the room, and no others; and the client still works."""
     marker = unique("marker")
     room.client1.send(marker, "")
     got = [message["author"] for message in collect(room.client1, count + 1)]
@@ -101,8 +101,8 @@ def statuses(answers: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("request_", REFUSED.values(), ids=REFUSED.keys())
-def test_what_is_no_request_is_refused(room, port, request_):
-    """One answer, 4xx with a sentence in JSON, or none; nothing of it enters the room."""
+def test_malformed_requests_are_refused(room, port, request_):
+    """One 4xx with a sentence in JSON, or no answer. Nothing enters the room."""
     answers = http_exchange(port, request_)
     assert len(statuses(answers)) <= 1 and all(400 <= status < 500 for status in statuses(answers)), answers
     if answers:
@@ -111,28 +111,28 @@ def test_what_is_no_request_is_refused(room, port, request_):
 
 
 @pytest.mark.parametrize("request_", SILENT.values(), ids=SILENT.keys())
-def test_what_never_becomes_a_request(room, port, request_):
-    """The connection's end, with at most a refusal."""
+def test_bytes_that_are_no_request(room, port, request_):
+    """The connection ends, with at most one error."""
     assert statuses(http_exchange(port, request_)) in ([], [400])
     only(room)
 
 
 @pytest.mark.parametrize(("requests", "count"), TAKEN.values(), ids=TAKEN.keys())
-def test_requests_in_other_words(room, port, requests, count):
-    """What HTTP allows is taken, each request once."""
+def test_unusual_requests_are_accepted(room, port, requests, count):
+    """HTTP allows them. Each counts once."""
     assert statuses(http_exchange(port, requests)) == [200] * count
     only(room, count)
 
 
 def test_a_request_within_a_body_is_a_body(room, port):
-    """The length says where a body ends, whatever it looks like."""
+    """The length decides where a body ends."""
     assert statuses(http_exchange(port, post(length(SMUGGLED), body=SMUGGLED) + post(length()))) == [400, 200]
     only(room, 1)
 
 
 @pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])
-def test_a_long_answer_to_who_says_no_more(room, port, version):
-    """It comes whole to a peer that closes its sending side right after the request, and in HTTP/1.0 without chunks."""
+def test_a_long_answer_on_a_half_closed_connection(room, port, version):
+    """It arrives whole at a peer that has closed its sending side, and without chunks in HTTP/1.0."""
     times = [room.client1.send("Ivan", "x" * 60_000) for _ in range(100)]
     flush = post(b"Content-Length: 0", body=b"", start=b"POST /getAndFlushMessages " + version)
     head, _, body = http_exchange(port, flush).partition(b"\r\n\r\n")
@@ -169,8 +169,8 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-def test_json_that_is_none(room, body):
-    """400 and a sentence, at once."""
+def test_invalid_json_is_refused(room, body):
+    """400 with a sentence, at once."""
     response = room.client1.request("POST", "/sendMessage", body)
     assert response.status == 400, response
     assert response.json()["sendTime"] is None and response.json()["error"]

@@ -1,4 +1,4 @@
-"""Readers don't cost one another, nor the senders: invariant 5, and an idle server's silence."""
+"""Slow and idle readers cost other users nothing."""
 
 import asyncio
 import time
@@ -6,14 +6,15 @@ import time
 import grpc
 import pytest
 
+from support import usage
 from support.api import PATIENCE, connected, pb, reading, stub, time_of
 from support.room import unique
 
 pytestmark = pytest.mark.history
 
 
-def test_a_stalled_reader_holds_up_nobody(channel, server_address):
-    """Ten streams that are never read, while 20 MB pass: senders are quick, and other readers get everything."""
+def test_stalled_readers_delay_nobody(channel, server_address):
+    """20 MB pass ten streams that are never read. Senders are quick, and other readers get everything."""
     author, count = unique("stalled"), 320
     with connected(server_address) as stalled, reading(channel) as reader:
         calls = [stub(stalled).ReadMessages(pb.ReadMessagesRequest(), timeout=PATIENCE) for _ in range(10)]
@@ -32,30 +33,37 @@ def test_a_stalled_reader_holds_up_nobody(channel, server_address):
 
 
 def test_a_thousand_idle_streams_cost_nothing(launch):
-    """1,000 open streams on an idle server use no measurable processor time; afterwards each gets its message."""
-    server = launch.server().wait_ready()
-    connections, each, seconds = 10, 100, 3.0
+    """A server with 1,000 open streams uses no more processor time than one without; then each gets its message."""
+    busy, idle = launch.server().wait_ready(), launch.server().wait_ready()
+    connections, each = 10, 100
+    # A timer for each stream that fires once a second costs several times as much.
+    allowed = 0.003
 
-    async def run() -> float:
+    async def extra_seconds() -> float:
+        """What the streams cost in one second. Both servers have timers of their own, and share the machine's load."""
+        before = usage.thread_seconds(busy.pid) - usage.thread_seconds(idle.pid)
+        await asyncio.sleep(1)  # the measurement itself, not a wait for something
+        return usage.thread_seconds(busy.pid) - usage.thread_seconds(idle.pid) - before
+
+    async def run() -> None:
         channels = [
-            grpc.aio.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)])
-            for _ in range(connections)
+            grpc.aio.insecure_channel(busy.address, [("grpc.use_local_subchannel_pool", 1)]) for _ in range(connections)
         ]
         calls = [stub(channel).ReadMessages(pb.ReadMessagesRequest()) for channel in channels for _ in range(each)]
         opened = await asyncio.wait_for(asyncio.gather(*(call.initial_metadata() for call in calls)), PATIENCE)
         assert all("messenger-position" in dict(metadata) for metadata in opened)
 
-        before = server.cpu_seconds()
-        await asyncio.sleep(seconds)  # the measurement itself, not a wait for something
-        used = server.cpu_seconds() - before
+        # The first seconds may contain what opening the streams has left to do.
+        extra = []
+        while not extra or extra[-1] > allowed:
+            assert len(extra) < 15, f"seconds of processor time in each second: {extra}"
+            extra.append(await extra_seconds())
 
         await stub(channels[0]).SendMessage(pb.SendMessageRequest(author="Ivan", text="hey"))
         messages = await asyncio.wait_for(asyncio.gather(*(call.read() for call in calls)), PATIENCE)
         assert {message.text for message in messages} == {"hey"}
         for channel in channels:
             await channel.close()
-        return used
 
-    used = asyncio.run(run())
-    assert used <= 0.03, f"{used:.2f} s of processor time in {seconds:g} idle seconds"
-    server.stop()
+    asyncio.run(run())
+    busy.stop()

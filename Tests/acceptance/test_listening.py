@@ -1,4 +1,4 @@
-"""Where both programs listen: on both families alike, or on loopback alone, and as the log says."""
+"""The addresses that the programs listen on: IPv4 and IPv6, loopback, and what the log says of them."""
 
 import re
 import socket
@@ -18,7 +18,7 @@ def has_ipv6() -> bool:
 
 
 def own_address() -> str | None:
-    """An IPv4 address of this machine that is none of loopback."""
+    """An IPv4 address of this machine outside loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # Sends nothing.
@@ -30,7 +30,7 @@ def own_address() -> str | None:
 
 
 def listening(program: Program) -> list[str]:
-    """The addresses that the log names."""
+    """The addresses in the log."""
     line = wait_until(
         lambda: next((line for line in program.log().splitlines() if ": listening" in line), None), "it listens"
     )
@@ -65,8 +65,8 @@ HOSTS = [
 @ipv6
 @pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize(("host", "addresses", "v4", "v6"), HOSTS)
-def test_listening_where_it_is_told(launch, name, host, addresses, v4, v6):
-    """The log names the addresses, and these alone are served."""
+def test_listening_at_the_configured_host(launch, name, host, addresses, v4, v6):
+    """Exactly the addresses in the log are served."""
     port = free_port()
     program = launch.program(name, **{PORT[name]: port}, **({HOST[name]: host} if host else {}))
     assert listening(program) == [f"{address}:{port}" for address in addresses]
@@ -77,7 +77,7 @@ def test_listening_where_it_is_told(launch, name, host, addresses, v4, v6):
 
 @pytest.mark.parametrize("name", BOTH)
 def test_listening_on_localhost(launch, name):
-    """A name stands for all of its addresses."""
+    """All addresses of the name are used."""
     port = free_port()
     program = launch.program(name, **{PORT[name]: port, HOST[name]: "localhost"})
     expected = {info[4][0] for info in socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM)}
@@ -91,8 +91,8 @@ def test_listening_on_localhost(launch, name):
 @ipv6
 @pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize("other", ["0.0.0.0", "127.0.0.1", "::", "::1"])
-def test_listening_is_refused_where_one_family_is_taken(launch, name, other):
-    """Another program has the port in one family only: one line that names the port and the setting, and 69."""
+def test_listening_if_the_port_is_taken_in_one_family(launch, name, other):
+    """One line names the port and the setting, and the exit code is 69."""
     with socket.socket(socket.AF_INET6 if ":" in other else socket.AF_INET) as listener:
         if ":" in other:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -107,7 +107,7 @@ def test_listening_is_refused_where_one_family_is_taken(launch, name, other):
 
 @pytest.mark.parametrize("name", BOTH)
 def test_listening_at_an_address_of_another_machine(launch, name):
-    """One line that names the setting, and 69."""
+    """One line names the setting, and the exit code is 69."""
     program = launch.program(name, **{PORT[name]: 0, HOST[name]: "192.0.2.1"})
     assert program.exit_code(within=20) == 69
     assert HOST[name] in program.log().splitlines()[-1]
@@ -115,15 +115,15 @@ def test_listening_at_an_address_of_another_machine(launch, name):
 
 @pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize("host", ["localhost:8080", "[localhost]", "::1]", "1::2::3", "a b", "http://localhost"])
-def test_listening_at_no_host(launch, name, host):
-    """A bad value is one line that names it, and 78."""
+def test_listening_at_an_invalid_host(launch, name, host):
+    """One line names the value, and the exit code is 78."""
     assert HOST[name] in one_line(launch.program(name, **{HOST[name]: host}), 78)
 
 
 @ipv6
 @pytest.mark.parametrize("host", ["*", "127.0.0.1", "0.0.0.0", "localhost", "::1", "[::1]", "::"])
 def test_the_health_check_asks_where_the_server_listens(launch, host):
-    """With the same variables as the server."""
+    """With the server's variables."""
     settings = {"MESSENGER_SERVER_HOST": host, "MESSENGER_SERVER_PORT": free_port()}
     listening(launch.program("messenger-server", **settings))
     check = launch.program("messenger-server", "--check-health", **settings)
@@ -131,7 +131,7 @@ def test_the_health_check_asks_where_the_server_listens(launch, host):
 
 
 def services() -> dict[str, str]:
-    """The text of each service in docker-compose.yml, with what it takes over from others."""
+    """The text of each service in docker-compose.yml, with what it inherits."""
     file = ROOT / "docker-compose.yml"
     if not file.exists():
         pytest.skip("no docker-compose.yml here")
@@ -145,8 +145,8 @@ def services() -> dict[str, str]:
     return {name: text for name, text in found.items() if "image:" in text and not name.startswith("x-")}
 
 
-def test_compose_bounds_every_service_and_opens_no_http():
-    """Memory and processes are limited, and the clients' HTTP is published on the host's loopback."""
+def test_compose_limits_services_and_publishes_http_on_loopback():
+    """Memory and processes are limited. The clients' HTTP is published on the host's loopback only."""
     assert len(services()) == 11
     for name, text in services().items():
         assert "mem_limit:" in text and "pids_limit:" in text, name

@@ -1,4 +1,4 @@
-"""Promise 3: the log can neither kill nor stop a program, whatever becomes of those who read it."""
+"""The log's reader can neither stop nor delay a program, whether it blocks, closes or disappears."""
 
 import fcntl
 import os
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("ours")
 
 
 class Logging:
-    """A program whose standard streams are what a test says."""
+    """A program with standard streams that a test chooses."""
 
     def __init__(self, name: str, *arguments: str, prefix: str = "", stdout=None, stderr=None, **settings: object):
         self.port = free_port()
@@ -72,7 +72,7 @@ def run() -> Iterator:
 
 @contextmanager
 def pipe(full: bool = False) -> Iterator[tuple[int, int]]:
-    """A pipe, maybe one that takes nothing any more."""
+    """A pipe, already full if asked for."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     if full:
@@ -88,7 +88,7 @@ def pipe(full: bool = False) -> Iterator[tuple[int, int]]:
 
 
 def talk(port: int) -> None:
-    """The server takes messages, and its readers get them."""
+    """Sends messages to the server, and reads them."""
     with connected(f"localhost:{port}") as channel, reading(channel) as reader:
         for index in range(20):
             stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=str(index)), timeout=20)
@@ -101,7 +101,7 @@ NOBODY = "localhost:1"
 
 @pytest.mark.parametrize("history", ["memory:", "sqlite"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_server_whose_reader_has_gone_stops_in_order(run, tmp_path, history, number):
+def test_a_server_whose_log_is_closed_stops_cleanly(run, tmp_path, history, number):
     """`messenger-server 2>&1 | tee log` and Ctrl-C, which ends tee first."""
     location = history if history == "memory:" else f"sqlite:{tmp_path / 'history.db'}"
     with pipe() as (reader, writer):
@@ -113,7 +113,7 @@ def test_a_server_whose_reader_has_gone_stops_in_order(run, tmp_path, history, n
     assert not list(tmp_path.glob("*-wal"))
 
 
-def test_a_client_whose_reader_has_gone_stops_in_order(run):
+def test_a_client_whose_log_is_closed_stops_cleanly(run):
     with pipe() as (reader, writer):
         client = run("messenger-client", stdout=writer, stderr=writer, MESSENGER_SERVER_ADDR=NOBODY).wait_ready()
         os.close(reader)
@@ -121,8 +121,8 @@ def test_a_client_whose_reader_has_gone_stops_in_order(run):
         assert client.stop(signal.SIGINT) == 0
 
 
-def test_a_reader_that_blocks_holds_up_nobody(run):
-    """With debug lines for each call, messages flow and the stop is in order; what was queued comes later, in order."""
+def test_a_blocked_log_delays_no_message(run):
+    """With debug lines for each call, messages pass and the stop is clean. The queued lines follow in order."""
     with pipe(full=True) as (reader, writer):
         server = run("messenger-server", stderr=writer, MESSENGER_LOG_LEVEL="debug").wait_ready()
         talk(server.port)
@@ -131,7 +131,7 @@ def test_a_reader_that_blocks_holds_up_nobody(run):
         assert time.monotonic() - began < 5
 
 
-def test_a_client_with_a_reader_that_blocks(run):
+def test_a_client_with_a_blocked_log(run):
     with pipe(full=True) as (_, writer):
         client = run("messenger-client", stderr=writer, MESSENGER_SERVER_ADDR=NOBODY).wait_ready()
         with socket.create_connection(("127.0.0.1", client.port), timeout=10) as connection:
@@ -140,7 +140,7 @@ def test_a_client_with_a_reader_that_blocks(run):
         assert client.stop() == 0
 
 
-def test_a_reader_that_comes_back_gets_every_line_in_order(run):
+def test_a_log_that_is_read_again_has_every_line_in_order(run):
     with pipe(full=True) as (reader, writer):
         server = run("messenger-server", stderr=writer, MESSENGER_LOG_LEVEL="debug").wait_ready()
         os.close(writer)
@@ -158,7 +158,7 @@ def test_a_reader_that_comes_back_gets_every_line_in_order(run):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_error_at_the_start_is_no_reason_to_wait(run, name):
+def test_an_error_at_the_start_does_not_wait_for_the_log(run, name):
     with pipe(full=True) as (_, writer):
         began = time.monotonic()
         program = run(name, stderr=writer, MESSENGER_LOG_LEVEL="loud")
@@ -171,8 +171,8 @@ def test_an_error_at_the_start_is_no_reason_to_wait(run, name):
     ["exec >&- 2>&-;", "exec <&- >&- 2>&-;", "exec >/dev/full 2>&1;", "ulimit -f 1; exec >log 2>&1;"],
     ids=["closed", "all closed", "full", "limit"],
 )
-def test_streams_that_take_nothing(run, tmp_path, prefix):
-    """Nor does a line of the log go where a stream was: into the history, or to a peer."""
+def test_closed_and_full_standard_streams(run, tmp_path, prefix):
+    """No log line ends up in the history or at a peer, in place of a closed stream."""
     setting = {"MESSENGER_LOG_LEVEL": "debug"}
     if "ulimit" not in prefix:
         setting["MESSENGER_HISTORY"] = f"sqlite:{tmp_path / 'history.db'}"
@@ -187,7 +187,7 @@ def test_streams_that_take_nothing(run, tmp_path, prefix):
     assert client.stop() == 0
 
 
-def test_a_terminal_that_has_been_closed(run):
+def test_a_closed_terminal(run):
     ours, theirs = pty.openpty()
     server = run("messenger-server", stdout=theirs, stderr=theirs, MESSENGER_LOG_LEVEL="debug").wait_ready()
     os.close(theirs)
@@ -197,7 +197,7 @@ def test_a_terminal_that_has_been_closed(run):
 
 
 def open_terminal(name: str, run, prefix: str = "") -> tuple[Logging, int]:
-    """A program with a terminal of its own, which ends when the other side is closed."""
+    """A program with its own terminal, which ends when the other side is closed."""
     ours, theirs = pty.openpty()
     line = os.ttyname(theirs)
     program = run(name, prefix=f'exec <"{line}" >"{line}" 2>&1;' + prefix)
@@ -206,14 +206,13 @@ def open_terminal(name: str, run, prefix: str = "") -> tuple[Logging, int]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_terminal_that_hangs_up_stops_its_programs_in_order(run, name):
-    """SIGHUP is a stop like any other."""
+def test_sighup_of_a_terminal_stops_its_programs_cleanly(run, name):
     program, terminal = open_terminal(name, run)
     os.close(terminal)
     assert program.process.wait(10) == 0
 
 
-def test_a_program_under_nohup_goes_on(run):
+def test_a_program_under_nohup_continues(run):
     server, terminal = open_terminal("messenger-server", run, "trap '' HUP;")
     os.close(terminal)
     server.process.send_signal(signal.SIGHUP)
@@ -222,8 +221,8 @@ def test_a_program_under_nohup_goes_on(run):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_flag_of_a_shared_stream_is_changed(run, name):
-    """The shell and other programs write there too."""
+def test_flags_of_shared_streams_do_not_change(run, name):
+    """The shell and other programs write to them too."""
     with pipe() as (reader, writer):
         program = run(name, stdout=writer, stderr=writer, MESSENGER_SERVER_ADDR=NOBODY).wait_ready()
         assert not fcntl.fcntl(writer, fcntl.F_GETFL) & os.O_NONBLOCK
@@ -237,15 +236,15 @@ def test_no_flag_of_a_shared_stream_is_changed(run, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_help_for_a_reader_that_stops_early(name):
+def test_help_into_a_closed_pipe(name):
     script = f'"{PROGRAMS / name}" --help | head -1; exit "${{PIPESTATUS[0]}}"'
     result = subprocess.run(["bash", "-c", script], capture_output=True, timeout=20)
     assert result.returncode in (0, 128 + signal.SIGPIPE) and not result.stderr
     assert result.stdout.startswith(b"OVERVIEW")
 
 
-def test_what_a_server_says_stays_within_its_line(launch):
-    """Its words reach the client's log, with line breaks and what is not seen escaped."""
+def test_text_of_a_server_is_escaped_in_the_log(launch):
+    """Line breaks and invisible characters in its error are escaped in the client's log."""
 
     class Handler(grpc.GenericRpcHandler):
         def service(self, _):

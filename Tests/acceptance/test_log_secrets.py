@@ -1,4 +1,4 @@
-"""Promise 13: secrets and peers' texts are in no line of the log, at any level."""
+"""No secrets and no text of peers in the log, at any level."""
 
 import socket
 
@@ -29,8 +29,8 @@ def programs(launch):
     return server, client
 
 
-def test_what_a_peer_of_the_server_writes(programs):
-    """Messages, metadata and names, in calls that succeed and that fail."""
+def test_requests_to_the_server(programs):
+    """Messages, metadata and names, in calls that succeed and calls that fail."""
     server, client = programs
     metadata = [("authorization", f"Bearer {SECRET}"), ("trace-bin", SECRET.encode())]
     with connected(server.address) as channel, reading(channel):
@@ -55,7 +55,7 @@ def test_what_a_peer_of_the_server_writes(programs):
         assert "info" in program.log()
 
 
-def test_what_a_peer_of_the_client_writes(programs):
+def test_requests_to_the_client(programs):
     """Bodies, paths and headers."""
     server, client = programs
     headers = {"Authorization": f"Bearer {SECRET}", "Cookie": SECRET, "X-Other": SECRET}
@@ -83,7 +83,7 @@ def test_what_a_peer_of_the_client_writes(programs):
 
 @pytest.mark.parametrize("arguments", [[], ["--log-level", "trace"]], ids=["info", "trace"])
 def test_the_password_of_the_history(launch, arguments):
-    """Nobody answers there: the error names the host."""
+    """Redis is away: the error names its host."""
     url = f"redis://ann:{SECRET}@127.0.0.1:1/room"
     program = launch.program("messenger-server", *arguments, MESSENGER_HISTORY=url, MESSENGER_SERVER_PORT=free_port())
     assert program.exit_code(within=20) == 69

@@ -1,4 +1,4 @@
-"""Memory has bounds, on both sides, and what falls out of them is said, never silently lost."""
+"""Memory is bounded in both programs, and a lost message is announced."""
 
 import time
 
@@ -18,7 +18,7 @@ def send_all(address: str, texts) -> list[int]:
 
 
 def test_the_history_holds_as_many_messages_as_set(launch, forgetful):
-    """A reader that comes back in time gets everything; one that comes too late is told so."""
+    """A reader that comes back in time gets everything. One that is too late gets OUT_OF_RANGE."""
     server = launch.server(MESSENGER_HISTORY_MESSAGES=100).wait_ready()
     times = send_all(server.address, map(str, range(300)))
     with connected(server.address) as channel:
@@ -30,7 +30,7 @@ def test_the_history_holds_as_many_messages_as_set(launch, forgetful):
 
 
 def test_the_history_takes_no_more_memory_than_set(launch):
-    """60 MB of messages go through a server that holds 2 MiB of them: it does not grow by them."""
+    """60 MB pass a server that holds 2 MiB: its memory does not grow by them."""
     server = launch.server(MESSENGER_HISTORY_BYTES="2MiB").wait_ready()
     send_all(server.address, ["x" * 60_000] * 100)
     before = server.resident_bytes()
@@ -40,7 +40,7 @@ def test_the_history_takes_no_more_memory_than_set(launch):
 
 
 def test_a_full_buffer_pauses_the_stream_and_loses_nothing(launch):
-    """12 MB arrive at a client that may hold 1 MiB: it takes the rest from the server when it is emptied."""
+    """12 MB arrive at a client with a buffer of 1 MiB. Once it is flushed, it gets the rest from the server."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, MESSENGER_BUFFER_BYTES="1MiB").wait_ready()
     times = send_all(server.address, (str(index).ljust(60_000) for index in range(200)))
@@ -61,7 +61,7 @@ def _buffered_bytes(client) -> int:
 
 @pytest.fixture
 def full(launch):
-    """A server, a client of it with a buffer that is full, and how many messages were sent."""
+    """A server, a client of it with a full buffer, and the number of messages sent."""
     server = launch.server().wait_ready()
     client = launch.client(server.address, MESSENGER_BUFFER_BYTES="64KiB", MESSENGER_SEND_TIMEOUT="1s").wait_ready()
     send_all(server.address, (str(index).ljust(30_000) for index in range(10)))
@@ -70,8 +70,8 @@ def full(launch):
     return server, client, 10
 
 
-def test_with_a_full_buffer_one_can_send(full):
-    """Nobody waits for a message of their own to arrive that cannot."""
+def test_a_full_buffer_does_not_block_sends(full):
+    """A send does not wait for its own message in the buffer."""
     _, client, count = full
     began = time.monotonic()
     for index in range(10):
@@ -85,7 +85,7 @@ def test_with_a_full_buffer_one_can_send(full):
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_a_full_buffer_does_not_hide_that_the_server_is_gone(launch, full, end):
-    """It is said at once, and so is that there is a server again; and what the client had is there."""
+    """/readyz says so at once, and says so when there is a server again. The buffer keeps its messages."""
     server, client, _ = full
     getattr(server, end)()
     wait_until(lambda: client.http.request("GET", "/readyz").status == 503, "the loss is noticed", within=10)
@@ -106,8 +106,8 @@ def test_a_full_buffer_does_not_hide_that_the_server_is_gone(launch, full, end):
     assert numbers == list(range(len(numbers))) and len(numbers) >= 3, "what was in the buffer, and the one before it"
 
 
-def test_a_gap_is_told(launch, forgetful):
-    """A server that comes back without its history: the client says that it may have missed something, and goes on."""
+def test_a_gap_is_reported(launch, forgetful):
+    """A server comes back without its history: the client reports a gap, and continues."""
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
     client.http.send("Ivan", "before")

@@ -1,4 +1,4 @@
-"""One order for all: invariants 1 and 4."""
+"""All readers get the same order."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.history
 
 
 def test_many_senders_one_order_exactly_once(room):
-    """8 senders x 1,000 messages through two clients arrive at both, each exactly once, in one and the same order."""
+    """8 senders with 1,000 messages each, through two clients: both get each message once, in the same order."""
     senders, each = 8, 1_000
     names = [unique(f"sender{number}") for number in range(senders)]
     sent: dict[tuple[str, str], str] = {}
@@ -42,7 +42,7 @@ def test_many_senders_one_order_exactly_once(room):
 
 
 def test_a_burst_keeps_its_order(room, channel):
-    """300 messages sent back to back by gRPC arrive in the order of their sending, at a stream and at both clients."""
+    """300 messages sent back to back arrive in this order, at a stream and at both clients."""
     author = unique("burst")
     server = stub(channel)
     with reading(channel) as reader:
@@ -62,13 +62,13 @@ def test_a_burst_keeps_its_order(room, channel):
 
 
 def test_the_senders_own_message_comes_back(room):
-    """The one who sends sees the message in the own buffer, with the time that the answer gave."""
+    """The sender's buffer has the message, with the time from the answer."""
     time = room.client2.send("Ivan", "do I hear myself?")
     assert collect(room.client2, 1) == [{"author": "Ivan", "text": "do I hear myself?", "sendTime": time}]
 
 
 def test_concurrent_flushes_share_the_messages(room):
-    """Of many flushes at once none returns a message twice, and together they return all; each in order."""
+    """No two flushes return the same message, and together they return all, each in order."""
     count, flushers = 1_000, 4
     author = unique("flushed")
     finished = threading.Event()

@@ -1,4 +1,4 @@
-"""Promise 11: a clone builds on any machine. A committed Package.resolved pins commits that another machine may lack."""
+"""Package.resolved is not committed, because its commits may be missing elsewhere. Versions have bounds instead."""
 
 import shutil
 import subprocess
@@ -9,9 +9,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ["", "Benchmarks/hummingbird-bare/", "Benchmarks/peers/grpc-swift/"]
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "dev").exists() or not shutil.which("git"), reason="needs the sources and git"
-)
+pytestmark = [
+    pytest.mark.repository,
+    pytest.mark.skipif(not (ROOT / "dev").exists() or not shutil.which("git"), reason="needs the sources and git"),
+]
 
 
 def git(*arguments: str, at: Path) -> subprocess.CompletedProcess:
@@ -20,7 +21,7 @@ def git(*arguments: str, at: Path) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A repository with our scripts and our ignore file."""
+    """A repository with our scripts and our .gitignore."""
     for name in ("dev", ".gitignore"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
@@ -45,6 +46,6 @@ def test_the_lint_refuses_a_tracked_package_resolved(clone: Path, package: str) 
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_only_patch_releases_of_dependencies_are_taken(package: str) -> None:
+def test_dependencies_allow_only_patch_releases(package: str) -> None:
     dependencies = [line for line in (ROOT / package / "Package.swift").read_text().splitlines() if "url:" in line]
     assert dependencies and all(".upToNextMinor(from:" in line for line in dependencies)

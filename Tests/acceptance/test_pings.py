@@ -1,4 +1,4 @@
-"""How often clients may ping, as the operations page says: every 5 s, not faster."""
+"""Clients may ping every 5 s, as docs/operations.md says."""
 
 import struct
 import time
@@ -11,7 +11,7 @@ ALLOWED = 5.05
 
 
 class Pinging(Connection):
-    """A connection that says what became of its pings."""
+    """A connection that records what became of its pings."""
 
     def __init__(self, port: int):
         super().__init__(port)
@@ -52,7 +52,7 @@ class Pinging(Connection):
 
 
 def answered(connection: Pinging, patient_before: int | None = None) -> int:
-    """How many pings without a pause are answered before the server ends the connection; before one there is a pause."""
+    """How many pings in a row are answered before the server closes the connection. One of them comes after a pause."""
     try:
         for count in range(50):
             if count == patient_before:
@@ -67,9 +67,10 @@ def answered(connection: Pinging, patient_before: int | None = None) -> int:
 
 
 def test_pings_every_five_seconds(launch):
-    """Of pings that come too early a few are forgiven, then the connection ends; one after 5 s is none of them.
+    """The server forgives a few early pings, then closes the connection.
 
-    Its seconds are those between two pings that are allowed."""
+    A ping after 5 s is not an early one. The test needs those 5 s.
+    """
     server = launch.server().wait_ready()
     hasty = answered(Pinging(server.port))
     assert answered(Pinging(server.port), patient_before=hasty - 1) == hasty + 1

@@ -1,4 +1,4 @@
-"""ReadMessages: what a stream begins with, and that nothing is missing from it: invariants 2 and 3."""
+"""ReadMessages: where a stream begins, and that no message is missing."""
 
 import threading
 import time
@@ -18,8 +18,8 @@ def send(channel, author: str, *texts: str) -> list[int]:
     return [time_of(server.SendMessage(pb.SendMessageRequest(author=author, text=text))) for text in texts]
 
 
-def test_without_after_only_new_messages_come(channel):
-    """What was accepted before the stream was open does not come; the first thing accepted afterwards does."""
+def test_without_after_only_new_messages_arrive(channel):
+    """The first message is the first one accepted after the stream was open."""
     author = unique("new")
     send(channel, author, "before")
     with reading(channel) as reader:
@@ -27,8 +27,8 @@ def test_without_after_only_new_messages_come(channel):
         assert reader.take(1)[0].text == "after"
 
 
-def test_initial_metadata_comes_at_once_with_the_position(channel):
-    """An open stream says so before there is any message, and says after which time it begins."""
+def test_initial_metadata_has_the_position(channel):
+    """It arrives at once, before there is any message."""
     author = unique("position")
     before = send(channel, author, "before")[0]
     began = time.monotonic()
@@ -41,7 +41,7 @@ def test_initial_metadata_comes_at_once_with_the_position(channel):
 
 
 def test_the_position_is_where_to_resume(channel):
-    """A stream opened with another's position as `after` gets exactly what the other gets."""
+    """A stream opened with another stream's position as `after` gets exactly the same messages."""
     author = unique("position")
     with reading(channel) as first:
         send(channel, author, "one", "two")
@@ -51,8 +51,8 @@ def test_the_position_is_where_to_resume(channel):
             assert [m.text for m in second.take(3)] == ["one", "two", "three"]
 
 
-def test_after_replays_then_goes_on_live(channel):
-    """`after: T` brings everything later than T, and not the message at T, then what comes next."""
+def test_after_replays_then_continues_live(channel):
+    """`after: T` brings every message later than T, then new ones."""
     author = unique("replay")
     times = send(channel, author, "0", "1", "2", "3")
     with reading(channel, after=times[1]) as reader:
@@ -63,7 +63,7 @@ def test_after_replays_then_goes_on_live(channel):
 
 
 def test_after_the_last_message_brings_nothing_old(channel):
-    """`after` the newest message is the same as now."""
+    """Only new messages follow."""
     author = unique("newest")
     last = send(channel, author, "old")[0]
     with reading(channel, after=last) as reader:
@@ -82,7 +82,7 @@ def test_after_between_two_messages(channel):
 
 
 def test_no_gap_at_the_seam(channel, server_address):
-    """Streams that open with `after` while messages are being sent get every one, once, in order."""
+    """Streams open with `after` while messages are sent. They get every message once, in order."""
     author, count = unique("seam"), 600
     start = send(channel, author, "start")[0]
     times: list[int] = []
@@ -113,7 +113,7 @@ def test_no_gap_at_the_seam(channel, server_address):
 
 
 def test_a_time_before_the_history_is_out_of_range(channel):
-    """Where messages later than `after` may be gone, the call fails and says from when on messages are held."""
+    """If later messages may be missing, the error says from when on messages are held."""
     long_ago = nanoseconds("2001-01-01T00:00:00.000000000Z")
     call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(long_ago)), timeout=20)
     error = failure(grpc.StatusCode.OUT_OF_RANGE, lambda: next(call))
@@ -125,7 +125,7 @@ def test_a_time_before_the_history_is_out_of_range(channel):
     [(1_700_000_000, -1), (1_700_000_000, 10**9), (-1, 0), (-(2**63), 0), (2**63 - 1, 0), (253_402_300_800, 0)],
 )
 def test_a_malformed_time_is_an_invalid_argument(channel, seconds, nanos):
-    """Nanoseconds out of range, and seconds before 1970 or beyond the year 9999, are refused."""
+    """Nanoseconds out of range, seconds before 1970 or after 9999."""
     request = pb.ReadMessagesRequest()
     request.after.seconds, request.after.nanos = seconds, nanos
     call = stub(channel).ReadMessages(request, timeout=20)
@@ -133,14 +133,14 @@ def test_a_malformed_time_is_an_invalid_argument(channel, seconds, nanos):
 
 
 def test_a_time_in_the_future_is_an_invalid_argument(channel):
-    """Nobody can have read messages up to tomorrow."""
+    """A reader cannot have read messages of tomorrow."""
     tomorrow = pb.ReadMessagesRequest()
     tomorrow.after.seconds = int(time.time()) + 86_400
     failure(grpc.StatusCode.INVALID_ARGUMENT, lambda: next(stub(channel).ReadMessages(tomorrow, timeout=20)))
 
 
 def test_an_empty_request_is_enough(channel):
-    """Zero bytes, which are also a google.protobuf.Empty, open a stream."""
+    """Zero bytes, also a google.protobuf.Empty, open a stream."""
     open_stream = channel.unary_stream(SERVICE + "ReadMessages", request_serializer=bytes, response_deserializer=bytes)
     call = open_stream(b"", timeout=20)
     assert "messenger-position" in dict(call.initial_metadata())
@@ -150,20 +150,19 @@ def test_an_empty_request_is_enough(channel):
     call.cancel()
 
 
-def test_garbage_for_a_request_is_an_invalid_argument(channel):
-    """A request that is no protobuf does not open a stream."""
+def test_a_request_that_is_no_protobuf_is_an_invalid_argument(channel):
     open_stream = channel.unary_stream(SERVICE + "ReadMessages", request_serializer=bytes, response_deserializer=bytes)
     failure(grpc.StatusCode.INVALID_ARGUMENT, lambda: next(open_stream(b"\x0a\xff", timeout=20)))
 
 
 def test_a_deadline_ends_a_stream(channel):
-    """A stream with a deadline ends with DEADLINE_EXCEEDED, with or without messages."""
+    """With DEADLINE_EXCEEDED, with or without messages."""
     call = stub(channel).ReadMessages(pb.ReadMessagesRequest(), timeout=0.3)
     failure(grpc.StatusCode.DEADLINE_EXCEEDED, lambda: list(call))
 
 
-def test_cancelled_streams_leave_the_server_well(channel):
-    """300 streams opened and cancelled at once, some before they are open, disturb nobody."""
+def test_cancelled_streams_disturb_nobody(channel):
+    """300 streams are opened and cancelled at once, some before they are open."""
     author = unique("cancel")
     with reading(channel) as reader:
         for _ in range(300):
@@ -173,7 +172,7 @@ def test_cancelled_streams_leave_the_server_well(channel):
 
 
 def test_every_stream_gets_every_message(channel, server_address):
-    """Readers on one connection and on others all see the same, the sender's included."""
+    """On one connection and on others, the sender's too."""
     author = unique("all")
     with connected(server_address) as other, reading(channel) as one, reading(channel) as two, reading(other) as three:
         times = send(channel, author, *map(str, range(50)))

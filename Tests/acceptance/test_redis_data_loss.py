@@ -1,4 +1,4 @@
-"""Redis loses acknowledged messages, or a replica lacks them: every reader is told, and nobody is told of a loss that did not happen."""
+"""Redis loses acknowledged messages, or a replica lacks them. Readers learn of every loss, and of no other."""
 
 import shutil
 import time
@@ -19,15 +19,17 @@ pytestmark = pytest.mark.fault
 
 @pytest.fixture
 def redis(ours):
-    """Keeps on disk whatever it has acknowledged."""
+    """Redis keeps on disk all that it has acknowledged."""
     redis = Redis(free_port(), "--appendonly", "yes", "--appendfsync", "always")
     yield redis
     redis.close()
 
 
 def test_redis_fails_over(launch, redis, link):
-    """The primary becomes a replica, and refuses what is added to it, and the replica takes its place: the server finds
-    it by itself. What the replica had is all that there was, so no reader is told anything."""
+    """The primary becomes a replica and refuses writes, and the replica takes over.
+
+    The server finds it by itself. The replica had every message, so no reader is told of a loss.
+    """
     replica = Redis(free_port(), "--replicaof", "127.0.0.1", str(redis.port), "--repl-diskless-sync-delay", "0")
     try:
         way = link(redis.port)
@@ -50,7 +52,7 @@ def test_redis_fails_over(launch, redis, link):
 
 
 def test_redis_is_emptied(shared, redis):
-    """FLUSHALL: every open stream ends with OUT_OF_RANGE, at both servers; who comes back with an old time is told too."""
+    """FLUSHALL: every open stream of both servers ends with OUT_OF_RANGE. Readers that come back later get it too."""
     one, two = shared(), shared()
     times = send(one.address, "1", "2", "3")
     with connected(one.address) as first, connected(two.address) as second:
@@ -74,8 +76,9 @@ HOUR = 3_600 * 10**9
 
 
 def test_redis_is_emptied_and_its_clock_is_behind(shared, redis):
-    """As after a failover to an empty Redis whose clock is an hour behind: messages go on, with times that are later
-    than all before, and every reader gets them."""
+    """A failover to an empty Redis whose clock is an hour behind: new messages have later times than all before, and
+    every reader gets them.
+    """
     one, two = shared(), shared()
     times = send(one.address, "before")
     # An hour's worth of clock, taken back by the emptying.
@@ -93,7 +96,7 @@ def test_redis_is_emptied_and_its_clock_is_behind(shared, redis):
 
 
 def test_redis_is_emptied_twice(shared, redis):
-    """Also while nothing has been sent since: who comes back with a time of before is told, then too."""
+    """Nothing was sent in between. A reader with a time from before still gets OUT_OF_RANGE."""
     server = shared()
     times = send(server.address, "1", "2")
     for _ in range(3):
@@ -106,7 +109,7 @@ def test_redis_is_emptied_twice(shared, redis):
 
 
 def test_redis_is_emptied_before_the_first_message(shared, redis):
-    """A room in which nothing was sent yet begins anew, and its beginning is no earlier than before."""
+    """The empty room begins again, not earlier than before."""
     server = shared()
     with connected(server.address) as channel, reading(channel) as reader:
         redis.ask("FLUSHALL")
@@ -120,13 +123,13 @@ def test_redis_is_emptied_before_the_first_message(shared, redis):
 
 
 def replace(target: Path, source: Path) -> None:
-    """Makes a folder a copy of another."""
+    """Replaces a folder with a copy of another one."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
 
 
-def test_redis_comes_back_without_its_tail(launch, shared, redis):
-    """As after a failover to a replica that lagged: what was acknowledged and lost is told to every reader."""
+def test_redis_comes_back_without_its_last_messages(launch, shared, redis):
+    """As after a failover to a lagging replica: every reader is told that acknowledged messages are lost."""
     server = shared()
     send(server.address, *map(str, range(10)))
     data, kept = redis.folder / "appendonlydir", redis.folder / "kept"
@@ -143,8 +146,10 @@ def test_redis_comes_back_without_its_tail(launch, shared, redis):
 
 
 def test_a_replica_lags_and_catches_up(launch, redis, replica, link):
-    """A balancer leads a server to a replica that lacks what the server has seen: nobody is told of a loss, sends fail,
-    and when the replica has it all, readers go on. Takes the two seconds after which a lag is worth a line."""
+    """The server gets to a replica that lacks messages: sends fail, and nobody is told of a loss.
+
+    Once the replica has caught up, readers continue. The server logs the lag after 2 s.
+    """
     wire, way = link(redis.port), link(redis.port)
     replica.ask("REPLICAOF", "127.0.0.1", str(wire.port))
     wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica is there")
@@ -169,7 +174,7 @@ def test_a_replica_lags_and_catches_up(launch, redis, replica, link):
 
 
 def test_a_replica_lags_and_takes_over(launch, redis, replica, link):
-    """What it lacks when it becomes the primary is lost, and that is told."""
+    """What it lacks when it becomes the primary is lost, and readers are told."""
     wire, way = link(redis.port), link(redis.port)
     replica.ask("REPLICAOF", "127.0.0.1", str(wire.port))
     wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica is there")
@@ -188,7 +193,7 @@ def test_a_replica_lags_and_takes_over(launch, redis, replica, link):
 
 
 def test_a_server_reads_from_a_replica(launch, shared, redis, replica):
-    """It starts and its readers get everything, also behind memory; its sends fail."""
+    """It starts, and readers get everything, also behind memory. Sends fail."""
     primary = shared()
     times = send(primary.address, "1", "2")
     wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it")
@@ -204,8 +209,10 @@ def test_a_server_reads_from_a_replica(launch, shared, redis, replica):
 
 
 def test_redis_trims_faster_than_a_server_follows(shared, redis):
-    """A server that stood still while all that it had not seen was let go of tells its readers; the other's notice nothing
-    but that: after a loss everybody is told."""
+    """One server was frozen while Redis trimmed messages that it had not seen.
+
+    Its readers are told; then the other server's are, since they cannot know what is lost.
+    """
     one, two = shared(), shared()
     with connected(two.address) as channel, reading(channel) as reader:
         two.freeze()

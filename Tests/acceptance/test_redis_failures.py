@@ -1,4 +1,4 @@
-"""A room in Redis on Redis's bad days: what docs/scaling.md says of each, as far as test_fault_redis does not."""
+"""Redis fails or refuses: what docs/scaling.md promises for each case."""
 
 import re
 import time
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.fault
 
 
 def test_redis_out_of_memory(shared, redis):
-    """Sends are refused at once; readers behind memory read on, streams stay open, and a second server starts."""
+    """Sends fail at once. Readers behind memory continue, streams stay open, and a second server starts."""
     server = shared(MESSENGER_HISTORY_MESSAGES=1)
     times = send(server.address, *map(str, range(200)))
     with connected(server.address) as channel, reading(channel) as live:
@@ -38,7 +38,7 @@ def test_redis_out_of_memory(shared, redis):
 
 
 def test_a_room_begins_without_memory(shared, redis):
-    """Its beginning takes some bytes, which Redis gives; and a loss that comes to light then is told."""
+    """A room can begin although Redis is full, and can report a loss."""
     redis.ask("CONFIG", "SET", "maxmemory", "1")
     server = shared()
     refusal(server.address, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -48,7 +48,7 @@ def test_a_room_begins_without_memory(shared, redis):
 
 
 def test_redis_cannot_save(launch):
-    """MISCONF, as when its disk is full: sends fail, readers read on, a second server starts."""
+    """MISCONF, as with a full disk: sends fail, readers continue, and a second server starts."""
     redis = Redis(free_port(), "--appendonly", "no", "--save", "3600 1000000")
     try:
         setting = {"MESSENGER_HISTORY": redis.location(), "MESSENGER_HISTORY_MESSAGES": 1}
@@ -70,15 +70,15 @@ def test_redis_cannot_save(launch):
 
 
 @pytest.mark.parametrize("key", ["room", "room:begun"])
-def test_the_key_is_something_elses(launch, redis, key):
-    """A start says so, and leaves it as it is; a server under which it happens fails its sends, and goes on afterwards."""
+def test_the_key_holds_something_else(launch, redis, key):
+    """The start is refused, and the key does not change."""
     redis.ask("HSET", key, "field", "value")
     line = one_line(launch.server(MESSENGER_HISTORY=redis.location()), 69)
     assert "WRONGTYPE" in line and "choose another key" in line
     assert redis.ask("HGET", key, "field") == "$5"
 
 
-def test_the_key_becomes_something_elses(shared, redis):
+def test_the_key_is_overwritten_by_something_else(shared, redis):
     server = shared()
     send(server.address, "1")
     # At once: a server that sees no key takes its messages for lost, and begins a new stream.
@@ -89,7 +89,7 @@ def test_the_key_becomes_something_elses(shared, redis):
 
 
 def test_redis_is_loading(launch, redis):
-    """A start says so; a server that runs fails its sends, keeps its streams, and goes on when Redis has loaded."""
+    """A start is refused. A running server refuses sends and keeps its streams until Redis has loaded."""
     server = launch.server(MESSENGER_HISTORY=redis.location()).wait_ready()
     with connected(server.address) as channel, reading(channel) as reader:
         times = send(server.address, "1")
@@ -108,14 +108,14 @@ def test_redis_is_loading(launch, redis):
 
 
 def documented_rights() -> list[str]:
-    """What docs/scaling.md gives to the user of a server."""
+    """The rights that docs/scaling.md gives to the user of a server."""
     found = re.search(r"^ACL SETUSER messenger (.*)$", (ROOT / "docs/scaling.md").read_text(), re.MULTILINE)
     assert found
     return found[1].split()
 
 
 def test_the_documented_rights_suffice(launch, redis):
-    """For two servers, readers behind memory, an age, and a loss that is told; each of them is needed."""
+    """For two servers, readers behind memory, an age limit and a loss. Each right is needed."""
     rights = documented_rights()
     assert ">PASSWORD" in rights
     assert redis.ask("ACL", "SETUSER", "messenger", *rights) == "+OK"
@@ -148,7 +148,7 @@ def test_the_documented_rights_suffice(launch, redis):
 
 
 def test_sends_fail_while_redis_is_frozen(shared, redis):
-    """A send fails after the 5 s that Redis has for an answer; the stream stays open, and gets what comes after."""
+    """A send fails after 5 s. The stream stays open, and gets later messages."""
     server = shared()
     with connected(server.address) as channel, reading(channel) as reader:
         send(server.address, "1")
@@ -164,15 +164,17 @@ def test_sends_fail_while_redis_is_frozen(shared, redis):
 
 
 def test_redis_is_frozen_at_a_start(launch, redis):
-    """It gives up after the 5 s that Redis has for an answer."""
+    """The server gives up after 5 s."""
     redis.freeze()
     server = launch.server(MESSENGER_HISTORY=redis.location())
     assert "Redis does not answer" in one_line(server, 69)
 
 
 def test_redis_clock_steps_back(shared, redis):
-    """IDs increase by their second part meanwhile. When a million of them are given out, sends fail until the clock has
-    caught up: here 2 s."""
+    """IDs then increase by their second part.
+
+    After a million of them, sends fail until the clock has caught up: here 2 s.
+    """
     server = shared()
     with connected(server.address) as channel, reading(channel) as reader:
         times = send(server.address, "1")
@@ -188,7 +190,7 @@ def test_redis_clock_steps_back(shared, redis):
 
 
 def test_a_reader_whose_clock_is_ahead(shared, redis):
-    """Up to 2 s: it gets what is sent after the time that it has asked for. More: it is told."""
+    """Up to 2 s ahead, it gets what is sent after its time. Further ahead, it gets an error."""
     server = shared()
     with connected(server.address) as channel:
         after = send(server.address, "1")[0] + 1_500_000_000
@@ -202,14 +204,14 @@ def test_a_reader_whose_clock_is_ahead(shared, redis):
 
 
 def test_a_server_does_not_start_without_redis(launch):
-    """One line that names the address, without the password."""
+    """One line names the address, without the password."""
     setting = f"redis://user:secret@127.0.0.1:{free_port()}/room"
     line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=setting), 69)
     assert "127.0.0.1" in line and "secret" not in line
 
 
 def test_no_name_server_answers(shared, redis, figure):
-    """Connections that are made anew go to where Redis was last; the server stops in time."""
+    """New connections go to the last known address of Redis. The server stops in time."""
     with closing(SilentNameServer(redis="127.0.0.1")) as names:
         server = shared(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command)
         with connected(server.address) as channel, reading(channel) as reader:
@@ -227,7 +229,7 @@ def test_no_name_server_answers(shared, redis, figure):
 
 
 def test_a_start_without_a_name_server(launch, redis):
-    """It ends with one line, and not only after the minute that a system takes to give up."""
+    """It ends with one line within seconds. The system would take a minute to give up."""
     with closing(SilentNameServer()) as names:
         server = launch.server(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command)
         assert "no name server has told the address of redis" in one_line(server, 69)

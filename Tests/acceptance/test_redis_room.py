@@ -1,4 +1,4 @@
-"""Several servers share one room in Redis: one order for all, and every failure is either bridged or told."""
+"""Several servers share one room in Redis: one order, and no loss when one of them or Redis fails."""
 
 import grpc
 import pytest
@@ -18,14 +18,14 @@ KILLS = 50
 
 @pytest.fixture
 def redis(ours):
-    """Keeps on disk whatever it has acknowledged."""
+    """Redis keeps on disk all that it has acknowledged."""
     redis = Redis(free_port(), "--appendonly", "yes", "--appendfsync", "always")
     yield redis
     redis.close()
 
 
 def test_two_servers_are_one_room(shared):
-    """What is sent to one is read from both, in one order; a reader resumes at the other by the same time."""
+    """What one server accepts is read from both, in one order. A reader resumes at the other one by the same time."""
     one, two = shared(), shared()
     with connected(two.address) as channel, reading(channel) as reader:
         times = send(one.address, "", "naïve 🙂", "a\0b") + send(two.address, "x" * 60_000)
@@ -37,8 +37,8 @@ def test_two_servers_are_one_room(shared):
         assert [time_of(message) for message in reader.take(2)] == times[2:]
 
 
-def test_a_reader_behind_memory_reads_on_from_redis(shared):
-    """A server that holds three messages in memory gives a late reader all hundred, and then the next ones."""
+def test_a_reader_behind_memory_reads_from_redis(shared):
+    """The server holds three messages in memory. A late reader gets all hundred, then the next ones."""
     server = shared(MESSENGER_HISTORY_MESSAGES=3)
     times = send(server.address, *map(str, range(100)))
     with connected(server.address) as channel, reading(channel, after=times[0] - 1) as reader:
@@ -48,7 +48,7 @@ def test_a_reader_behind_memory_reads_on_from_redis(shared):
 
 @pytest.mark.timeout(600)
 def test_servers_killed_fifty_times(launch, traffic, redis, figure):
-    """kill -9 under load, of one server or the other: acknowledged is delivered, exactly once, to readers of both."""
+    """kill -9 under load, of both in turn: readers of both get every acknowledged message exactly once."""
     setting = {"MESSENGER_HISTORY": redis.location(), "MESSENGER_HISTORY_MESSAGES": 100}
     servers = [launch.server(**setting).wait_ready() for _ in range(2)]
     steady = launch.server(**setting).wait_ready()
@@ -69,7 +69,7 @@ def test_servers_killed_fifty_times(launch, traffic, redis, figure):
 
 
 def test_one_of_two_servers_freezes(launch, traffic, redis):
-    """The other's users notice nothing; thawed, it catches up."""
+    """Users of the other notice nothing. Once it runs again, it catches up."""
     one, two = (launch.server(MESSENGER_HISTORY=redis.location()).wait_ready() for _ in range(2))
     room = traffic(one.address)
     room.read()
@@ -84,7 +84,7 @@ def test_one_of_two_servers_freezes(launch, traffic, redis):
 
 
 def test_redis_is_killed_and_restarted(launch, traffic, redis, figure):
-    """With its append-only file it has all it acknowledged: sends fail meanwhile, streams stay open, nothing is lost."""
+    """Its append-only file has all that it acknowledged: sends fail meanwhile, streams stay open, nothing is lost."""
     servers = [launch.server(MESSENGER_HISTORY=redis.location()).wait_ready() for _ in range(2)]
     room = traffic(servers[0].address)
     readers = [room.read(server.address) for server in servers]
@@ -102,7 +102,7 @@ def test_redis_is_killed_and_restarted(launch, traffic, redis, figure):
 
 
 def test_redis_is_restarted_while_nobody_sends(shared, redis):
-    """The next message is accepted at once, and a reader behind memory gets all: ended connections are not used again."""
+    """The next send is accepted at once, and a reader behind memory gets everything, over new connections."""
     server = shared(MESSENGER_HISTORY_MESSAGES=1)
 
     def read_all() -> None:
@@ -120,7 +120,7 @@ def test_redis_is_restarted_while_nobody_sends(shared, redis):
 
 
 def test_redis_freezes(launch, traffic, redis):
-    """Sends wait or fail in bounded time; when it goes on, so does everybody."""
+    """Sends fail in bounded time. Later everything continues."""
     server = launch.server(MESSENGER_HISTORY=redis.location()).wait_ready()
     room = traffic(server.address)
     room.read()
@@ -135,9 +135,11 @@ def test_redis_freezes(launch, traffic, redis):
 
 
 @pytest.mark.parametrize("keep", [{"MESSAGES": 200}, {"AGE": "1s"}], ids=["number", "age"])
-def test_old_messages_go_while_all_send(launch, traffic, redis, keep):
-    """Whoever follows misses nothing of what Redis lets go of, also behind a memory of 50 messages; who comes back from
-    before it is told, and who comes back from after it is not."""
+def test_old_messages_are_trimmed_under_load(launch, traffic, redis, keep):
+    """Readers that follow miss nothing, also behind a memory of 50 messages.
+
+    A reader that comes back from before the oldest message gets OUT_OF_RANGE, one from after it does not.
+    """
     setting = {f"MESSENGER_HISTORY_KEEP_{name}": value for name, value in keep.items()}
     setting |= {"MESSENGER_HISTORY": redis.location(), "MESSENGER_HISTORY_MESSAGES": 50}
     one, two = (launch.server(**setting).wait_ready() for _ in range(2))
@@ -163,8 +165,11 @@ def test_old_messages_go_while_all_send(launch, traffic, redis, keep):
                 assert time_of(reader.take(1)[0]) == last
 
 
-def test_an_idle_room_with_an_age(shared, redis):
-    """All goes in the end, also the last message; who had it comes back without a gap, and who had not is told."""
+def test_an_idle_room_with_an_age_limit(shared, redis):
+    """In the end all messages are removed.
+
+    A reader that had the last one comes back without a gap, others get OUT_OF_RANGE.
+    """
     setting = {"MESSENGER_HISTORY_KEEP_AGE": "1s", "MESSENGER_HISTORY_MESSAGES": 1}
     server = shared(**setting)
     times = send(server.address, *map(str, range(5)))
@@ -180,7 +185,7 @@ def test_an_idle_room_with_an_age(shared, redis):
     assert_increasing(times)
 
 
-def test_a_client_goes_on_at_another_server(launch, shared, link):
+def test_a_client_continues_at_another_server(launch, shared, link):
     """Its server is killed, and the balancer leads it to another one of the room: its buffer has every message once."""
     one, two = shared(), shared()
     way = link(one.port)
@@ -195,8 +200,8 @@ def test_a_client_goes_on_at_another_server(launch, shared, link):
     assert client.http.request("GET", "/readyz").json()["gaps"] == 0
 
 
-def test_a_client_tells_what_is_the_matter(launch, shared, redis):
-    """Redis away, and Redis out of memory: statuses and sentences that are true, not that the server is away or busy."""
+def test_a_client_says_what_is_wrong_with_redis(launch, shared, redis):
+    """Status and sentence tell Redis that is away from Redis that is full."""
     client = launch.client(shared().address).wait_ready()
 
     def answer() -> tuple[int, str]:
@@ -210,7 +215,7 @@ def test_a_client_tells_what_is_the_matter(launch, shared, redis):
 
 
 def test_a_server_stops_while_redis_hangs(shared, redis):
-    """Frozen, not ended: who waits for it is told, and the server ends in its grace, with one line more than usual."""
+    """Calls that wait for Redis end with UNAVAILABLE, and the server stops within its grace, with one more log line."""
     server = shared()
     with connected(server.address) as channel, reading(channel) as reader:
         send(server.address, "first")
@@ -228,7 +233,7 @@ def test_a_server_stops_while_redis_hangs(shared, redis):
 
 @pytest.mark.parametrize("end, back", [("kill", "start"), ("freeze", "thaw")])
 def test_a_reader_behind_memory_waits_for_redis(shared, redis, end, back):
-    """Its stream stays open while Redis is away, and goes on when it is back."""
+    """Its stream stays open while Redis is away, and then continues."""
     server = shared(MESSENGER_HISTORY_MESSAGES=1)
     times = send(server.address, "1", "2", "3")
     with connected(server.address) as channel:
@@ -248,9 +253,8 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("number, fields", FOREIGN, ids=["late", "foreign", "long"])
-def test_an_entry_that_is_no_message_is_passed_over(shared, redis, number, fields):
-    """Somebody else's, or one for which there is no time: followers, readers behind memory and new servers go on, and a
-    server that meets some warns once."""
+def test_entries_that_are_no_messages_are_skipped(shared, redis, number, fields):
+    """Entries of others, or with an impossible time: readers and new servers skip them, and a server warns once."""
     one, two = shared(), shared(MESSENGER_HISTORY_MESSAGES=1)
 
     def add_foreign(time: int) -> None:

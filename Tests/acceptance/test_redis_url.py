@@ -1,4 +1,4 @@
-"""A Redis URL and its password: what is refused says why, and nothing that a program prints holds a secret."""
+"""Redis URLs and passwords: errors say what is wrong, and no output contains a secret."""
 
 import os
 from urllib.parse import quote
@@ -42,8 +42,8 @@ def says_no_secret(line: str, *secrets: str) -> None:
 
 
 @pytest.mark.parametrize("value, reason", REFUSED, ids=[reason for _, reason in REFUSED])
-def test_a_bad_url_is_refused_with_a_sentence(launch, value, reason):
-    """Which says what to do, and not what the value was."""
+def test_a_bad_url_is_refused(launch, value, reason):
+    """The sentence says what to do, without the value."""
     line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=value), 78)
     assert "MESSENGER_HISTORY" in line and reason in line
     says_no_secret(line)
@@ -69,12 +69,12 @@ def test_a_bad_url_is_refused_with_a_sentence(launch, value, reason):
     ],
 )
 def test_a_bad_command_line_is_not_quoted(launch, arguments):
-    """Also where the parser of flags refuses it, and where it is one word of a value that was not quoted."""
+    """Also if the parser of flags refuses it, and if it is one word of an unquoted value."""
     says_no_secret(one_line(launch.program("messenger-server", *arguments), 64, 78))
 
 
 def test_a_servers_address_with_a_password_is_not_quoted(launch):
-    """The client takes none there; neither by flag nor by variable is it printed."""
+    """The client accepts no password there, and prints it neither from a flag nor from a variable."""
     says_no_secret(one_line(launch.program("messenger-client", "--server-addr", "ivan:hunter2@localhost:1"), 64))
     says_no_secret(one_line(launch.program("messenger-client", MESSENGER_SERVER_ADDR="ivan:hunter2@localhost:1"), 78))
 
@@ -98,7 +98,7 @@ def url(redis: Redis) -> str:
 
 
 def test_percent_encoding_is_decoded(launch, guarded):
-    """In user and password, by variable; the start line names the place alone."""
+    """In user and password. The start line names only the place."""
     server = launch.server(MESSENGER_HISTORY=url(guarded), MESSENGER_LOG_LEVEL="trace").wait_ready()
     send(server.address, "hello")
     server.stop()
@@ -108,7 +108,7 @@ def test_percent_encoding_is_decoded(launch, guarded):
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 def test_a_file_holds_the_url(launch, guarded, tmp_path, end):
-    """With or without an end of its line."""
+    """With or without a line end."""
     file = tmp_path / "history"
     file.write_bytes(f"{url(guarded)}{end}".encode())
     server = launch.server(MESSENGER_HISTORY_FILE=file, MESSENGER_LOG_LEVEL="trace").wait_ready()
@@ -127,7 +127,7 @@ def test_a_file_holds_a_path(launch, tmp_path):
 
 
 def test_a_file_with_a_byte_order_mark(launch, tmp_path):
-    """As some editors write it."""
+    """Some editors write it."""
     file = tmp_path / "history"
     file.write_bytes(f"\ufeffsqlite:{tmp_path / 'room.db'}\r\n".encode())
     launch.server(MESSENGER_HISTORY_FILE=file).wait_ready()
@@ -135,7 +135,7 @@ def test_a_file_with_a_byte_order_mark(launch, tmp_path):
 
 
 def test_a_pipe_holds_the_url(launch, tmp_path):
-    """As from `<(command)`, whose writer may come late; one that never comes is no reason to wait for ever: 5 s."""
+    """As from `<(command)`, which may write late. After 5 s without an end the start fails."""
     file = tmp_path / "history"
     os.mkfifo(file)
     server = launch.server(MESSENGER_HISTORY_FILE=file)
@@ -161,7 +161,7 @@ FILES = [
 
 @pytest.mark.parametrize("content, reason", FILES, ids=[reason for _, reason in FILES])
 def test_a_bad_file_is_refused(launch, tmp_path, content, reason):
-    """With a sentence that names the variable, and nothing of the content."""
+    """The sentence names the variable, and nothing of the content."""
     file = tmp_path / "history"
     if content == "a folder":
         file.mkdir()
@@ -172,8 +172,7 @@ def test_a_bad_file_is_refused(launch, tmp_path, content, reason):
     says_no_secret(line)
 
 
-def test_a_file_and_a_value_are_one_too_many(launch, tmp_path):
-    """Nobody would know which of them holds."""
+def test_a_file_and_a_value_exclude_each_other(launch, tmp_path):
     file = tmp_path / "history"
     file.write_text("memory:")
     settings = {"MESSENGER_HISTORY_FILE": file}
@@ -188,7 +187,7 @@ def test_a_file_and_a_value_are_one_too_many(launch, tmp_path):
 
 
 def test_a_wrong_password_is_not_printed(launch, guarded):
-    """A start says that Redis refuses it."""
+    """The start says that Redis refuses it."""
     setting = f"redis://iv%3Aan:hunter2@127.0.0.1:{guarded.port}/room"
     line = one_line(launch.program("messenger-server", MESSENGER_HISTORY=setting, MESSENGER_LOG_LEVEL="trace"), 69)
     assert "WRONGPASS" in line
@@ -196,7 +195,10 @@ def test_a_wrong_password_is_not_printed(launch, guarded):
 
 
 def test_a_redis_that_quotes_commands_is_not_quoted(launch):
-    """One without AUTH or XADD answers with all the words of the command: password, author and text are in no line."""
+    """A server without AUTH or XADD answers with all words of the command.
+
+    Password, author and text stay out of the log.
+    """
     redis = Redis(free_port(), "--rename-command", "AUTH", "", "--rename-command", "XADD", "")
     try:
         setting = {"MESSENGER_LOG_LEVEL": "trace"}
@@ -215,7 +217,7 @@ def test_a_redis_that_quotes_commands_is_not_quoted(launch):
 
 
 def test_a_password_that_is_changed_under_a_server(launch, guarded):
-    """Sends fail from the next connection on, with one line; with the old password again, all goes on."""
+    """Sends fail from the next connection on, with one line. With the old password again, all continues."""
     server = launch.server(MESSENGER_HISTORY=url(guarded), MESSENGER_LOG_LEVEL="trace").wait_ready()
     send(server.address, "before")
     guarded.ask("ACL", "SETUSER", "iv:an", "resetpass", ">another")

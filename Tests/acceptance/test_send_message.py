@@ -1,4 +1,4 @@
-"""SendMessage: what the server takes and refuses, and that it outlives what it refuses."""
+"""SendMessage: what the server accepts and refuses."""
 
 import time
 
@@ -11,8 +11,8 @@ from support.room import unique
 pytestmark = pytest.mark.history
 
 
-def test_the_answers_time_is_the_messages(channel):
-    """The time in the answer is the one with which the message arrives, and lies near the clock's."""
+def test_the_answer_has_the_time_of_the_message(channel):
+    """It is near the clock's."""
     author = unique("time")
     with reading(channel) as reader:
         answer = stub(channel).SendMessage(pb.SendMessageRequest(author=author, text="hey"))
@@ -21,8 +21,8 @@ def test_the_answers_time_is_the_messages(channel):
 
 
 @pytest.mark.parametrize(("author", "text"), [("", ""), ("Ivan", ""), ("", "hey"), ("a" * 256, "я" * (32 * 1024))])
-def test_empty_and_longest_are_accepted(channel, author, text):
-    """The assignment sets no rule for empty strings; 256 bytes of author and 64 KiB of text are the limits."""
+def test_empty_and_longest_messages_are_accepted(channel, author, text):
+    """256 bytes of author and 64 KiB of text are the limits."""
     with reading(channel) as reader:
         stub(channel).SendMessage(pb.SendMessageRequest(author=author, text=text))
         message = reader.take(1)[0]
@@ -39,7 +39,7 @@ def test_u0000_is_carried_whole(channel, text):
 
 
 def nothing_entered(channel, reader) -> None:
-    """The next message on the stream is a marker sent now."""
+    """The next message on the stream is a marker that is sent now."""
     marker = unique("marker")
     stub(channel).SendMessage(pb.SendMessageRequest(author=marker))
     assert reader.take(1)[0].author == marker
@@ -58,7 +58,7 @@ NOT_UTF8 = {
 @pytest.mark.parametrize("field", [1, 2], ids=["author", "text"])
 @pytest.mark.parametrize("bytes_", NOT_UTF8.values(), ids=NOT_UTF8.keys())
 def test_invalid_utf8_is_refused(channel, field, bytes_):
-    """What is not UTF-8 in a string is an INVALID_ARGUMENT, and nothing enters the room."""
+    """INVALID_ARGUMENT, and nothing enters the room."""
     request = bytes([field << 3 | 2, len(bytes_)]) + bytes_
     with reading(channel) as reader:
         failure(grpc.StatusCode.INVALID_ARGUMENT, send_raw, channel, request)
@@ -66,8 +66,8 @@ def test_invalid_utf8_is_refused(channel, field, bytes_):
 
 
 @pytest.mark.parametrize(("author", "text"), [("a" * 257, ""), ("", "a" * (64 * 1024 + 1)), ("я" * 129, "")])
-def test_over_long_is_refused(channel, author, text):
-    """One byte more than the limit is an INVALID_ARGUMENT that says which field and what limit."""
+def test_a_too_long_message_is_an_invalid_argument(channel, author, text):
+    """One byte over the limit. The error names the field and the limit."""
     with reading(channel) as reader:
         error = failure(
             grpc.StatusCode.INVALID_ARGUMENT,
@@ -90,13 +90,12 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("request_", GARBAGE.values(), ids=GARBAGE.keys())
-def test_garbage_is_refused(channel, request_):
-    """Bytes that are no protobuf are an INVALID_ARGUMENT."""
+def test_bytes_that_are_no_protobuf_are_refused(channel, request_):
     failure(grpc.StatusCode.INVALID_ARGUMENT, send_raw, channel, request_)
 
 
-def test_unknown_fields_are_let_be(channel):
-    """A newer client's additional fields do no harm."""
+def test_unknown_fields_are_ignored(channel):
+    """A newer client may send them."""
     request = pb.SendMessageRequest(author="Ivan", text="hey").SerializeToString() + b"\x7a\x03new" + b"\x80\x01\x05"
     with reading(channel) as reader:
         send_raw(channel, request)
@@ -104,7 +103,7 @@ def test_unknown_fields_are_let_be(channel):
 
 
 def test_the_last_of_a_repeated_field_counts(channel):
-    """As protobuf has it: a field that comes twice has its last value."""
+    """As protobuf says."""
     request = b"".join(pb.SendMessageRequest(author="Ivan", text=text).SerializeToString() for text in ("one", "two"))
     with reading(channel) as reader:
         send_raw(channel, request)
@@ -112,7 +111,7 @@ def test_the_last_of_a_repeated_field_counts(channel):
 
 
 def test_an_oversized_message_is_refused(channel):
-    """More than gRPC's 4 MiB is RESOURCE_EXHAUSTED, and the connection goes on."""
+    """More than 4 MiB is RESOURCE_EXHAUSTED. The connection continues."""
     request = pb.SendMessageRequest(author="Ivan", text="a" * (5 * 1024 * 1024))
     failure(grpc.StatusCode.RESOURCE_EXHAUSTED, stub(channel).SendMessage, request)
     stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="hey"))
@@ -126,21 +125,21 @@ def test_an_unknown_method_is_unimplemented(channel, method):
 
 @pytest.mark.parametrize("timeout", [-0.001, -1])
 def test_a_deadline_in_the_past(channel, timeout):
-    """The call fails with DEADLINE_EXCEEDED and the server goes on."""
+    """The call fails with DEADLINE_EXCEEDED."""
     failure(grpc.StatusCode.DEADLINE_EXCEEDED, send_raw, channel, b"", timeout=timeout)
     stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="hey"))
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
 def test_compressed_requests_are_refused(channel, compression):
-    """A few kilobytes that expand to gigabytes are not expanded."""
+    """A few kilobytes might expand to gigabytes."""
     bomb = pb.SendMessageRequest(author="Ivan", text="0" * 900_000).SerializeToString()
     failure(grpc.StatusCode.UNIMPLEMENTED, send_raw, channel, bomb, compression=compression)
     stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text="hey"))
 
 
 def test_calls_cancelled_in_flight(channel, server_address):
-    """500 calls cancelled right after their start, on a connection that is then dropped, disturb nobody."""
+    """500 calls are cancelled right after their start, and their connection is closed: they disturb nobody."""
     with connected(server_address) as doomed:
         for _ in range(500):
             stub(doomed).SendMessage.future(pb.SendMessageRequest(author=unique("cancelled"))).cancel()

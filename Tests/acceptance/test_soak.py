@@ -1,4 +1,4 @@
-"""The soak: a short one, and whether it would see that something grows."""
+"""A short soak, and whether a soak would notice growth."""
 
 import math
 import random
@@ -16,12 +16,12 @@ MEGABYTE = 1_000_000
 
 @pytest.mark.fault
 def test_a_short_soak(ours):
-    """A quarter of a minute of random faults, always the same ones."""
+    """15 s of random faults, always the same ones."""
     assert run(0.25, seed=7, say=print) == []
 
 
 def settling(second: float) -> float:
-    """A server's memory as a soak has shown it: it grows ever more slowly, and now and then a connection is being closed."""
+    """A server's memory as in a soak: it grows ever more slowly, and now and then a connection is being closed."""
     chance = random.Random(second)
     return 26.4 + 1.1 * math.log(1 + second) + chance.gauss(0, 0.3) + (8 if chance.random() < 0.04 else 0)
 
@@ -63,5 +63,5 @@ def series(seconds: int, file_descriptors=lambda _: 20, threads=lambda _: 10, me
         "4 MB an hour, in an hour",
     ],
 )
-def test_growth_is_seen(each, grown):
+def test_growth_is_noticed(each, grown):
     assert [what for what in ("file descriptors", "threads", "memory") if each.growth(what)] == grown

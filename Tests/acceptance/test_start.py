@@ -1,4 +1,4 @@
-"""Starting: settings, their mistakes, and what the programs say of themselves."""
+"""Starting: settings, errors in them, and the first log line."""
 
 import re
 import socket
@@ -13,7 +13,7 @@ BOTH = ["messenger-server", "messenger-client"]
 
 @pytest.mark.parametrize("name", BOTH)
 def test_help_lists_the_settings(launch, name):
-    """--help explains the flags and the environment variables, on standard output, and exits with 0."""
+    """--help explains flags and variables on standard output, and exits with 0."""
     program = launch.program(name, "--help")
     assert program.exit_code(within=20) == 0
     text = program.log()
@@ -61,8 +61,10 @@ BAD_SETTINGS = [
 
 @pytest.mark.parametrize(("name", "variable", "value"), BAD_SETTINGS)
 def test_a_bad_variable_stops_the_start(launch, name, variable, value):
-    """One line that names the variable and the value, and exit code 78 (EX_CONFIG). A value that may hold a password is not
-    named."""
+    """One line names the variable and the value, and the exit code is 78 (EX_CONFIG).
+
+    It does not quote a value that may hold a password.
+    """
     line = one_line(launch.program(name, **{variable: value}), 78)
     assert variable in line
     assert value in line or variable == "MESSENGER_HISTORY"
@@ -70,7 +72,7 @@ def test_a_bad_variable_stops_the_start(launch, name, variable, value):
 
 @pytest.mark.parametrize(("name", "variable", "value"), BAD_SETTINGS)
 def test_a_bad_flag_stops_the_start(launch, name, variable, value):
-    """One line that names the flag, and exit code 64 (EX_USAGE)."""
+    """One line names the flag, and the exit code is 64 (EX_USAGE)."""
     flag = f"--{variable.removeprefix('MESSENGER_').lower().replace('_', '-')}"
     line = one_line(launch.program(name, f"{flag}={value}"), 64)
     assert flag in line
@@ -84,7 +86,7 @@ def test_an_unknown_argument_stops_the_start(launch, name, arguments):
 
 
 def test_a_flag_wins_over_its_variable(launch):
-    """--server-port is where the server listens, whatever MESSENGER_SERVER_PORT says."""
+    """The server listens at --server-port, whatever MESSENGER_SERVER_PORT says."""
     port = free_port()
     server = launch.server("--server-port", str(port))
     server.port = port
@@ -92,13 +94,13 @@ def test_a_flag_wins_over_its_variable(launch):
 
 
 def test_an_empty_variable_is_not_set(launch):
-    """Compose passes variables that are not set as empty ones: the default holds."""
+    """Compose passes unset variables as empty ones. The default applies."""
     server = launch.server(MESSENGER_LOG_LEVEL="").wait_ready()
     launch.client(server.address, MESSENGER_LOG_LEVEL="").wait_ready()
 
 
 def test_the_start_is_one_line(launch):
-    """Started, each program says in its log what it is and where, and nothing else while nothing happens."""
+    """Each program logs what it is and where it listens, and nothing else while it is idle."""
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
     for program, facts in (server, [server.port]), (client, [client.port, server.address]):
@@ -108,7 +110,7 @@ def test_the_start_is_one_line(launch):
 
 
 def says_that_the_port_is_taken(program: Program, port: int) -> None:
-    """It ends with 69 (EX_UNAVAILABLE) and one line that names the port: no stack, nothing from the libraries below."""
+    """The program ends with 69 (EX_UNAVAILABLE) and one line that names the port."""
     assert program.exit_code(within=20) == 69
     lines = program.log().splitlines()
     complaints = [line for line in lines if " info " not in line]
@@ -117,13 +119,13 @@ def says_that_the_port_is_taken(program: Program, port: int) -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::"])
 def test_a_taken_port_stops_the_server(launch, address):
-    """Whoever holds the port, on whichever address, the server says so and ends."""
+    """Whatever address the other program uses."""
     with _listener(address) as port:
         says_that_the_port_is_taken(launch.program("messenger-server", MESSENGER_SERVER_PORT=port), port)
 
 
 def test_a_second_server_does_not_share_the_port(launch):
-    """Not even another messenger-server: two would share the calls between them."""
+    """Two servers on one port would share its calls."""
     server = launch.server().wait_ready()
     says_that_the_port_is_taken(launch.program("messenger-server", MESSENGER_SERVER_PORT=server.port), server.port)
 
@@ -137,7 +139,7 @@ def test_a_taken_port_stops_the_client(launch):
 
 
 class _listener:
-    """Somebody else's listening socket."""
+    """The listening socket of another program."""
 
     def __init__(self, address: str):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -153,7 +155,7 @@ class _listener:
 
 
 def test_the_health_check(launch):
-    """messenger-server --check-health, with the server's settings, says by its exit code whether the server is well."""
+    """messenger-server --check-health tells by its exit code whether the server is healthy."""
     server = launch.server().wait_ready()
     check = launch.program("messenger-server", "--check-health", MESSENGER_SERVER_PORT=server.port)
     assert check.exit_code(within=20) == 0

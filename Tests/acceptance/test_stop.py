@@ -1,4 +1,4 @@
-"""Stopping: asked to, both programs end by themselves, at once, with exit code 0."""
+"""Stopping: both programs end by themselves, at once, with exit code 0."""
 
 import signal
 import socket
@@ -20,7 +20,7 @@ SIGNALS = [signal.SIGTERM, signal.SIGINT]
 @pytest.mark.history
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_server_stops_with_open_streams(launch, number):
-    """Within 5 s the server ends with 0, and open streams end with UNAVAILABLE."""
+    """Within 5 s, with exit code 0. Open streams end with UNAVAILABLE."""
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
     with connected(server.address) as channel, reading(channel) as one, reading(channel) as two:
@@ -31,7 +31,7 @@ def test_the_server_stops_with_open_streams(launch, number):
 
 @pytest.mark.history
 def test_the_server_stops_with_a_client_that_reads_nothing(launch):
-    """Nor does it wait for a client that leaves all in its socket, with more for it on the way."""
+    """It does not wait for a client that leaves everything in its socket."""
     server = launch.server().wait_ready()
     unread = Connection(server.port, receive_buffer=4096)
     unread.read_messages(boundless=True)
@@ -46,7 +46,7 @@ def test_the_server_stops_with_a_client_that_reads_nothing(launch):
 @pytest.mark.history
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_client_stops(launch, number):
-    """Within 5 s the client ends with 0, its stream open and an HTTP connection kept alive; the server lives on."""
+    """Within 5 s, with exit code 0, an open stream and a kept-alive HTTP connection. The server continues."""
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
     with client.http.connection() as connection:
@@ -58,7 +58,7 @@ def test_the_client_stops(launch, number):
 
 @pytest.mark.history
 def test_the_client_stops_while_there_is_no_server(launch):
-    """A client that has never found its server, with a request waiting for it, ends as quickly."""
+    """It has never found its server, and a request waits for one."""
     nowhere = launch.server().wait_ready()
     nowhere.kill()
     client = launch.client(nowhere.address).wait_live()
@@ -70,7 +70,7 @@ def test_the_client_stops_while_there_is_no_server(launch):
 
 @pytest.mark.history
 def test_the_client_stops_while_its_server_is_away(launch):
-    """A request that waits for a server that has gone, and one whose body never comes, are cut short, and the log says so."""
+    """It cuts short a request that waits for the server and one without its body, and the log says so."""
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
     server.kill()
@@ -93,7 +93,7 @@ def _send_ignoring_failure(client) -> None:
 
 @pytest.mark.history
 def test_messages_acknowledged_before_the_stop_are_delivered(launch):
-    """What was accepted right before a SIGTERM still reaches an open stream."""
+    """Messages accepted right before SIGTERM still reach an open stream."""
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()
     with client.http.connection() as connection:
@@ -115,7 +115,7 @@ CONNECTIONS, SENDERS = 3, 4
 
 
 class Load:
-    """Senders on several connections, each sending until its first failure, which is kept."""
+    """Senders on several connections. Each sends until its first error, which is counted."""
 
     def __init__(self, address: str):
         self.accepted = 0
@@ -154,8 +154,9 @@ class Load:
             thread.join(60)
 
 
-def test_stops_under_load(launch, figure):
-    """Whoever sends while the server stops gets OK or UNAVAILABLE, and no stop waits for anything."""
+@pytest.mark.alone
+def test_a_stop_under_load(launch, figure):
+    """Senders get OK or UNAVAILABLE, and every stop takes less than a second."""
     slowest = 0.0
     for _ in range(STOPS):
         server = launch.server().wait_ready()
@@ -169,8 +170,8 @@ def test_stops_under_load(launch, figure):
 
 
 @pytest.mark.parametrize("what", ["a call without a message", "a connection that does not answer"])
-def test_a_stop_does_not_wait_for_who_says_nothing(launch, what):
-    """Neither a call whose message never comes nor a client that is frozen holds it up."""
+def test_a_stop_does_not_wait_for_silent_peers(launch, what):
+    """A call without its message, and a frozen client."""
     server = launch.server().wait_ready()
     stranger = Connection(server.port)
     if what == "a call without a message":
@@ -182,8 +183,8 @@ def test_a_stop_does_not_wait_for_who_says_nothing(launch, what):
     stranger.close()
 
 
-def test_a_stop_is_not_held_up_by_who_holds_the_history(launch, tmp_path):
-    """One program reads the file in a transaction, another locks it: the stop takes less than a container's 10 s."""
+def test_a_stop_does_not_wait_for_locks_on_the_history(launch, tmp_path):
+    """Others read the file in a transaction and lock it: the stop takes less than a container's 10 s."""
     history = tmp_path / "history.db"
     server = launch.server(MESSENGER_HISTORY=f"sqlite:{history}").wait_ready()
     with connected(server.address) as channel:

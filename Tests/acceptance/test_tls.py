@@ -1,4 +1,4 @@
-"""TLS and mutual TLS: grpcurl, grpcio and the client's program against a server with a certificate."""
+"""TLS and mutual TLS with grpcurl, grpcio and messenger-client, and what the log says of refused peers."""
 
 import re
 import socket
@@ -15,7 +15,7 @@ from support.waiting import wait_until
 
 
 def as_grpcurl(name: str | None = None) -> list[str]:
-    """The options with which grpcurl trusts the server, and shows a certificate if it has one."""
+    """Options for grpcurl to trust the server, and to show a certificate if one is named."""
     options = ["-cacert", str(CERTIFICATES / "authority.pem")]
     if name:
         options += ["-cert", str(CERTIFICATES / f"{name}.pem"), "-key", str(CERTIFICATES / f"{name}.key")]
@@ -23,7 +23,7 @@ def as_grpcurl(name: str | None = None) -> list[str]:
 
 
 def refused(*arguments: str) -> str:
-    """What grpcurl says when it cannot connect."""
+    """grpcurl's error when it cannot connect."""
     command = [tool("grpcurl"), "-connect-timeout", "5", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0, done.stdout
@@ -31,7 +31,7 @@ def refused(*arguments: str) -> str:
 
 
 def test_grpcurl_over_tls(launch):
-    """grpcurl trusts the server by its authority, and needs no .proto file."""
+    """grpcurl trusts the server's authority, and needs no .proto file."""
     server = launch.server(**SERVER).wait_ready()
     assert "mes_grpc.MessengerServer" in run_grpcurl(*as_grpcurl(), server.address, "list")
     answer = run_grpcurl(
@@ -59,7 +59,7 @@ def test_grpcurl_without_a_good_certificate_is_refused(launch, name):
 
 
 @pytest.mark.parametrize("name", [None, "client"])
-def test_python_over_tls(launch, name):
+def test_grpcio_over_tls(launch, name):
     server = launch.server(**(MUTUAL if name else SERVER)).wait_ready()
     with connected(server.address, credentials(name)) as channel:
         answer = stub(channel).SendMessage(pb.SendMessageRequest(author="Ann", text="hi"), timeout=30)
@@ -67,8 +67,8 @@ def test_python_over_tls(launch, name):
 
 
 @pytest.mark.parametrize("server_settings", [SERVER, MUTUAL], ids=["TLS", "mutual TLS"])
-def test_the_client_follows_a_server_with_tls(launch, server_settings):
-    """The client's program sends and receives as it does without."""
+def test_the_client_over_tls(launch, server_settings):
+    """It sends and receives as without TLS."""
     server = launch.server(**server_settings).wait_ready()
     own = identity("client") if server_settings is MUTUAL else {}
     client = launch.client(server.address, **TRUST, **own).wait_ready()
@@ -79,8 +79,8 @@ def test_the_client_follows_a_server_with_tls(launch, server_settings):
 @pytest.mark.parametrize(
     "own", [{}, TRUST, TRUST | identity("stranger")], ids=["insecure", "no certificate", "stranger"]
 )
-def test_the_client_without_what_the_server_wants_does_not_get_in(launch, own):
-    """It says so, stays alive and not ready; another one with the right settings gets in."""
+def test_the_client_with_wrong_tls_settings(launch, own):
+    """It logs the failure, stays alive and not ready. Another client with the right settings gets in."""
     server = launch.server(**MUTUAL).wait_ready()
     client = launch.client(server.address, **own).wait_live()
     wait_until(lambda: "stream not open yet" in client.log(), "a line that says so")
@@ -88,8 +88,8 @@ def test_the_client_without_what_the_server_wants_does_not_get_in(launch, own):
     launch.client(server.address, **TRUST, **identity("client")).wait_ready()
 
 
-def test_the_health_check_goes_by_the_socket(launch, tmp_path):
-    """With TLS the check needs MESSENGER_SERVER_SOCKET, since it has no certificate to show."""
+def test_the_health_check_of_a_server_with_tls(launch, tmp_path):
+    """It needs MESSENGER_SERVER_SOCKET, because it has no certificate."""
     socket = tmp_path / "messenger.sock"
     settings = MUTUAL | {"MESSENGER_SERVER_SOCKET": socket}
     server = launch.server(**settings).wait_ready()
@@ -118,14 +118,14 @@ BAD_FILES = [
 
 
 @pytest.mark.parametrize(("name", "settings", "sentence"), BAD_FILES)
-def test_files_that_cannot_be_used_stop_the_start(launch, name, settings, sentence):
-    """One line that says what to change, and exit code 78 (EX_CONFIG)."""
+def test_bad_certificates_and_keys_stop_the_start(launch, name, settings, sentence):
+    """One line says what to change, and the exit code is 78 (EX_CONFIG)."""
     line = one_line(launch.program(name, **settings), 78)
     assert sentence in line and "PRIVATE" not in line
 
 
 def test_a_key_of_another_certificate_stops_the_start(launch):
-    """As above, but it is the core that finds it, and says more in a line of its own."""
+    """The core finds it, and logs a line of its own before."""
     server = launch.server(**SERVER | {"MESSENGER_TLS_KEY": CERTIFICATES / "client.key"})
     assert server.exit_code(within=20) == 78
     lines = server.log().splitlines()
@@ -133,13 +133,13 @@ def test_a_key_of_another_certificate_stops_the_start(launch):
     assert "PRIVATE" not in server.log()
 
 
-def test_a_socket_that_cannot_be_stops_the_start(launch):
+def test_an_impossible_socket_path_stops_the_start(launch):
     line = one_line(launch.server(MESSENGER_SERVER_SOCKET="/nowhere/messenger.sock"), 69)
     assert "unix:/nowhere/messenger.sock: No such file or directory" in line
 
 
 def shake_hands(port: int, certificate: str | None = None, trusts: bool = True) -> None:
-    """Connects as a TLS client that shows a certificate, or none, and ends."""
+    """Connects as a TLS client, with a certificate or without, and closes."""
     context = ssl.create_default_context(cafile=CERTIFICATES / "authority.pem" if trusts else None)
     context.set_alpn_protocols(["h2"])
     if certificate:
@@ -154,7 +154,7 @@ def shake_hands(port: int, certificate: str | None = None, trusts: bool = True) 
 
 
 def speak_plainly(port: int) -> None:
-    """Sends what a gRPC client without TLS begins with, and waits for the end."""
+    """Sends the preface of a gRPC client without TLS, and waits for the end."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
         try:
@@ -179,7 +179,8 @@ def failures(server) -> list[str]:
     ],
     ids=["no certificate", "stranger", "does not trust us", "plain text", "plain text, mutual"],
 )
-def test_a_refused_client_leaves_one_line(launch, settings, connect, reason):
+def test_a_refused_tls_client_is_logged(launch, settings, connect, reason):
+    """At info, with the reason and the address."""
     server = launch.server(**settings).wait_ready()
     connect(server.port)
     lines = wait_until(lambda: failures(server), "the line")
@@ -187,14 +188,14 @@ def test_a_refused_client_leaves_one_line(launch, settings, connect, reason):
     assert re.search(r"peer=.*ipv[46]:\S*127\.0\.0\.1", lines[0]), lines
 
 
-def test_a_client_that_gets_in_leaves_none(launch):
+def test_an_accepted_tls_client_is_not_logged(launch):
     server = launch.server(**MUTUAL).wait_ready()
     launch.client(server.address, **TRUST, **identity("client")).wait_ready()
     assert failures(server) == []
 
 
-def test_strangers_cannot_fill_the_log(launch):
-    """Of a hundred from one machine one is written, and the others are counted: a line a minute, or two at its turn."""
+def test_refused_tls_clients_cannot_fill_the_log(launch):
+    """Of a hundred from one machine the server logs one or two a minute, and counts the others."""
     server = launch.server(**SERVER).wait_ready()
     for _ in range(100):
         speak_plainly(server.port)
@@ -203,8 +204,8 @@ def test_strangers_cannot_fill_the_log(launch):
 
 
 @pytest.mark.parametrize("own", [TRUST, TRUST | identity("stranger")], ids=["no certificate", "stranger"])
-def test_the_client_says_why_it_does_not_get_in(launch, own):
-    """A warning with a reason, once: not a line for each attempt."""
+def test_the_client_logs_why_tls_fails(launch, own):
+    """One warning with a reason, not one for each attempt."""
     server = launch.server(**MUTUAL).wait_ready()
     client = launch.client(server.address, **own).wait_live()
     wait_until(lambda: failures(server), "the server's line")
@@ -212,7 +213,7 @@ def test_the_client_says_why_it_does_not_get_in(launch, own):
     assert len(lines) <= 3 and all("reason=" in line for line in lines), lines
 
 
-def test_a_client_that_does_not_trust_the_server_says_so(launch):
+def test_the_client_logs_that_it_does_not_trust_the_server(launch):
     server = launch.server(**SERVER).wait_ready()
     client = launch.client(server.address, MESSENGER_TLS_CA=CERTIFICATES / "other-authority.pem").wait_live()
     line = wait_until(lambda: [line for line in client.log().splitlines() if " warning " in line], "the line")[0]

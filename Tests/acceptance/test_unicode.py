@@ -1,4 +1,4 @@
-"""Promise 1: what strangers write is compared as bytes, so that no text takes more time than its length explains."""
+"""Text of peers is compared as bytes, so its cost grows with its length only."""
 
 import json
 
@@ -63,7 +63,7 @@ def test_a_long_name_in_a_reflection_request(server, channel, question):
 
 @pytest.mark.parametrize("name", [marks(64_000), "a" * 257, marks(250)], ids=["marks", "long", "short"])
 def test_a_long_name_in_a_health_check(server, channel, name):
-    """NOT_FOUND; a watch says SERVICE_UNKNOWN and stays open."""
+    """NOT_FOUND. A watch says SERVICE_UNKNOWN and stays open."""
     stub = health_pb2_grpc.HealthStub(channel)
     stub.Check(health_pb2.HealthCheckRequest())
     before = server.cpu_seconds()
@@ -76,7 +76,7 @@ def test_a_long_name_in_a_health_check(server, channel, name):
 
 
 def test_a_watch_does_not_keep_a_long_name(server, channel):
-    """60 names of 1 MB take less than 20 MB. 2 s: each of them is sent."""
+    """60 names of 1 MB need less than 20 MB."""
     stub = health_pb2_grpc.HealthStub(channel)
     before = server.resident_bytes()
     watches = []
@@ -98,7 +98,7 @@ def test_a_watch_does_not_keep_a_long_name(server, channel):
     ],
     ids=["key", "key inside", "text"],
 )
-def test_marks_in_a_json_body(launch, server, body):
+def test_combining_marks_in_a_json_body(launch, server, body):
     client = launch.client(server.address).wait_ready()
     text = json.dumps(body, ensure_ascii=False)
     with client.http.connection() as connection:
@@ -114,8 +114,8 @@ def test_marks_in_a_json_body(launch, server, body):
     "name",
     ["Host", "Connection", "Expect", "Origin", "Referer", "Sec-Fetch-Site", "Transfer-Encoding", "User-Agent", "X"],
 )
-def test_marks_in_a_header_field(launch, server, name):
-    """Whether the client answers or refuses."""
+def test_combining_marks_in_a_header_field(launch, server, name):
+    """The client may answer or refuse."""
     client = launch.client(server.address).wait_ready()
     client.http.send("Ivan", "hey")
     before = client.cpu_seconds()
@@ -125,8 +125,8 @@ def test_marks_in_a_header_field(launch, server, name):
 
 
 @pytest.mark.parametrize("key", ["e\u0301", "\u00e9"], ids=["two scalars", "one scalar"])
-def test_other_forms_of_a_text_are_other_texts(launch, server, key):
-    """What is sent comes back byte for byte, in whichever form."""
+def test_normalization_forms_are_different_texts(launch, server, key):
+    """Text comes back byte for byte, in any form."""
     client = launch.client(server.address).wait_ready()
     client.http.send(key, key)
     [message] = client.http.flush()

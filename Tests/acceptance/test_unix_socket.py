@@ -1,4 +1,4 @@
-"""The server's unix socket belongs to one server, and to one user."""
+"""The server's unix socket belongs to one server and one user."""
 
 import errno
 import os
@@ -23,8 +23,8 @@ def refused(launch, path) -> None:
     assert str(path) in line and "MESSENGER_SERVER_SOCKET" in line
 
 
-def test_a_socket_is_not_taken_from_a_living_server(launch, tmp_path):
-    """The second server is refused, also where the first is frozen; the first keeps its socket, and deletes it."""
+def test_a_socket_of_a_running_server_is_not_taken(launch, tmp_path):
+    """The second server is refused, also if the first one is frozen. The first keeps its socket, and deletes it."""
     path = tmp_path / "socket"
     server = launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready()
     refused(launch, path)
@@ -36,8 +36,8 @@ def test_a_socket_is_not_taken_from_a_living_server(launch, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_socket_that_waits_for_nobody(launch, tmp_path):
-    """A frozen server whose queue of connections is full is alive too."""
+def test_a_socket_with_a_full_queue_is_not_taken(launch, tmp_path):
+    """The queue of a frozen server is full. It still runs."""
     path = tmp_path / "socket"
     server = launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready()
     server.freeze()
@@ -51,8 +51,8 @@ def test_a_socket_that_waits_for_nobody(launch, tmp_path):
     server.thaw()
 
 
-def test_a_socket_that_was_left_is_replaced(launch, tmp_path):
-    """After kill -9 the next server takes the place."""
+def test_a_stale_socket_is_replaced(launch, tmp_path):
+    """After kill -9 the next server replaces it."""
     path = tmp_path / "socket"
     launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready().kill()
     assert path.exists()
@@ -63,8 +63,8 @@ def test_a_socket_that_was_left_is_replaced(launch, tmp_path):
 
 
 @pytest.mark.parametrize("mask", ["0", "0077", "0777"])
-def test_a_socket_is_for_one_user(launch, tmp_path, mask):
-    """Whatever the umask, nobody but its user may connect."""
+def test_a_socket_is_private_to_its_user(launch, tmp_path, mask):
+    """Whatever the umask, only its user may connect."""
     path = tmp_path / "socket"
     runner = ["sh", "-c", f'umask {mask} && exec "$@"', "sh"]
     launch.server(MESSENGER_SERVER_SOCKET=path, runner=runner).wait_ready()
@@ -72,8 +72,8 @@ def test_a_socket_is_for_one_user(launch, tmp_path, mask):
 
 
 @pytest.mark.parametrize("what", ["file", "folder", "link", "dangling link", "datagrams"])
-def test_what_is_no_stale_socket_stays(launch, tmp_path, what):
-    """The start is refused, and what is there is left alone."""
+def test_other_files_are_not_replaced_by_a_socket(launch, tmp_path, what):
+    """The start is refused, and the file stays."""
     path = tmp_path / "socket"
     kept = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     match what:
@@ -94,8 +94,8 @@ def test_what_is_no_stale_socket_stays(launch, tmp_path, what):
     kept.close()
 
 
-def test_a_refused_start_leaves_nothing(launch, tmp_path):
-    """A server whose port is taken leaves no socket and no lock."""
+def test_a_refused_start_leaves_no_socket(launch, tmp_path):
+    """The port is taken. There is no socket and no lock file."""
     server = launch.server().wait_ready()
     path = tmp_path / "socket"
     one_line(launch.program("messenger-server", MESSENGER_SERVER_PORT=server.port, MESSENGER_SERVER_SOCKET=path), 69)
@@ -103,7 +103,7 @@ def test_a_refused_start_leaves_nothing(launch, tmp_path):
 
 
 def test_of_many_servers_one_gets_the_socket(launch, tmp_path):
-    """Started together where an ended server has left a socket: one serves, the others are refused."""
+    """They start together beside a stale socket: one serves, the others are refused."""
     path = tmp_path / "socket"
     launch.server(MESSENGER_SERVER_SOCKET=path).wait_ready().kill()
     programs = [
