@@ -1,14 +1,17 @@
 internal import CGRPC
 
-/// Ends connections that keep a queue's thread inside the core: it makes calls of all that a peer sends, as long as there is
-/// more, and announces none of them before. So no limit would see them.
+/// Ends connections that keep a queue's thread inside the core.
+///
+/// The core parses all that a peer sends before it announces any of the calls. A peer that never stops sending would
+/// therefore pass every limit.
 struct FloodGuard {
     private let queues: [CompletionQueue]
-    /// The poll that each queue's thread was in, and the thread's processor time: when that began to grow, and last.
+    /// For each queue the poll its thread is in, with the thread's CPU time when that began to grow, and at the last
+    /// look.
     private var seen: [(number: UInt, first: UInt64, last: UInt64)?]
 
     static let interval = Duration.milliseconds(20)
-    /// A poll that uses so many milliseconds of the processor is no common one: messages are parsed a hundred times faster.
+    /// CPU time in ms that one poll may use. Parsing a message is a hundred times faster.
     private static let patience: UInt64 = 15
 
     init(queues: [CompletionQueue]) {
@@ -16,7 +19,7 @@ struct FloodGuard {
         seen = queues.map { _ in nil }
     }
 
-    /// Looks at the queues. Called every ``interval``.
+    /// Call it every ``interval``.
     mutating func look(at acceptor: Acceptor) {
         var isStuck = false
         for (index, queue) in queues.enumerated() {
@@ -24,7 +27,7 @@ struct FloodGuard {
                 seen[index] = nil
                 continue
             }
-            // A thread that waits in its poll uses next to nothing.
+            // A thread that waits in its poll uses almost no CPU time.
             if let before = seen[index], before.number == poll.number, poll.milliseconds > before.last + 1 {
                 seen[index] = (poll.number, before.first, poll.milliseconds)
                 if poll.milliseconds >= before.first + Self.patience { isStuck = true }
@@ -37,15 +40,15 @@ struct FloodGuard {
 }
 
 extension Acceptor {
-    /// More than HTTP/2 lets a client send before it is asked for more, but for headers.
+    /// More than a client may send before HTTP/2's flow control stops it, headers aside.
     private static let unreadBytes: Int32 = 96 << 10
 
-    /// Ends the connections of which much has come that nobody has read.
+    /// Ends the connections with much unread input.
     fileprivate func endFloods() {
         for connection in all where cgrpc_unread_bytes(connection.socket.descriptor) > Self.unreadBytes {
             guard connection.socket.isOpen else { continue }
             connection.socket.disconnect()
-            // The core would go on reading.
+            // Otherwise the core continues to read.
             cgrpc_drop_unread_bytes(connection.socket.descriptor)
         }
     }

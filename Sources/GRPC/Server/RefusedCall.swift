@@ -1,29 +1,32 @@
-/// A call that a server ended without a handler. Interceptors learn of it, as strangers can make many of them.
+internal import CGRPC
+
+/// A call that the server ended without calling a handler. Strangers can cause many of them, so interceptors see them.
 public struct RefusedCall: Sendable, Hashable {
-    /// Why there was no handler.
+    /// Why the server refused the call.
     public enum Reason: String, Sendable, CaseIterable {
-        /// The server has no such method.
+        /// The server does not have this method.
         case unknownMethod
-        /// ``ServerOptions/maxConcurrentCalls`` are open.
+        /// More than ``ServerOptions/maxConcurrentCalls`` calls are open.
         case tooManyCalls
-        /// The connection has more calls than ``ServerOptions/maxConcurrentStreamsPerConnection`` allows. It is ended.
+        /// The connection has too many calls, see ``ServerOptions/maxConcurrentStreamsPerConnection``. The server
+        /// closes it.
         case tooManyCallsOnConnection
-        /// The metadata is larger than ``ServerOptions/maxMetadataSize``.
+        /// The metadata exceeds ``ServerOptions/maxMetadataSize``.
         case tooMuchMetadata
-        /// No message came within ``ServerOptions/firstMessageTimeout``.
+        /// No message arrived within ``ServerOptions/firstMessageTimeout``.
         case noMessage
-        /// The first message could not be expanded, or is larger than ``ServerOptions/maxReceiveMessageSize``.
+        /// The first message cannot be decompressed, or exceeds ``ServerOptions/maxReceiveMessageSize``.
         case badMessage
-        /// The server is being shut down.
+        /// The server is shutting down.
         case shuttingDown
     }
 
-    /// Why there was no handler.
+    /// Why the server refused the call.
     public let reason: Reason
 }
 
 extension RefusedCall.Reason {
-    /// What the client is told.
+    /// The status for the client.
     var status: Status {
         switch self {
         case .unknownMethod: Status(code: .unimplemented, message: "unknown method")
@@ -35,5 +38,75 @@ extension RefusedCall.Reason {
         case .badMessage: Status(code: .internal, message: "the request message cannot be read")
         case .shuttingDown: Status(code: .unavailable, message: "the server is shutting down")
         }
+    }
+}
+
+/// Answers calls of methods that the server does not have. The core would keep them open forever, without a limit.
+///
+/// It receives and drops the first message before it answers. Proxies that are still sending the message report
+/// another error otherwise.
+///
+/// `@unchecked`: as ``ArrivingCall``. `details` belongs to the request operation until its event.
+final class UnknownMethodCall: ArrivingCall, @unchecked Sendable {
+    private let details: UnsafeMutablePointer<grpc_call_details>
+
+    override init(server: Server, awaited: AwaitedCalls) {
+        details = .allocate(capacity: 1)
+        details.initialize(to: grpc_call_details())
+        grpc_call_details_init(details)
+        super.init(server: server, awaited: awaited)
+    }
+
+    deinit {
+        grpc_call_details_destroy(details)
+        details.deallocate()
+    }
+
+    /// A client may wait for an answer before it sends anything.
+    override var patience: Int { server.unknownMethodTicks }
+
+    /// Waits for such a call. Does nothing once the server is shutting down.
+    func post() {
+        _ = queue.whileOpen {
+            let tag = Tag(tagPointer(.opening))
+            tag.retain(self)
+            let error = cgrpc_request_call(server.handle, details, storage, queue.handle, tag.pointer)
+            if error != GRPC_CALL_OK { tag.release() }
+        }
+    }
+
+    override func completed(_ operation: Operation, succeeded: Bool) {
+        guard operation == .opening else {
+            _ = takeAwaited(operation, succeeded: succeeded)
+            return
+        }
+        guard succeeded else { return }
+        UnknownMethodCall(server: server, awaited: awaited).post()
+        if admit(pathSize: cgrpc_slice_length(&details.pointee.method)) { awaitMessage() }
+    }
+
+    override func messageCame(succeeded: Bool) {
+        guard succeeded else { return refuse(.badMessage) }
+        server.callRefused(.unknownMethod)
+        var batch = cgrpc_batch()
+        holdSent(status)
+        cgrpc_batch_send_initial_metadata(&batch, nil, 0, 0)
+        cgrpc_batch_send_status_from_server(&batch, storage, nil, 0)
+        cgrpc_batch_recv_close_on_server(&batch, storage)
+        do {
+            try start(.send, &batch)
+        } catch {
+            cancel()
+        }
+    }
+
+    override func messageDidNotCome() {
+        refuse(.unknownMethod, status)
+    }
+
+    private var status: Status {
+        // The client chose the name, and it is sent back in a header: limit its size.
+        let method = details.pointee.method.withBytes { String(decoding: $0.prefix(200), as: UTF8.self) }
+        return Status(code: .unimplemented, message: "unknown method \(method)")
     }
 }

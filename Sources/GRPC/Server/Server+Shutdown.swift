@@ -1,16 +1,16 @@
 internal import CGRPC
 internal import Synchronization
 
-// The end of a server: first of its calls, then of its connections, last of the core's server.
-
 extension Server {
-    /// Stops listening, refuses new calls with `UNAVAILABLE`, and lets open calls go on for up to `gracePeriod`. Ends all
-    /// connections when no call is open any more. After the grace period, cancels the calls that are left, and half a
-    /// second later ends the connections that have not sent everything: their peers do not read.
+    /// Stops listening, refuses new calls with `UNAVAILABLE`, and lets open calls continue for up to `gracePeriod`.
     ///
-    /// Returns when all connections are closed. The handlers' tasks have been cancelled then, or are about to be; one that
-    /// does not heed that may still be running. Call it before the shutdown of the group. The shortest grace period counts,
-    /// if it is called several times.
+    /// When no call is open any more, it closes all connections. After the grace period it cancels the remaining
+    /// calls. Half a second later it closes the connections that still have something to send, because their peers do
+    /// not read.
+    ///
+    /// Returns when all connections are closed. By then the handlers' tasks are cancelled or about to be. A handler
+    /// that ignores its cancellation may still be running. If called several times, the shortest grace period counts.
+    /// Shut the server down before its group.
     public func shutDown(gracePeriod: Duration) async {
         lifecycle.withLock { lifecycle in
             switch lifecycle {
@@ -21,11 +21,11 @@ extension Server {
         }
         isEnding.store(true, ordering: .sequentiallyConsistent)
         await acceptor.stop()
-        // The core would cancel calls that come after it has been told, so that comes last.
+        // Once the core shuts the server down, it cancels calls that arrive. So do that last.
         let grace = await waitForCalls(gracePeriod)
         for task in ticking.withLock(\.self) { task.cancel() }
         beginShutdown()
-        // The core takes a cancellation only after that.
+        // The core accepts a cancellation only after its shutdown has begun.
         let cancellation = Task {
             try await Task.sleep(for: grace)
             grpc_server_cancel_all_calls(handle)
@@ -44,8 +44,8 @@ extension Server {
         cancellation.cancel()
     }
 
-    /// Waits until no call is open, and ends all connections then: whatever is on its way on them would be refused, and a
-    /// client whose connection ends sees `UNAVAILABLE` too. Returns what is left of the grace period.
+    /// Waits until no call is open, then closes all connections. Calls that are on their way would be refused anyway,
+    /// and their clients see `UNAVAILABLE` either way. Returns the rest of the grace period.
     private func waitForCalls(_ gracePeriod: Duration) async -> Duration {
         let end = ContinuousClock.now + gracePeriod
         while ContinuousClock.now < end {
@@ -69,7 +69,7 @@ extension Server {
         if !canBegin { shutdownCompleted() }
     }
 
-    /// The core has let go of all connections, or there is no queue any more on which it could say so.
+    /// Called when the core has closed all connections, or when there is no queue left to report that.
     func shutdownCompleted() {
         let waiting = lifecycle.withLock { lifecycle -> [CheckedContinuation<Void, Never>] in
             guard case .shuttingDown(let shutdown) = lifecycle else { return [] }
@@ -81,5 +81,38 @@ extension Server {
         for continuation in waiting {
             continuation.resume()
         }
+    }
+}
+
+/// The core's shutdown of a server: the only operation that does not belong to a call.
+final class ServerShutdown: EventTarget {
+    private let server: Server
+    private let queue: CompletionQueue
+    private let tag: UnsafeMutablePointer<cgrpc_tag>
+
+    init(server: Server, queue: CompletionQueue) {
+        self.server = server
+        self.queue = queue
+        tag = .allocate(capacity: 1)
+    }
+
+    deinit {
+        tag.deallocate()
+    }
+
+    override var eventQueue: CompletionQueue { queue }
+
+    /// Begins the shutdown; ``Server/shutdownCompleted()`` is called at its end. Returns `false` if the queue is shut
+    /// down.
+    func start() -> Bool {
+        let started: Void? = queue.whileOpen {
+            Tag(initializing: tag, operation: 0).retain(self)
+            grpc_server_shutdown_and_notify(server.handle, queue.handle, tag)
+        }
+        return started != nil
+    }
+
+    override func operationCompleted(_: UInt32, succeeded: Bool) {
+        server.shutdownCompleted()
     }
 }

@@ -2,15 +2,16 @@ internal import CGRPC
 internal import Glibc
 internal import Synchronization
 
-/// A gRPC server: answers the calls of a set of methods on the threads of a ``CompletionQueueGroup``.
+/// A gRPC server that answers the calls of its methods on the threads of a ``CompletionQueueGroup``.
 ///
-/// A server that has been started must be shut down with ``shutDown(gracePeriod:)``; it lives until then. Thread-safe.
+/// Once started, a server lives until you shut it down with ``shutDown(gracePeriod:)``. Thread-safe.
 ///
-/// `@unchecked`: the core's server handle is thread-safe once it is started, and `registrations` is set before that.
+/// `@unchecked`: the core's server handle is thread-safe once it is started. `registrations` is set before that.
 public final class Server: @unchecked Sendable {
-    /// A method that the core knows of. One object, which its calls share without a copy.
+    /// A method as registered with the core. Its calls share one object, without copying it.
     ///
-    /// `@unchecked`: the handle is the core's name for the method, never followed, and as good as the server.
+    /// `@unchecked`: the handle is the core's ID of the method. It is never dereferenced, and lives as long as the
+    /// server.
     final class Registration: @unchecked Sendable {
         let method: ServerMethod
         let handle: UnsafeMutableRawPointer
@@ -30,17 +31,18 @@ public final class Server: @unchecked Sendable {
     private let registrations: [Registration]
     /// Calls that have arrived and have not been refused.
     let callCount = Atomic<Int>(0)
-    /// Calls that arrive are refused from now on.
+    /// New calls are refused from now on.
     let isEnding = Atomic<Bool>(false)
-    /// A place for each queue's calls without a message, and what ends them.
+    /// For each queue, its calls that wait for their first message.
     let awaited: [AwaitedCalls]
     let ticking = Mutex<[Task<Void, Never>]>([])
     private let tick: Duration
-    /// How long a first message may take, in ticks; and that of a call whose method is unknown.
+    /// How many ticks a first message may take.
     let firstMessageTicks: Int
+    /// The same for a call whose method is unknown.
     let unknownMethodTicks = 2
     private let listening = Mutex<[String]>([])
-    /// Those that have been reset but not cleared away are counted too, hence more than may be open.
+    /// Twice the limit of open calls, because calls that were reset but not freed yet count too.
     private let maxCallsPerConnection: Int
     let lifecycle = Mutex(Lifecycle.idle)
 
@@ -53,16 +55,17 @@ public final class Server: @unchecked Sendable {
 
     struct Shutdown {
         let wasRunning: Bool
-        /// The core has been told.
+        /// The core's shutdown has begun.
         var hasBegun = false
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
 
+    /// Creates a server that does not listen yet.
     /// - Parameters:
-    ///   - methods: What clients can call.
-    ///   - interceptors: What sees each call of them, in this order.
-    ///   - options: Limits and timing.
-    ///   - group: Where the calls are polled and handled.
+    ///   - methods: The methods that clients can call.
+    ///   - interceptors: They see each call, in this order.
+    ///   - options: Limits and timeouts.
+    ///   - group: Polls and handles the calls.
     /// - Throws: `INVALID_ARGUMENT` if two methods have the same path.
     public init(
         methods: [ServerMethod],
@@ -70,13 +73,13 @@ public final class Server: @unchecked Sendable {
         options: ServerOptions = ServerOptions(),
         group: CompletionQueueGroup
     ) throws(RPCError) {
-        // Never NULL: it allocates and aborts on failure.
+        // Never NULL: the core aborts if it cannot allocate.
         var arguments = options.arguments
         arguments.set(entrances)
         let handle: OpaquePointer = arguments.withCoreArguments { grpc_server_create($0, nil) }
         var registrations: [Registration] = []
         for method in methods {
-            // The core could wait for the first message too, but as long as that takes it would not show us the call.
+            // The core could receive the first message too, but it would hide the call until then.
             let registration = grpc_server_register_method(handle, method.path, nil, GRPC_SRM_PAYLOAD_NONE, 0)
             guard let registration else {
                 grpc_server_destroy(handle)
@@ -113,15 +116,14 @@ public final class Server: @unchecked Sendable {
 // MARK: - Start
 
 extension Server {
-    /// Listens and answers calls from now on. At most once.
+    /// Starts listening and answering calls. Call it once.
     ///
     /// - Returns: The ports, in the order of the addresses; 0 for a `unix:` address.
-    /// - Throws: If it cannot listen on one of the addresses, or the group has been shut down; the server is then shut down.
-    ///   Of a second start it is not.
+    /// - Throws: ``ServerStartError``. The server is shut down then, unless the error is ``ServerStartError/notIdle``.
     public func start(listeningOn addresses: [ListenAddress]) async throws(ServerStartError) -> [Int] {
         let ports = lifecycle.withLock { lifecycle -> Result<[Int], ServerStartError> in
             guard case .idle = lifecycle else { return .failure(.notIdle) }
-            // From here on the group cannot be shut down: it takes its queues to end what begins here.
+            // From here on the group cannot be shut down: ending this server needs its queues.
             guard group.serverBegan() else { return .failure(.groupIsShutDown) }
             lifecycle = .running
             do throws(ServerStartError) {
@@ -166,7 +168,7 @@ extension Server {
         return (ports, sockets)
     }
 
-    /// Where a server that has been started listens, in numbers: `127.0.0.1:51075`, `[::]:51075`, `unix:/run/socket`.
+    /// Where the started server listens, in numeric form: `127.0.0.1:51075`, `[::]:51075`, `unix:/run/socket`.
     public var addresses: [String] { listening.withLock(\.self) }
 
     private func entrance(for address: ListenAddress) throws(ServerStartError) -> Entrance? {
@@ -217,14 +219,15 @@ extension Server {
 // MARK: - Calls
 
 extension Server {
-    /// The number of calls that are open.
+    /// The number of open calls.
     public var openCalls: Int { callCount.load(ordering: .relaxed) }
 
     var maxReceivedMessageSize: Int { options.maxReceiveMessageSize }
 
-    /// A call has arrived; ``callEnded()`` must follow, and that of the connection. Returns why it is refused, if it is.
+    /// Counts a call that has arrived. Returns why it must be refused, if so. ``callEnded()`` must follow, here and on
+    /// the connection.
     func callBegan(on connection: Connection?, metadataSize: Int) -> RefusedCall.Reason? {
-        // In this order: who has seen that the server is ending, and that no call is open, has seen the last one.
+        // In this order: a shutdown that sees no open call has also seen the last one that was admitted.
         let count = callCount.add(1, ordering: .sequentiallyConsistent).newValue
         let isEnding = isEnding.load(ordering: .sequentiallyConsistent)
         if let connection, !connection.callBegan(limit: maxCallsPerConnection) { return .tooManyCallsOnConnection }
@@ -239,5 +242,27 @@ extension Server {
 
     func callRefused(_ reason: RefusedCall.Reason) {
         for interceptor in interceptors { interceptor.callRefused(RefusedCall(reason: reason)) }
+    }
+}
+
+/// Why a server did not start.
+public enum ServerStartError: Error, Sendable, CustomStringConvertible {
+    /// The address is in use, not permitted or invalid.
+    case cannotListen(SystemError)
+    /// The certificate, key or authorities for an address are invalid or do not match. ``CoreLog`` has the details.
+    case badCredentials(address: String)
+    /// The server's ``CompletionQueueGroup`` has been shut down.
+    case groupIsShutDown
+    /// The server has been started or shut down before.
+    case notIdle
+
+    /// One sentence for people.
+    public var description: String {
+        switch self {
+        case .cannotListen(let error): "\(error)"
+        case .badCredentials(let address): "the TLS certificate and key for \(address) cannot be used"
+        case .groupIsShutDown: "the server's completion queues have been shut down"
+        case .notIdle: "the server has been started or shut down before"
+        }
     }
 }

@@ -1,16 +1,16 @@
 internal import CGRPC
 internal import Synchronization
 
-// What a call sends. The send operation is in flight once at a time; who has claimed it may use what belongs to it.
+// Sending. One send operation is in flight at a time; whoever has claimed it may use its memory.
 
 extension ServerCall {
-    /// Sends initial metadata unless it has been sent.
+    /// Sends initial metadata. Throws `INTERNAL` if it has been sent already.
     func sendInitialMetadata(_ metadata: Metadata) async throws(RPCError) {
         let completed = try startSendingInitialMetadata(metadata)
         guard await outcome(of: .send, completed) else { throw .peerIsGone }
     }
 
-    /// As ``sendInitialMetadata(_:)``, but returns `nil` where that would wait.
+    /// As ``sendInitialMetadata(_:)``, but returns `nil` instead of waiting.
     func startSendingInitialMetadata(_ metadata: Metadata) throws(RPCError) -> Bool? {
         let opening = try CoreMetadata.make(metadata.requesting(state.withLock { $0.compression }))
         return try begin(.send) { batch throws(RPCError) in
@@ -22,16 +22,16 @@ extension ServerCall {
         }
     }
 
-    /// Sends one message, after initial metadata if there has been none.
+    /// Sends one message, with initial metadata if that has not been sent.
     /// - Parameters:
-    ///   - isBuffered: Another message follows at once; the transport may wait for it.
-    ///   - compressed: Whether the message is compressed if the call's are.
+    ///   - isBuffered: Another message follows at once, so the transport may wait for it.
+    ///   - compressed: Whether to compress the message if the call uses compression.
     func send(_ message: ByteBuffer, isBuffered: Bool = false, compressed: Bool = true) async throws(RPCError) {
         let completed = try startSending(message, isBuffered: isBuffered, compressed: compressed)
         guard await outcome(of: .send, completed) else { throw .peerIsGone }
     }
 
-    /// As ``send(_:isBuffered:compressed:)``, but returns `nil` where that would wait.
+    /// As ``send(_:isBuffered:compressed:)``, but returns `nil` instead of waiting.
     func startSending(
         _ message: ByteBuffer,
         isBuffered: Bool,
@@ -43,7 +43,7 @@ extension ServerCall {
             holdSent(opening: opening, message: message)
             if isFirst { batch.sendInitialMetadata(opening) }
             var flags = Self.flags(compressed: compressed)
-            // A buffered message would hold initial metadata back with it, and the batch of both would not complete.
+            // A buffered message delays initial metadata in its batch, and the batch would not complete.
             if isBuffered, !isFirst {
                 flags |= UInt32(GRPC_WRITE_BUFFER_HINT)
             } else {
@@ -53,27 +53,27 @@ extension ServerCall {
         }
     }
 
-    /// Ends the call, with a last message if there is one. Nobody waits for it.
+    /// Ends the call, with a last message if there is one. Nobody waits for the result.
     func finish(with status: Status, message: ByteBuffer? = nil, metadata: Metadata = Metadata()) {
         let (peerIsGone, isUnwatched, trailing, compression) = state.withLock { state in
             state.hasFinished = true
-            // Nobody receives its end yet.
+            // Nothing reports the call's end yet.
             let isUnwatched = !registration.method.isStreaming && state.handler == nil
             return (state.peerIsGone, isUnwatched, state.trailingMetadata, state.compression)
         }
         if peerIsGone {
-            // Nobody is left to be told, and the core would end the HTTP/2 stream a second time for a status, as for a call
-            // that is let go of before its end has been received.
+            // The client is gone. With a status the core would reset the HTTP/2 stream twice, and also if the call is
+            // freed before its end was received.
             if isUnwatched { watchForEnd() }
             return
         }
         guard begin(.send) else {
-            // The handler returned while a task that it left behind is sending.
+            // The handler has returned, but a task that it started is still sending.
             return cancel()
         }
         gather()
         var batch = cgrpc_batch()
-        // Metadata that gRPC does not allow is left out: the status matters more.
+        // Leave out metadata that gRPC does not allow: the status matters more.
         let isFirst = takeOpening()
         let opening = isFirst ? Self.opening(compression: compression) : nil
         let closing = try? CoreMetadata.make(trailing.appending(metadata))
@@ -86,26 +86,25 @@ extension ServerCall {
         do {
             try start(.send, &batch)
         } catch {
-            // Never leaves a client waiting for a status that will not come.
+            // Without a status the client would wait forever.
             cancel()
         }
     }
 
-    /// Whether initial metadata has to go with the next send, as it has not been sent. The caller has claimed
-    /// ``Call/Operation/send``.
+    /// Whether initial metadata must go with the next send. The caller has claimed ``Call/Operation/send``.
     private func takeOpening() -> Bool {
         defer { hasSentInitialMetadata = true }
         return !hasSentInitialMetadata
     }
 
-    /// Initial metadata that a handler has not sent itself.
+    /// Initial metadata for a call whose handler has not sent any.
     private static func opening(compression: CompressionAlgorithm?) -> CoreMetadata? {
-        // What requests compression is always legal.
+        // Metadata that requests compression is always valid.
         try? .make(Metadata().requesting(compression))
     }
 }
 
 extension RPCError {
-    /// A send failed, which has one reason only: the call is over.
+    /// The reason of a failed send. There is only one: the call is over.
     static var peerIsGone: RPCError { RPCError(code: .cancelled, message: "the call has ended") }
 }

@@ -2,15 +2,15 @@ internal import CGRPC
 internal import CGRPCTuning
 internal import Synchronization
 
-/// A call of a known method, until its end.
+/// A call of a known method.
 ///
-/// `@unchecked`: as ``ArrivingCall``; what is added here is immutable, in `state`, touched by whoever has claimed the send
-/// operation (`hasSentInitialMetadata`), or touched on the queue's thread alone (`following`; after that thread's end by
-/// one thread at a time, see ``LateEvents``).
+/// `@unchecked`: as ``ArrivingCall``. What this class adds is immutable, in `state`, used by whoever has claimed the
+/// send operation (`hasSentInitialMetadata`), or used on the queue's thread only (`following`). After that thread has
+/// ended, ``LateEvents`` allows one thread at a time.
 final class ServerCall: ArrivingCall, @unchecked Sendable {
     let registration: Server.Registration
 
-    /// What goes on when the transport has taken a message, and stops when the peer is gone; the queue's thread's own.
+    /// The broadcast that the call follows. Used on the queue's thread.
     var following: (Follower, Audience)?
     var hasSentInitialMetadata = false
     private let streamQueue: CallbackQueue?
@@ -19,7 +19,7 @@ final class ServerCall: ArrivingCall, @unchecked Sendable {
     struct State {
         var hasFinished = false
         var peerIsGone = false
-        /// A handler that reads the messages itself has got the first one.
+        /// A handler that reads the messages itself has received the first one.
         var hasReceivedMessage = false
         var compression: CompressionAlgorithm?
         var trailingMetadata = Metadata()
@@ -37,7 +37,7 @@ final class ServerCall: ArrivingCall, @unchecked Sendable {
         streamQueue?.callEnded()
     }
 
-    /// Waits for a call to arrive. Nothing happens once the server is shutting down.
+    /// Waits for a call to arrive. Does nothing once the server is shutting down.
     func post() {
         _ = queue.whileOpen {
             let tag = Tag(tagPointer(.opening))
@@ -66,12 +66,12 @@ final class ServerCall: ArrivingCall, @unchecked Sendable {
         }
     }
 
-    /// Nothing to end where the peer has: the core would end the HTTP/2 stream a second time.
+    /// Does nothing if the client is gone: the core would reset the HTTP/2 stream twice.
     override func cancel() {
         if !peerIsGone { super.cancel() }
     }
 
-    /// Before something is sent.
+    /// Call it before each send.
     func gather() {
         if let cork = connection?.cork { queue.gather(cork) }
     }
@@ -80,7 +80,7 @@ final class ServerCall: ArrivingCall, @unchecked Sendable {
         ServerCall(server: server, registration: registration, awaited: awaited).post()
         guard admit() else { return }
         guard !registration.method.readsFirstMessage else { return awaitMessage() }
-        // Its handler is there already, and reads the messages itself.
+        // The handler runs already and reads the messages itself.
         answer()
         if isWatched { awaited.add(self) }
     }
@@ -100,7 +100,7 @@ final class ServerCall: ArrivingCall, @unchecked Sendable {
         following?.0.stop(RPCError.peerIsGone)
     }
 
-    /// The call is over for its client: cancelled, or past its deadline. The core ends it.
+    /// The client has cancelled the call or its deadline has passed. The core ends the call.
     func peerLeft() {
         let handler = state.withLock { state in
             state.peerIsGone = true
@@ -120,12 +120,94 @@ extension ServerCall {
     var timeRemaining: Duration? { Deadline.remaining(storage.pointee.deadline) }
 
     func setCompression(_ compression: CompressionAlgorithm) {
-        // The core would compress also for a client that cannot expand it.
+        // The core would compress even if the client cannot decompress.
         guard cgrpc_call_accepted_encodings(storage.pointee.call) >> compression.coreValue & 1 == 1 else { return }
         state.withLock { $0.compression = compression }
     }
 
     func setTrailingMetadata(_ metadata: Metadata) {
         state.withLock { $0.trailingMetadata = metadata }
+    }
+}
+
+// Answering: from a call's arrival to its handler's result.
+
+extension ServerCall {
+    /// Calls the method's handler.
+    func answer() {
+        switch registration.method.handler {
+        case .immediate(let handle): answer(handle)
+        case .task(let handle): startAnswering(handle)
+        case .deferred(let handle): answerLater(handle)
+        case .following(let broadcast, let open): startFollowing(broadcast, open)
+        }
+    }
+
+    private func startAnswering(_ handle: @escaping @Sendable (ServerCall) async throws -> ByteBuffer?) {
+        if registration.method.isStreaming { watchForEnd() }
+        // Runs here until it first waits, and continues on this thread.
+        let handler = Task.immediate(executorPreference: queue) {
+            await answer(handle)
+        }
+        let (hasFinished, peerIsGone) = state.withLock { state in
+            if !state.hasFinished { state.handler = handler }
+            return (state.hasFinished, state.peerIsGone)
+        }
+        // The answer of a unary call reports the call's end in the same batch.
+        if !hasFinished, !registration.method.isStreaming { watchForEnd() }
+        if peerIsGone { handler.cancel() }
+    }
+
+    private func answer(_ handle: (ServerCall) async throws -> ByteBuffer?) async {
+        var observer: CallObserver?
+        do {
+            try intercept(&observer)
+            conclude(.success(try await handle(self)), observer)
+        } catch {
+            conclude(.failure(error), observer)
+        }
+    }
+
+    private func answer(_ handle: (ServerCall) throws -> ByteBuffer?) {
+        var observer: CallObserver?
+        do {
+            try intercept(&observer)
+            conclude(.success(try handle(self)), observer)
+        } catch {
+            conclude(.failure(error), observer)
+        }
+    }
+
+    private func answerLater(_ handle: (ServerCall, CallObserver?) throws -> Void) {
+        var observer: CallObserver?
+        do {
+            try intercept(&observer)
+            try handle(self, observer)
+        } catch {
+            conclude(.failure(error), observer)
+        }
+    }
+
+    /// Collects the observers of the call's end. Stops at an interceptor that refuses the call.
+    func intercept(_ observer: inout CallObserver?) throws {
+        for interceptor in server.interceptors {
+            observer = CallObserver(try interceptor.callBegan(ServerContext(call: self)), then: observer)
+        }
+    }
+
+    /// Ends the call with its handler's result.
+    func conclude(_ result: Result<ByteBuffer?, any Error>, _ observer: CallObserver?) {
+        var status = Status.ok
+        var cause: (any Error)?
+        switch result {
+        case .success(let message):
+            finish(with: .ok, message: message)
+        case .failure(let error):
+            cause = error
+            let error = RPCError(ofHandler: error)
+            status = Status(code: error.code, message: error.message)
+            finish(with: status, metadata: error.metadata)
+        }
+        observer?.callEnded(status, cause)
     }
 }

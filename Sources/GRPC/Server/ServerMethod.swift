@@ -1,44 +1,39 @@
-/// A method of a server: its name, its shape, and the handler that answers its calls.
+/// A method of a server: its name, its kind, and the handler that answers its calls.
 ///
-/// The handler runs on the thread that polls the call, so it must not block; in a task of its own, unless it is said to
-/// take none. The task is cancelled when the client cancels, disappears, or its deadline passes. An ``RPCError`` that the
-/// handler throws becomes the call's status; any other error becomes `UNKNOWN` with a fixed message.
+/// The handler runs on the thread that polls the call, so it must not block. It has its own task, unless the method
+/// says otherwise. The task is cancelled when the client cancels or disappears, and at the deadline. An ``RPCError``
+/// that the handler throws becomes the call's status. Any other error becomes `UNKNOWN` with a fixed message.
 public struct ServerMethod: Sendable {
     let path: String
-    /// Whether the call outlives one exchange of messages.
+    /// Whether the call can have more than one request or response.
     let isStreaming: Bool
-    /// Whether the client's first message is received before the handler is called.
+    /// Whether the binding receives the client's first message before it calls the handler.
     let readsFirstMessage: Bool
     let handler: Handler
     private(set) var slotCount = 64
 
-    /// Answers a call. Returns the message that goes with the status, if there is one.
+    /// Answers a call. Returns the message that is sent with the status, if any.
     enum Handler {
-        /// Without waiting: needs no task.
+        /// Returns without waiting, so it needs no task.
         case immediate(@Sendable (ServerCall) throws -> ByteBuffer?)
         case task(@Sendable (ServerCall) async throws -> ByteBuffer?)
-        /// By somebody else, later: needs no task either.
+        /// Another thread answers later. Needs no task.
         case deferred(@Sendable (ServerCall, CallObserver?) throws -> Void)
-        /// Without a task too: with what a source gives.
+        /// Sends what a source returns. Needs no task.
         case following(Broadcast, Opening)
     }
 
-    /// Begins to answer a call: with what, after which initial metadata.
+    /// Opens a stream: returns its initial metadata and its source.
     typealias Opening = @Sendable (ServerCall) throws -> (initialMetadata: Metadata, next: Broadcast.Source)
 
-    private init(
-        _ path: String,
-        isStreaming: Bool,
-        readsFirstMessage: Bool,
-        handle: @escaping @Sendable (ServerCall) async throws -> ByteBuffer?
-    ) {
+    private init(path: String, isStreaming: Bool, readsFirstMessage: Bool = true, handler: Handler) {
         self.path = path
         self.isStreaming = isStreaming
         self.readsFirstMessage = readsFirstMessage
-        handler = .task(handle)
+        self.handler = handler
     }
 
-    /// One request, one response, by a handler that waits for nothing: the call takes no task, which costs less.
+    /// One request, one response, by a handler that never waits. Cheaper, because the call needs no task.
     public static func unary<Request, Response>(
         _ descriptor: MethodDescriptor<Request, Response>,
         immediateHandler handler: @escaping @Sendable (Request, ServerContext) throws -> Response
@@ -49,13 +44,13 @@ public struct ServerMethod: Sendable {
         return ServerMethod(path: descriptor.path, isStreaming: false, handler: handler)
     }
 
-    /// One request, and one response that is given later, from any thread: the call takes no task, which costs less.
+    /// One request, and one response that any thread gives later. Cheaper, because the call needs no task.
     ///
-    /// For answers that come for many calls at once, from a thread that commits to a disk for example. Nobody is told when
-    /// the client is gone meanwhile; what it would have got is dropped.
+    /// For many answers that come together, for example from a thread that commits to a disk. The handler is not
+    /// notified if the client disappears; its response is dropped then.
     /// - Parameters:
     ///   - descriptor: The method.
-    ///   - handler: Takes the request, and returns without waiting. What it throws ends the call.
+    ///   - handler: Takes the request and returns without waiting. An error that it throws ends the call.
     public static func unary<Request, Response>(
         _ descriptor: MethodDescriptor<Request, Response>,
         deferredHandler handler:
@@ -73,22 +68,16 @@ public struct ServerMethod: Sendable {
         return ServerMethod(path: descriptor.path, isStreaming: false, handler: handler)
     }
 
-    private init(path: String, isStreaming: Bool, handler: Handler) {
-        self.path = path
-        self.isStreaming = isStreaming
-        readsFirstMessage = true
-        self.handler = handler
-    }
-
     /// One request, one response.
     public static func unary<Request, Response>(
         _ descriptor: MethodDescriptor<Request, Response>,
         handler: @escaping @Sendable (Request, ServerContext) async throws -> Response
     ) -> ServerMethod {
-        ServerMethod(descriptor.path, isStreaming: false, readsFirstMessage: true) { call in
+        let handler = Handler.task { call in
             let request = try Request(decodingFirstMessageOf: call)
             return try await handler(request, ServerContext(call: call)).encoded()
         }
+        return ServerMethod(path: descriptor.path, isStreaming: false, handler: handler)
     }
 
     /// One request, a stream of responses. The stream ends when the handler returns.
@@ -96,20 +85,22 @@ public struct ServerMethod: Sendable {
         _ descriptor: MethodDescriptor<Request, Response>,
         handler: @escaping @Sendable (Request, ResponseWriter<Response>, ServerContext) async throws -> Void
     ) -> ServerMethod {
-        ServerMethod(descriptor.path, isStreaming: true, readsFirstMessage: true) { call in
+        let handler = Handler.task { call in
             let request = try Request(decodingFirstMessageOf: call)
             try await handler(request, ResponseWriter(call: call), ServerContext(call: call))
             return nil
         }
+        return ServerMethod(path: descriptor.path, isStreaming: true, handler: handler)
     }
 
-    /// One request, and as responses what follows a broadcast, until that throws or the client is gone. As
-    /// ``ResponseWriter/follow(_:next:)`` in a handler; but the call takes no task, which saves some kilobytes for each.
+    /// One request, and the messages of a broadcast as responses, until its source throws or the client is gone.
+    ///
+    /// Like ``ResponseWriter/follow(_:next:)`` in a handler, but without a task, which saves 2.5 KiB per call.
     /// - Parameters:
     ///   - descriptor: The method.
-    ///   - broadcast: Says when there is more to send.
-    ///   - open: Begins a call without waiting: gives the initial metadata, which is sent at once, and what to send after
-    ///     it.
+    ///   - broadcast: Notifies about new messages.
+    ///   - open: Opens a call without waiting. Returns the initial metadata, which is sent at once, and the source of
+    ///     the messages.
     public static func serverStreaming<Request, Response>(
         _ descriptor: MethodDescriptor<Request, Response>,
         following broadcast: Broadcast,
@@ -120,29 +111,16 @@ public struct ServerMethod: Sendable {
         }
         return ServerMethod(path: descriptor.path, isStreaming: true, handler: handler)
     }
-}
-
-extension ServerMethod {
-    /// The same method with another number of slots than 64: calls that the core may announce on each completion queue
-    /// before that has looked. Calls beyond them go to another queue, or wait for one to be free.
-    ///
-    /// A slot takes about a kilobyte, and in a core that was built with its debug checks each makes every event on the
-    /// queue a little dearer. So few are better for a method that is rarely called.
-    /// - Parameter count: At least 1.
-    public func slots(_ count: Int) -> ServerMethod {
-        var method = self
-        method.slotCount = max(1, count)
-        return method
-    }
 
     /// A stream of requests, one response.
     public static func clientStreaming<Request, Response>(
         _ descriptor: MethodDescriptor<Request, Response>,
         handler: @escaping @Sendable (RequestStream<Request>, ServerContext) async throws -> Response
     ) -> ServerMethod {
-        ServerMethod(descriptor.path, isStreaming: true, readsFirstMessage: false) { call in
+        let handler = Handler.task { call in
             try await handler(RequestStream(call: call), ServerContext(call: call)).encoded()
         }
+        return ServerMethod(path: descriptor.path, isStreaming: true, readsFirstMessage: false, handler: handler)
     }
 
     /// A stream of requests and a stream of responses, each at its own pace. The call ends when the handler returns.
@@ -153,10 +131,23 @@ extension ServerMethod {
                 RequestStream<Request>, ResponseWriter<Response>, ServerContext
             ) async throws -> Void
     ) -> ServerMethod {
-        ServerMethod(descriptor.path, isStreaming: true, readsFirstMessage: false) { call in
+        let handler = Handler.task { call in
             try await handler(RequestStream(call: call), ResponseWriter(call: call), ServerContext(call: call))
             return nil
         }
+        return ServerMethod(path: descriptor.path, isStreaming: true, readsFirstMessage: false, handler: handler)
+    }
+
+    /// The same method with another number of slots than 64: how many calls the core can announce on each completion
+    /// queue before the queue handles them. Further calls go to another queue or wait for a slot.
+    ///
+    /// A slot uses about 1 KiB. In a core with debug checks, each slot also makes every event on the queue slightly
+    /// slower. Use few for a method that is rarely called.
+    /// - Parameter count: At least 1.
+    public func slots(_ count: Int) -> ServerMethod {
+        var method = self
+        method.slotCount = max(1, count)
+        return method
     }
 }
 
@@ -164,7 +155,8 @@ extension WireMessage {
     fileprivate init(decodingFirstMessageOf call: ServerCall) throws {
         let message = try call.takeReceivedMessage()
         guard !call.receivingFailed else {
-            // Reset, or half-closed without a message by a client that still waits for its status: unless its time is up.
+            // The client reset the call, or half-closed it without a message. If the deadline has passed, it does not
+            // wait for a status.
             if let remaining = call.timeRemaining, remaining <= .zero { call.peerLeft() }
             throw RPCError.peerIsGone
         }

@@ -1,62 +1,66 @@
 internal import CGRPC
 
-/// How a server behaves. The defaults suit a service that strangers can reach.
+/// Limits and timeouts of a server. The defaults suit a service that is open to strangers.
 public struct ServerOptions: Sendable {
-    /// The largest message that a client may send, in bytes; a larger one gets `RESOURCE_EXHAUSTED`.
+    /// The largest message that a client may send, in bytes. A larger one gets `RESOURCE_EXHAUSTED`.
     public var maxReceiveMessageSize = 4 << 20
-    /// How requests may be compressed. A call with any other compression fails with `UNIMPLEMENTED`. The core expands a
-    /// message before its full size is known, so allow algorithms only to clients that you trust not to send a few
-    /// kilobytes that become gigabytes. With none, as by default, responses are not compressed either.
+    /// The compression that requests may use. A call with any other compression fails with `UNIMPLEMENTED`. With
+    /// `none`, the default, responses are not compressed either.
+    ///
+    /// The core decompresses a message before its full size is known. So a few kilobytes can become gigabytes: allow
+    /// algorithms only to clients that you trust.
     public var acceptedCompression: Set<CompressionAlgorithm> = [.none]
-    /// Connections open at the same time at all addresses; further ones wait to be accepted. See ``possibleConnections``.
+    /// The most connections at the same time, on all addresses. Further ones wait to be accepted. See
+    /// ``possibleConnections``.
     public var maxConnections = 10_000
-    /// Calls open at the same time on one connection; a client waits with further ones. Calls that the client has reset
-    /// and that are not cleared away yet count too: a connection with more than twice as many is ended.
+    /// The most open calls per connection. A client delays further ones. Calls that the client has reset also count
+    /// until they are freed: the server closes a connection with more than twice as many.
     public var maxConcurrentStreamsPerConnection = 1000
-    /// Calls open at the same time on all connections, from their headers on; further ones get `RESOURCE_EXHAUSTED`.
+    /// The most open calls on all connections, counted from their headers. Further ones get `RESOURCE_EXHAUSTED`.
     public var maxConcurrentCalls = 20_000
-    /// The size of all metadata that a client may send with a call, in bytes, as HTTP/2 counts it: 32 for each entry beside
-    /// its key and value. A call with more gets `RESOURCE_EXHAUSTED`.
+    /// The most metadata per call, in bytes as HTTP/2 counts them: keys and values, and 32 for each entry. A call with
+    /// more gets `RESOURCE_EXHAUSTED`.
     public var maxMetadataSize = 16 << 10
-    /// How long a call's first message may take, from the call's headers on; a call without one gets `DEADLINE_EXCEEDED`.
-    /// Up to a quarter more may pass. `nil` for as long as it likes.
+    /// How long a call's first message may take after the call's headers. A call without one gets `DEADLINE_EXCEEDED`,
+    /// up to a quarter later. `nil` for no limit.
     public var firstMessageTimeout: Duration? = .seconds(30)
-    /// How long a client may take for the handshake of a connection with TLS.
+    /// How long a TLS handshake may take.
     public var handshakeTimeout = Duration.seconds(20)
-    /// Finds silent clients; `nil` for none.
+    /// Detects clients that are gone; `nil` for no pings.
     public var keepalive: Keepalive? = .default
-    /// A connection of this age is asked to end: the client makes a new one for its further calls, which spreads clients
-    /// over servers that were added. With up to 10 % of jitter; `nil` for never.
+    /// Asks the client to replace a connection of this age, with up to 10 % of jitter; `nil` for never. It spreads
+    /// clients over servers that were added.
     public var maxConnectionAge: Duration?
-    /// How long the calls of a connection that has reached its age may go on; `nil` for as long as they like.
+    /// How long the calls of such a connection may continue; `nil` for no limit.
     public var maxConnectionAgeGrace: Duration?
-    /// A connection without a call for this long is closed; `nil` for never.
+    /// Closes a connection that has had no call for this long; `nil` for never.
     public var maxConnectionIdle: Duration?
-    /// Bounds the memory that the connections take, with that of others that share it.
+    /// Limits the memory of the connections, together with others that use the same quota.
     public var resourceQuota: ResourceQuota?
 
     /// The defaults.
     public init() {}
 
-    /// How many connections can be open at the same time: ``maxConnections``, or fewer, so that they leave some of the
-    /// process's file descriptors for everything else: 128 and six for each processor, or half of them.
+    /// How many connections can be open at the same time: ``maxConnections``, or fewer if the process has few file
+    /// descriptors. Connections leave 128 of them free and six per processor, or half of all.
     public var possibleConnections: Int { min(maxConnections, DescriptorLimit.connections) }
 
     var arguments: CoreArguments {
         var arguments = CoreArguments()
         arguments.set(GRPC_ARG_MAX_CONCURRENT_STREAMS, maxConcurrentStreamsPerConnection)
-        // The core ends the connection over its limit, and all calls on it. We refuse the one call, long before.
+        // Over its own limit the core closes the connection with all its calls. We refuse the one call, at a lower
+        // limit.
         arguments.set(GRPC_ARG_MAX_METADATA_SIZE, min(maxMetadataSize, 1 << 24) * 8)
         arguments.set(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, acceptedCompression.coreValue)
         arguments.set(GRPC_ARG_ENABLE_CHANNELZ, false)
         if acceptedCompression == [.none] {
-            // Nothing can be compressed then, either way: calls do not pass through what would do it.
+            // Without compression, calls can skip the core's filters for it.
             arguments.set(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, false)
             arguments.set(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, false)
-            // A message is all there when its size is checked, here or there: calls need not pass through that either.
+            // The binding checks the size of a message, so calls can skip the core's filter for that too.
             arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, -1)
         } else {
-            // To be checked before a message is expanded.
+            // Only the core can check the size before it decompresses.
             arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, maxReceiveMessageSize)
         }
         arguments.setMilliseconds(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, handshakeTimeout)
@@ -66,5 +70,39 @@ public struct ServerOptions: Sendable {
         if let resourceQuota { arguments.set(resourceQuota) }
         keepalive?.add(to: &arguments)
         return arguments
+    }
+}
+
+/// Where a server listens, and with which credentials.
+///
+/// A string literal is an address without encryption: `"127.0.0.1:50051"`.
+public struct ListenAddress: Sendable, ExpressibleByStringInterpolation {
+    /// `HOST:PORT`, `[IPv6]:PORT` or `unix:PATH`. Port 0 stands for any free port. `*:PORT` listens on all addresses
+    /// of this machine, `0.0.0.0` on all of IPv4, `[::]` on all of IPv6.
+    ///
+    /// The socket of `unix:PATH` is for programs of the same user (mode 0600). If an ended process left a socket
+    /// there, the start replaces it. If another program listens there, the start fails.
+    public var address: String
+    /// What the server shows to clients at this address, and requires of them.
+    public var credentials: ServerCredentials
+
+    /// An address with its credentials.
+    public init(_ address: String, credentials: ServerCredentials = .insecure) {
+        self.address = address
+        self.credentials = credentials
+    }
+
+    /// An address without encryption.
+    public init(stringLiteral address: String) {
+        self.init(address)
+    }
+
+    /// Opens the sockets, at least one.
+    func listen() throws(ServerStartError) -> [ListeningSocket] {
+        do {
+            return try ListeningSocket.listen(on: address)
+        } catch {
+            throw .cannotListen(error)
+        }
     }
 }

@@ -2,10 +2,10 @@ internal import CGRPC
 internal import Glibc
 internal import Synchronization
 
-/// Accepts the connections of a server, and hands each to the core.
+/// Accepts the connections of a server and hands each to the core.
 ///
-/// The core could do that itself, but would not tell which connection a call is on, nor bound how many there are, nor wait
-/// when the process has no file descriptor left.
+/// The core can accept too. But it does not say which connection a call is on, does not limit their number, and does
+/// not wait when the process has no file descriptor left.
 ///
 /// `@unchecked`: the core's server is thread-safe, and outlives the thread that uses it.
 final class Acceptor: @unchecked Sendable {
@@ -17,28 +17,27 @@ final class Acceptor: @unchecked Sendable {
 
     private enum State {
         case idle
-        /// The thread runs; a byte written to `stopSignal` ends it.
+        /// The thread runs; a byte in `stopSignal` ends it.
         case accepting(stopSignal: Int32)
         case stopping([CheckedContinuation<Void, Never>])
         case stopped
     }
 
-    /// How long to wait for a connection to be closed by somebody, where there is no room for another one. To look for it
-    /// takes the longer the more there are.
+    /// How long to wait for a free place. Looking for closed connections takes longer the more there are.
     private var pauseInMilliseconds: Int32 { Int32(clamping: max(50, maxConnections / 20)) }
-    /// Peers decide how often there is no room: the log says it at most this often.
+    /// How often to log that there is no room: peers decide how often that happens.
     private static let complaintInterval = Duration.seconds(60)
-    /// Connections accepted from one socket in a row, so that the others and the stop signal have their turn.
+    /// Most connections to accept from one socket in a row. Then the other sockets and the stop signal get their turn.
     private static let acceptedInARow = 64
 
-    /// - Parameter server: The core's server; it must live until ``stop()`` has returned.
+    /// - Parameter server: The core's server. It must live until ``stop()`` has returned.
     init(server: OpaquePointer, options: ServerOptions) {
         self.server = server
         self.options = options
         maxConnections = options.possibleConnections
     }
 
-    /// Accepts connections from now on. At most once; ``stop()`` must follow. Takes over the sockets.
+    /// Starts accepting; ``stop()`` must follow. Call it once. The acceptor owns the sockets from now on.
     func start(_ sockets: [ListeningSocket]) throws(SystemError) {
         guard !sockets.isEmpty else { return }
         do throws(SystemError) {
@@ -58,7 +57,7 @@ final class Acceptor: @unchecked Sendable {
         }
     }
 
-    /// Stops listening; connections stay open. Returns when no further connection will be handed to the server.
+    /// Stops listening; connections stay open. Returns once no further connection will reach the server.
     func stop() async {
         await withCheckedContinuation { continuation in
             let isStopped = state.withLock { state in
@@ -78,19 +77,20 @@ final class Acceptor: @unchecked Sendable {
         }
     }
 
-    /// The connections, some of which may have been closed.
+    /// All connections, including some that the core has closed.
     var all: [Connection] { connections.withLock(\.all) }
 
-    /// Ends all connections, whatever is left to be sent on them. The core waits for a peer that does not read, also to close.
+    /// Closes all connections, whether or not everything has been sent. The core would wait for peers that do not
+    /// read.
     func disconnect() {
         for connection in connections.withLock(\.all) { connection.socket.disconnect() }
     }
 
-    /// The connection of a call; `nil` for one with encryption through a socket with a path, where the core does not tell.
+    /// The connection of a call. `nil` for TLS over a Unix socket, because the core does not tell there.
     func connection(of call: OpaquePointer) -> Connection? {
         guard let peer = grpc_call_get_peer(call) else { return nil }
         defer { gpr_free(peer) }
-        // One that was handed over as a file descriptor is called "fd:12" by the core, any other by its address.
+        // The core names a connection from a file descriptor "fd:12", any other one by its peer's address.
         guard strncmp(peer, "fd:", 3) == 0 else { return connections.withLock { $0[peer: peer] } }
         let descriptor = strtol(peer + 3, nil, 10)
         return connections.withLock { $0[descriptor] }
@@ -122,20 +122,20 @@ extension Acceptor {
         var isFull = false
         var complaint: ContinuousClock.Instant?
         while true {
-            // Where there is no room, connections wait in the system's queue.
+            // Without room, new connections wait in the kernel's queue.
             _ = isFull ? poll(&polled, 1, pauseInMilliseconds) : poll(&polled, nfds_t(polled.count), -1)
             guard polled[0].revents == 0 else { break }
             let wasFull = isFull
             isFull = !sockets.allSatisfy { acceptSome(of: $0, credentials) }
             if isFull, !wasFull, complaint.map({ .now - $0 > Self.complaintInterval }) ?? true {
                 complaint = .now
-                CoreLog.error("no room for another connection: those that come wait")
+                CoreLog.error("no room for another connection; new ones wait")
             }
         }
     }
 
-    /// Whether there may be another connection. Looks for those that have been closed only where there would be too many
-    /// otherwise, and without the lock, which every call needs when it arrives.
+    /// Whether another connection is allowed. Looks for closed connections only at the limit. It does so without the
+    /// lock, because every arriving call needs that.
     private func hasRoom() -> Bool {
         let all = connections.withLock { $0.count < maxConnections ? nil : $0.all }
         guard let all else { return true }
@@ -146,7 +146,7 @@ extension Acceptor {
         }
     }
 
-    /// Accepts what waits at a socket, or a good part of it. `false` if there is no room for more.
+    /// Accepts connections that wait at a socket, up to a limit. Returns `false` if there is no room for more.
     private func acceptSome(of socket: ListeningSocket, _ credentials: OpaquePointer?) -> Bool {
         for _ in 0..<Self.acceptedInARow {
             guard hasRoom() else { return false }
@@ -154,15 +154,15 @@ extension Acceptor {
             let descriptor = socket.accept(&peer)
             guard descriptor >= 0 else {
                 switch errno {
-                // The peer gave up before it was its turn.
+                // The peer gave up before we accepted.
                 case ECONNABORTED, EINTR, EPROTO: continue
                 case EAGAIN: return true
-                // No descriptor or no memory: others will give some back.
+                // No descriptor or memory left: wait until some is free.
                 default: return false
                 }
             }
             setSocketOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-            // A peer that does not acknowledge what it is sent is as gone as one that does not answer pings.
+            // Also detect a peer that answers no pings because it does not acknowledge what it is sent.
             if let keepalive = options.keepalive {
                 setSocketOption(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, keepalive.timeoutInMilliseconds)
             }
@@ -177,5 +177,47 @@ extension Acceptor {
             }
         }
         return true
+    }
+}
+
+/// Where the core takes over accepted connections that use certain credentials: an `external:` listener.
+///
+/// `@unchecked`: the core's object is thread-safe. It lives until the server is shut down; the ``Acceptor`` stops
+/// before.
+struct Entrance: @unchecked Sendable {
+    private let handle: UnsafeMutablePointer<cgrpc_entrance>
+
+    /// Hands over an accepted connection. The core closes it.
+    func take(_ connection: Int32, from listener: Int32) {
+        cgrpc_entrance_take(handle, listener, connection)
+    }
+}
+
+extension Entrance {
+    /// Makes the entrances of one server, before it starts.
+    ///
+    /// `@unchecked`: only the task that starts the server uses the memory.
+    final class Maker: @unchecked Sendable {
+        /// Where the core stores each entrance that it makes.
+        private let place: UnsafeMutablePointer<UnsafeMutablePointer<cgrpc_entrance>?>
+
+        init() {
+            place = .allocate(capacity: 1)
+            place.initialize(to: nil)
+        }
+
+        /// The core's server must be gone.
+        deinit {
+            place.deallocate()
+        }
+
+        /// An argument for the creation of the server.
+        var argument: grpc_arg { cgrpc_entrance_argument(place) }
+
+        /// Returns `nil` if the credentials are invalid.
+        func make(for credentials: ServerCredentials, at server: OpaquePointer) -> Entrance? {
+            let handle = credentials.withHandle { cgrpc_server_add_entrance(server, place, $0) }
+            return handle.map { Entrance(handle: $0) }
+        }
     }
 }

@@ -1,21 +1,23 @@
 internal import Synchronization
 
-/// A TLS handshake of a server that failed, as far as the core tells: it logs why, and not of which connection.
+/// A failed TLS handshake of a server. The core logs the reason, but not the connection.
 public struct HandshakeFailure: Sendable {
-    /// What was wrong, in OpenSSL's words.
+    /// The reason, in OpenSSL's words.
     public let reason: String
-    /// The clients it may have been, in the core's form: those that connected just before and are still there. Most often one.
+    /// The possible clients, in the core's form: those that connected just before and are still connected. Usually
+    /// one.
     public let peers: [String]
 
-    /// The peers without their ports: those of a client that tries again differ.
+    /// The peers without their ports, which differ when a client tries again.
     public var hosts: [String] {
         Set(peers.map { String($0.prefix(upTo: $0.lastIndex(of: ":") ?? $0.endIndex)) }).sorted()
     }
 
+    /// Parses a message of the core's log.
     /// - Parameters:
-    ///   - message: What the core has logged, in a handler of ``CoreLog``.
-    ///   - source: Where in the core.
-    /// - Returns: `nil` if it is about something else.
+    ///   - message: The message that a handler of ``CoreLog`` received.
+    ///   - source: The source file in the core.
+    /// - Returns: `nil` if the message is about something else.
     public init?(coreLog message: String, source: String) {
         guard source.contains("ssl_transport_security.cc"), message.hasPrefix("Handshake failed with fatal error")
         else {
@@ -25,7 +27,8 @@ public struct HandshakeFailure: Sendable {
         peers = Self.recent.withLock { $0.open(at: .now) }
     }
 
-    /// From `Handshake failed with fatal error SSL_ERROR_SSL: error:0A0000C7:SSL routines::peer did not return a certificate.`
+    /// The message is, for example, `Handshake failed with fatal error SSL_ERROR_SSL: error:0A0000C7:SSL
+    /// routines::peer did not return a certificate.`
     static func reason(in message: String) -> String {
         let reason = message.split(separator: ":").last.map(String.init) ?? message
         let text = reason.hasSuffix(".") ? String(reason.dropLast()) : reason
@@ -33,7 +36,7 @@ public struct HandshakeFailure: Sendable {
         return isPlain ? "\(text): the client does not speak TLS" : text
     }
 
-    /// A connection begins its handshake.
+    /// Call it when a connection begins its handshake.
     static func begins(on connection: Connection) {
         recent.withLock { $0.add(connection, at: .now) }
     }

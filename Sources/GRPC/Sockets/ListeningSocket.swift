@@ -1,27 +1,28 @@
 internal import Glibc
 
-/// A socket that listens. Whoever has it last closes it.
+/// A socket that listens. The last owner closes it.
 public struct ListeningSocket: Sendable {
-    /// The system's number of the socket.
+    /// The socket's file descriptor.
     public let descriptor: Int32
     /// Where it listens: `127.0.0.1:51075`, `[::]:51075` or `unix:/run/socket`.
     public let address: String
-    /// The port, which the system has chosen if it was asked for any; 0 for a socket with a path.
+    /// The port, chosen by the system if you asked for port 0; 0 for a Unix socket.
     public let port: UInt16
-    /// Where its connections go; `nil` for those without encryption.
+    /// Where its connections go; `nil` without encryption.
     var entrance: Entrance?
-    /// The file of a socket with a path.
+    /// The file of a Unix socket.
     private let file: SocketFile?
 
-    /// How often to look for a port that is free at all addresses, when the system may choose it.
+    /// How many ports to try when the system chooses one that must be free on all addresses.
     private static let attemptsAtAnyPort = 16
 
-    /// Listens on every address that a text names, with one port for all.
+    /// Listens on every address of a text, with one port for all.
     ///
-    /// Addresses of a family that this machine does not have are left out, if there is another one.
-    /// - Parameter text: `HOST:PORT`, `[IPv6]:PORT`, `*:PORT` for every address of both families, or `unix:PATH`.
-    /// - Returns: At least one.
-    /// - Throws: If one of them is not possible.
+    /// Skips addresses of a family that this machine does not have, if another one remains. Blocks while it resolves a
+    /// name.
+    /// - Parameter text: `HOST:PORT`, `[IPv6]:PORT`, `*:PORT` for all addresses of both families, or `unix:PATH`.
+    /// - Returns: At least one socket.
+    /// - Throws: If one of the addresses is invalid or in use.
     public static func listen(on text: String) throws(SystemError) -> [ListeningSocket] {
         if text.hasPrefix("unix:") { return [try listen(path: String(text.dropFirst("unix:".count)), named: text)] }
         let addresses = try SocketAddress.resolve(text)
@@ -30,7 +31,7 @@ public struct ListeningSocket: Sendable {
             do throws(SystemError) {
                 return try listen(at: addresses, named: text)
             } catch {
-                // The port that is free in one family may be taken in the other one.
+                // A port that is free in one family may be in use in the other one.
                 guard error.errno == EADDRINUSE, addresses[0].port == 0, attempts < attemptsAtAnyPort else {
                     throw error
                 }
@@ -67,7 +68,7 @@ public struct ListeningSocket: Sendable {
         do throws(SystemError) {
             return try ListeningSocket(address, path: path, named: text)
         } catch {
-            // A socket that an ended process left is replaced; anything else that is there is not ours to remove.
+            // Replace a socket that an ended process left. Never remove anything else.
             guard error.errno == EADDRINUSE, SocketFile(path: path) != nil, address.refusesConnections() else {
                 throw error
             }
@@ -76,33 +77,33 @@ public struct ListeningSocket: Sendable {
         return try ListeningSocket(address, path: path, named: text)
     }
 
-    /// Whether an address cannot be listened on because this machine does not have it: `localhost` often names one of
-    /// IPv6 where that is switched off.
+    /// Whether this machine does not have the address: `localhost` often resolves to an IPv6 address even if IPv6 is
+    /// off.
     private static func isAbsence(_ error: Int32) -> Bool { error == EADDRNOTAVAIL || error == EAFNOSUPPORT }
 
     private init(_ address: SocketAddress, path: String? = nil, named text: String) throws(SystemError) {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = socket(address.family, type, 0)
         guard descriptor >= 0 else { throw SystemError(doing: "listening on \(text)", errno: errno) }
-        // The file gets the rights that the socket has by then: it is for this program's user alone.
+        // The file gets the permissions that the socket has when it is bound: for this user only.
         if path != nil { fchmod(descriptor, S_IRUSR | S_IWUSR) }
-        // Connections of an earlier process may still be ending; that is to keep nobody from listening.
+        // Old connections of an earlier process must not block the port.
         setSocketOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
-        // Each family has a socket of its own: with one for both, who else listens in one family would go unnoticed.
+        // One socket per family. With one for both we would miss another program that listens in one of them.
         if address.family == AF_INET6 { setSocketOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
         do throws(SystemError) {
             let bound = try address.listen(descriptor, as: text)
             port = bound.port
             self.address = path == nil ? bound.text : text
         } catch {
-            closeDescriptor(descriptor)
+            Glibc.close(descriptor)
             throw error
         }
         self.descriptor = descriptor
         file = path.flatMap(SocketFile.init(path:))
     }
 
-    /// The next connection that waits, without waiting for one: a descriptor, or -1 and `errno`.
+    /// Accepts a waiting connection without blocking. Returns a descriptor, or -1 and `errno`.
     func accept(_ peer: inout SocketAddress) -> Int32 {
         let connection = peer.accept(from: descriptor)
         guard connection >= 0 else { return connection }
@@ -114,15 +115,57 @@ public struct ListeningSocket: Sendable {
     /// Stops listening.
     public func close() {
         file?.remove()
-        closeDescriptor(descriptor)
+        Glibc.close(descriptor)
     }
 }
 
-/// The system's `close`, where another one is nearer.
-private func closeDescriptor(_ descriptor: Int32) { close(descriptor) }
-
-/// Sets an option whose value is a number. Where the system does not have it, things go on without.
+/// Sets an integer option. Ignores failures: all options used here are optional.
 func setSocketOption(_ socket: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
     var value = value
     setsockopt(socket, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+}
+
+/// A socket in the file system. `nil` if the path has none.
+struct SocketFile: Equatable {
+    let path: String
+    private let device: UInt64
+    private let inode: UInt64
+
+    init?(path: String) {
+        var status = stat()
+        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return nil }
+        self.path = path
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+    }
+
+    /// Removes the file, unless another one has replaced it. Its inode is not reused while the socket is open.
+    func remove() {
+        let lock = FolderLock(ofFile: path)
+        defer { lock.release() }
+        if SocketFile(path: path) == self { unlink(path) }
+    }
+}
+
+/// Lets one process at a time look at a folder's sockets and replace them. It leaves no file.
+struct FolderLock {
+    private let descriptor: Int32
+
+    private static let attempts = 40
+    private static let pauseInMicroseconds: UInt32 = 25_000
+
+    /// Waits up to 1 s, then continues without the lock, as it does if the folder cannot be opened. Servers hold it
+    /// only for an instant.
+    init(ofFile path: String) {
+        let folder = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[...$0] } ?? "."
+        descriptor = open(String(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        for _ in 0..<Self.attempts where descriptor >= 0 {
+            guard flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK || errno == EINTR else { return }
+            usleep(Self.pauseInMicroseconds)
+        }
+    }
+
+    func release() {
+        if descriptor >= 0 { close(descriptor) }
+    }
 }

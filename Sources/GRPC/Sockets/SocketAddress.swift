@@ -1,13 +1,13 @@
 internal import Glibc
 
-/// An address of the internet protocols with a port, or that of a file, in the system's form.
+/// An IPv4, IPv6 or Unix socket address, in the system's form.
 struct SocketAddress: Sendable {
     private var storage = sockaddr_storage()
     private var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
 
     var family: Int32 { Int32(storage.ss_family) }
 
-    /// The port, which both families of the internet protocols have at the same place; 0 for a file.
+    /// The port, which IPv4 and IPv6 store at the same offset; 0 for a Unix socket.
     var port: UInt16 {
         get {
             guard family != AF_UNIX else { return 0 }
@@ -24,10 +24,10 @@ struct SocketAddress: Sendable {
         }
     }
 
-    /// The addresses that a text names: one, or as many as a host name has.
+    /// The addresses of a text: one, or all that a host name has. Blocks while it resolves a name.
     ///
-    /// - Parameter text: `HOST:PORT`, `[IPv6]:PORT`, or `*:PORT` for all addresses of either family.
-    /// - Returns: At least one, each once.
+    /// - Parameter text: `HOST:PORT`, `[IPv6]:PORT`, or `*:PORT` for all addresses of both families.
+    /// - Returns: At least one address, without duplicates.
     /// - Throws: If there is none.
     static func resolve(_ text: String) throws(SystemError) -> [SocketAddress] {
         if text.hasPrefix("*:") {
@@ -54,7 +54,7 @@ struct SocketAddress: Sendable {
         while let info = next?.pointee {
             let address = SocketAddress(info)
             let text = Array(address.text.utf8)
-            // The file of hosts may name an address more than once.
+            // `/etc/hosts` may list an address more than once.
             if !texts.contains(text) {
                 addresses.append(address)
                 texts.append(text)
@@ -72,13 +72,13 @@ struct SocketAddress: Sendable {
         }
     }
 
-    /// The address of a file.
+    /// The address of a Unix socket.
     init(path: String, named text: String) throws(SystemError) {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let action = "listening on \(text)"
         guard !path.isEmpty else { throw SystemError(doing: action, errno: EINVAL) }
-        // One byte is for the end.
+        // One byte is for the terminating zero.
         guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
             throw SystemError(doing: action, errno: ENAMETOOLONG)
         }
@@ -89,7 +89,7 @@ struct SocketAddress: Sendable {
         }
     }
 
-    /// Room for any address.
+    /// Space for any address.
     init() {}
 
     private func withPointer<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
@@ -110,10 +110,10 @@ struct SocketAddress: Sendable {
 // MARK: - Sockets
 
 extension SocketAddress {
-    /// Makes a socket listen here. Returns its address, whose port the system chooses where it is 0 here.
+    /// Makes a socket listen here. Returns its address; the system chooses the port if it is 0 here.
     func listen(_ socket: Int32, as text: String) throws(SystemError) -> SocketAddress {
         var bound = SocketAddress()
-        guard withPointer({ bind(socket, $0, $1) }) == 0, startListening(socket) == 0,
+        guard withPointer({ bind(socket, $0, $1) }) == 0, Glibc.listen(socket, SOMAXCONN) == 0,
             bound.withMutablePointer({ getsockname(socket, $0, $1) }) == 0
         else { throw SystemError(doing: "listening on \(text)", errno: errno) }
         return bound
@@ -128,22 +128,14 @@ extension SocketAddress {
         return withPointer { connect(probe, $0, $1) } != 0 && errno == ECONNREFUSED
     }
 
-    /// Accepts a connection, and becomes the address that it comes from. Returns a descriptor, or -1 and `errno`.
+    /// Accepts a connection and stores the peer's address in `self`. Returns a descriptor, or -1 and `errno`.
     mutating func accept(from socket: Int32) -> Int32 {
-        withMutablePointer { acceptConnection(socket, $0, $1) }
+        withMutablePointer { Glibc.accept(socket, $0, $1) }
     }
 }
 
-// The system's own, where the methods of the same names are nearer.
-private func startListening(_ socket: Int32) -> Int32 { listen(socket, SOMAXCONN) }
-private func acceptConnection(
-    _ socket: Int32,
-    _ address: UnsafeMutablePointer<sockaddr>,
-    _ length: UnsafeMutablePointer<socklen_t>
-) -> Int32 { accept(socket, address, length) }
-
 extension SocketAddress: CustomStringConvertible {
-    /// In the core's form, `ipv4:127.0.0.1:4242` for example.
+    /// The address in the core's form, for example `ipv4:127.0.0.1:4242`.
     var description: String {
         switch family {
         case AF_UNIX: "unix:"
@@ -152,7 +144,7 @@ extension SocketAddress: CustomStringConvertible {
         }
     }
 
-    /// An address of the internet protocols with its port, in numbers: `127.0.0.1:4242` or `[::1]:4242`.
+    /// The numeric address with its port: `127.0.0.1:4242` or `[::1]:4242`.
     var text: String {
         var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
         let error = withPointer { getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST) }
