@@ -2,20 +2,20 @@ import GRPC
 import Logging
 import Synchronization
 
-/// Counts calls, and logs each when it has ended: as an error where the server is to blame, else for debugging only, since
-/// strangers decide how many such lines there are. Of calls that were refused it logs the numbers. Thread-safe.
+/// Counts calls, and logs those that failed because of the server. Thread-safe.
+///
+/// It logs other calls only at `debug`, and refused calls only as sums, because clients decide how many there are.
 final class CallLog: Sendable {
     private let logger: Logger
-    /// Kept: to ask the logger for each call would be the dearest part of this.
-    private let logsAll: Bool
-    private let begun = Atomic(0)
+    /// Stored, because asking the logger at each call is expensive.
+    private let logsEveryCall: Bool
+    private let started = Atomic(0)
     private let failed = Atomic(0)
     private let refusals = Mutex(Refusals())
 
-    /// Calls that were refused, by reason.
     private struct Refusals {
         var total = 0
-        /// Since the last line.
+        /// By reason, since the last line.
         var unreported: [RefusedCall.Reason: Int] = [:]
         var lastLine: ContinuousClock.Instant?
 
@@ -25,30 +25,29 @@ final class CallLog: Sendable {
         }
     }
 
-    /// Refused calls leave one line in this time at the most.
+    /// The least time between two lines about refused calls.
     private static let reportInterval = Duration.seconds(60)
 
     init(_ logger: Logger) {
         self.logger = logger
-        logsAll = logger.logLevel <= .debug
+        logsEveryCall = logger.logLevel <= .debug
     }
 
-    /// Calls that have begun.
-    var calls: Int { begun.load(ordering: .relaxed) }
-    /// Calls that ended with an error; a call that its client cancelled did not.
+    var calls: Int { started.load(ordering: .relaxed) }
+    /// Calls that ended with an error, other than those that their clients cancelled.
     var failedCalls: Int { failed.load(ordering: .relaxed) }
-    /// Calls that ended without a handler, which are not among the others.
+    /// Calls that were refused before their handler. The other two do not include them.
     var refusedCalls: Int { refusals.withLock(\.total) }
 
     var interceptor: ServerInterceptor {
-        ServerInterceptor(callRefused: refused) { context in
-            self.begun.add(1, ordering: .relaxed)
+        ServerInterceptor(callRefused: callRefused) { [self] context in
+            started.add(1, ordering: .relaxed)
             let start = ContinuousClock.now
-            return CallObserver { status, cause in self.ended(context, start, status, cause) }
+            return CallObserver { [self] status, cause in callEnded(context, start, status, cause) }
         }
     }
 
-    private func refused(_ call: RefusedCall) {
+    private func callRefused(_ call: RefusedCall) {
         let now = ContinuousClock.now
         let counts = refusals.withLock { refusals -> [RefusedCall.Reason: Int] in
             refusals.total += 1
@@ -59,7 +58,7 @@ final class CallLog: Sendable {
         log(counts)
     }
 
-    /// Reports in time what would otherwise wait for the next refused call. Ends with its task.
+    /// Logs, each minute, what would otherwise wait for the next refused call. Runs until its task is cancelled.
     func reportRefusals() async {
         while true {
             do { try await Task.sleep(for: Self.reportInterval) } catch { return }
@@ -73,7 +72,7 @@ final class CallLog: Sendable {
         }
     }
 
-    /// Reports at the end what has not been reported.
+    /// Logs what was not logged yet. Called at the end.
     func reportLastRefusals() {
         log(refusals.withLock { $0.take(.now) })
     }
@@ -86,17 +85,17 @@ final class CallLog: Sendable {
         )
     }
 
-    private func ended(
+    private func callEnded(
         _ context: ServerContext,
         _ start: ContinuousClock.Instant,
         _ status: Status,
         _ cause: (any Error)?
     ) {
         if status.code != .ok && status.code != .cancelled { failed.add(1, ordering: .relaxed) }
-        let isOurFault = status.code == .unknown || status.code == .internal || status.code == .dataLoss
-        guard isOurFault || logsAll else { return }
+        let isServerError = status.code == .unknown || status.code == .internal || status.code == .dataLoss
+        guard isServerError || logsEveryCall else { return }
         logger.log(
-            level: isOurFault ? .error : .debug,
+            level: isServerError ? .error : .debug,
             "call ended",
             metadata: [
                 "method": "\(context.path)",

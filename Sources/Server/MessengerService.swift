@@ -2,27 +2,29 @@ import GRPC
 import Logging
 import Messenger
 
-/// The two methods of the messenger, on a room.
+/// The gRPC methods `SendMessage` and `ReadMessages` of a room.
 struct MessengerService: Sendable {
     let room: Room<ByteBuffer>
     let limits: MessageLimits
-    /// Notified by the room when there is something to read.
+    /// The open streams. The room notifies them when there is something to read.
     let readers: Broadcast
 
-    /// What a stream that has fallen behind takes from the store in one go, and holds while its reader is stalled.
-    private static let page = HistoryPage.Size(messages: 64, bytes: 256 << 10)
-    /// How long a stream that has fallen behind waits before it asks a store again that was away: longer each time.
-    private static let patience = (first: Duration.milliseconds(50), last: Duration.seconds(1))
+    /// What a stream that has fallen behind memory reads from storage at once. It holds that much while its client is
+    /// stalled.
+    private static let pageLimit = HistoryPage.Size(messages: 64, bytes: 256 << 10)
+    /// The time between attempts to read from storage that cannot be reached. It doubles with each attempt.
+    private static let retryDelay = (first: Duration.milliseconds(50), max: Duration.seconds(1))
 
-    /// 30 years, in nanoseconds: what is longer would not fit a time.
-    private static let longestAge: UInt64 = 30 * 365 * 86_400 * 1_000_000_000
+    /// 30 years, in nanoseconds. A much longer age would overflow a time.
+    private static let maxReaderAge: UInt64 = 30 * 365 * 86_400 * 1_000_000_000
 
     var methods: [ServerMethod] {
-        // As many as most clients open on one connection: all at once they stay on one queue, that gathers their messages.
+        // Most clients open no more streams than this on one connection. They then share one queue, which writes their
+        // messages together.
         [sendMessage, readMessages.slots(128)]
     }
 
-    // Decided once: a call to a room in memory does not know of storage, and never waits.
+    // Without storage, calls never wait, so they use the binding's forms without a task.
 
     private var sendMessage: ServerMethod {
         guard let store = room.store else {
@@ -43,7 +45,7 @@ struct MessengerService: Sendable {
         guard room.store != nil else {
             return .serverStreaming(MessengerMethods.readEncodedMessages, following: readers) { request, context in
                 let cursor = try cursor(for: request, context)
-                return (opening(at: cursor), { try next(cursor) })
+                return (initialMetadata(for: cursor), { try next(cursor) })
             }
         }
         return .serverStreaming(MessengerMethods.readEncodedMessages) { request, writer, context in
@@ -51,7 +53,6 @@ struct MessengerService: Sendable {
         }
     }
 
-    /// To memory: without suspending.
     private func send(_ request: SendMessageRequest) throws(RPCError) -> SendMessageResponse {
         try check(request)
         do {
@@ -73,7 +74,7 @@ struct MessengerService: Sendable {
         _ context: ServerContext
     ) async throws {
         let cursor = try cursor(for: request, context)
-        try await context.sendInitialMetadata(opening(at: cursor))
+        try await context.sendInitialMetadata(initialMetadata(for: cursor))
         do {
             while true {
                 do {
@@ -87,17 +88,17 @@ struct MessengerService: Sendable {
         }
     }
 
-    /// Reads on from the store until the reader is in the tail again, over every absence of the store.
+    /// Reads from storage until the stream can follow memory again. Retries while storage cannot be reached.
     private func catchUp(_ cursor: Room<ByteBuffer>.Cursor, _ writer: ResponseWriter<ByteBuffer>) async throws {
-        var delay = Self.patience.first
+        var delay = Self.retryDelay.first
         while true {
             do {
-                guard let messages = try await room.catchUp(cursor, atMost: Self.page) else { return }
-                delay = Self.patience.first
+                guard let messages = try await room.catchUp(cursor, atMost: Self.pageLimit) else { return }
+                delay = Self.retryDelay.first
                 try await writer.write(contentsOf: messages)
             } catch RoomError.unavailable(.cannotBeReached) {
                 try await Task.sleep(for: delay)
-                delay = min(delay * 2, Self.patience.last)
+                delay = min(delay * 2, Self.retryDelay.max)
             }
         }
     }
@@ -115,18 +116,18 @@ struct MessengerService: Sendable {
         }
     }
 
-    /// How long the reader has been running, if it says so. Its clock would be no measure: it may be wrong.
+    /// How long the client has been running, if it says so. A duration, because the client's clock may be wrong.
     private func readerAge(_ metadata: Metadata) throws(RPCError) -> Duration? {
         guard let text = metadata.first(MessengerMethods.readerAgeKey) else { return nil }
         guard let age = UInt64(text) else {
             let message = "\(MessengerMethods.readerAgeKey) must be a number of nanoseconds"
             throw RPCError(code: .invalidArgument, message: message)
         }
-        return .nanoseconds(Int64(min(age, Self.longestAge)))
+        return .nanoseconds(Int64(min(age, Self.maxReaderAge)))
     }
 
-    /// Sent at once: it tells the reader that the stream is open, and where it begins.
-    private func opening(at cursor: Room<ByteBuffer>.Cursor) -> Metadata {
+    /// Tells the client that the stream is open, and where it begins.
+    private func initialMetadata(for cursor: Room<ByteBuffer>.Cursor) -> Metadata {
         [MessengerMethods.positionKey: .string(cursor.position.description)]
     }
 
@@ -161,7 +162,7 @@ extension RPCError {
         }
     }
 
-    private init(code: Status.Code, _ trouble: StorageError.Reason) {
-        self.init(code: code, message: trouble.rawValue, metadata: [MessengerMethods.troubleKey: .string(trouble.kind)])
+    private init(code: Status.Code, _ reason: StorageError.Reason) {
+        self.init(code: code, message: reason.rawValue, metadata: [MessengerMethods.troubleKey: .string(reason.kind)])
     }
 }

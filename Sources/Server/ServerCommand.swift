@@ -26,13 +26,13 @@ struct ServerCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try flags.settings()
-        if checkHealth { return try await HealthProbe.run(settings) }
+        if checkHealth { return try await HealthCheck.run(settings) }
 
         Diagnostics.bootstrap(level: settings.logLevel)
         let logger = Logger(label: "messenger-server")
         Diagnostics.forwardCoreLog(to: logger, isServer: true)
         let services = ServiceGroup(
-            services: [GRPCService(settings: settings, logger: logger), MemoryTrim()],
+            services: [MessengerServer(settings: settings, logger: logger), MemoryTrim()],
             gracefulShutdownSignals: .stop,
             logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
         )

@@ -16,7 +16,7 @@ struct SQLiteStoreTests {
         try SQLiteStore(path: path, sync: .normal, retention: retention, logger: Logger(label: "test"))
     }
 
-    /// A room that holds so many messages in memory, and all in the file.
+    /// A room with all messages in the file, and this many in memory.
     private func room(_ store: SQLiteStore, inMemory messages: Int = 1000) throws -> Room<Message> {
         let room = Room<Message>(
             limits: .init(messages: messages, bytes: .max),
@@ -33,7 +33,7 @@ struct SQLiteStoreTests {
         return times
     }
 
-    /// As a stream does it: from the tail, and from the file where the tail has let go.
+    /// Reads as a stream does: from the tail, or from the file if the tail no longer has the message.
     private func take(_ count: Int, from room: Room<Message>, _ cursor: Room<Message>.Cursor) async throws -> [Message]
     {
         var messages: [Message] = []
@@ -53,9 +53,9 @@ struct SQLiteStoreTests {
         return messages
     }
 
-    /// What is older than the server's start is found by its time, unless a clock that has been set back makes that useless.
+    /// A message from before the server's start is found by its time, unless the clock was set back since.
     @Test(arguments: [(ahead: 0, within: 600, expected: ["old", "new"]), (0, 0, ["new"]), (3600, 600, ["new"])])
-    func aReaderThatIsOlderThanTheServer(ahead: Int, within: Int, expected: [String]) async throws {
+    func aReaderThatStartedBeforeTheServer(ahead: Int, within: Int, expected: [String]) async throws {
         let lead = Int64(ahead) * 1_000_000_000
         let first = try store()
         let early = Room<Message>(
@@ -76,8 +76,7 @@ struct SQLiteStoreTests {
         await second.close()
     }
 
-    /// With empty texts, characters of four bytes, and a U+0000, which must not end a text.
-    @Test func whatIsKeptIsThereAfterARestart() async throws {
+    @Test func messagesSurviveARestart() async throws {
         let texts = ["", "naïve 🙂", "a\u{0}b", String(repeating: "x", count: 100_000)]
         let first = try store()
         let start = first.latest
@@ -97,7 +96,7 @@ struct SQLiteStoreTests {
         await second.close()
     }
 
-    @Test func aReaderThatFellBehindMemoryReadsOnFromTheFile() async throws {
+    @Test func aReaderBehindMemoryReadsFromTheFile() async throws {
         let store = try store()
         let room = try room(store, inMemory: 3)
         let follower = try room.cursor()
@@ -106,29 +105,28 @@ struct SQLiteStoreTests {
         let texts = (5..<100).map { "\($0)" }
         let times = try await send(texts, to: room, store)
         #expect(try await take(95, from: room, follower).map(\.sendTime) == times)
-        // It is back in the tail, and waits there.
+        // It follows the tail again.
         async let later = send(["later"], to: room, store)
         #expect(try await take(1, from: room, follower).map(\.text) == ["later"])
         _ = try await later
         await store.close()
     }
 
-    /// What a stalled reader holds meanwhile is bounded.
-    @Test func aPageIsBoundedByItsBytes() async throws {
+    @Test func aPageHasAByteLimit() async throws {
         let store = try store()
         let start = store.latest
         let times = try await send((1...9).map { String(repeating: "x", count: $0 * 1000) }, to: try room(store), store)
         let page = try await store.read(after: start, atMost: .init(messages: 64, bytes: 5000))
         #expect(page.messages.map(\.text.count) == [1000, 2000, 3000])
         #expect(page.upTo == times[2])
-        // One that is longer alone comes all the same.
+        // A page has at least one message.
         let long = try await store.read(after: times[7], atMost: .init(messages: 64, bytes: 5000))
         #expect(long.messages.map(\.text.count) == [9000])
         await store.close()
     }
 
-    /// Senders, readers that follow and readers that come back again and again, with a memory of ten messages.
-    @Test func oneOrderForAll() async throws {
+    /// Readers that follow, and readers that resume after each message, while memory holds ten messages.
+    @Test func allReadersSeeOneOrder() async throws {
         let store = try store()
         let room = try room(store, inMemory: 10)
         let start = try room.cursor().position
@@ -168,7 +166,7 @@ struct SQLiteStoreTests {
         await store.close()
     }
 
-    @Test func oldMessagesGoByNumber() async throws {
+    @Test func messagesOverTheLimitAreRemoved() async throws {
         let store = try store(Retention(messages: 20))
         let room = try room(store, inMemory: 2)
         let start = try room.cursor().position
@@ -184,7 +182,7 @@ struct SQLiteStoreTests {
         await again.close()
     }
 
-    @Test func aReaderWhoseNextMessageIsGoneIsTold() async throws {
+    @Test func aReaderIsToldThatItsNextMessageIsGone() async throws {
         let store = try store(Retention(messages: 8))
         let room = try room(store, inMemory: 2)
         let cursor = try room.cursor()
@@ -195,8 +193,8 @@ struct SQLiteStoreTests {
         await store.close()
     }
 
-    /// While a message is on its way to the disk a reader says that it has had a later one: it does not get the earlier.
-    @Test func nothingEarlierThanAskedFor() async throws {
+    /// A reader can ask for messages after one that is still being written. It does not get that one again.
+    @Test func aReaderGetsNothingBeforeItsPosition() async throws {
         let store = try store()
         let room = try room(store)
         let reserved = room.reserve(2)
@@ -210,11 +208,11 @@ struct SQLiteStoreTests {
         await store.close()
     }
 
-    /// So that what one power cut leaves is not there any more at the next.
-    @Test func theWriteAheadLogIsEmptyAfterAStart() async throws {
+    /// A second power cut must not find what the first one left.
+    @Test func aStartEmptiesTheWriteAheadLog() async throws {
         let first = try store()
         _ = try await send(["one", "two"], to: try room(first), first)
-        // As a process leaves it that is killed.
+        // What a killed process leaves.
         let copy = TemporaryFolder()
         for file in ["history.db", "history.db-wal"] {
             try FileManager.default.copyItem(atPath: folder.path(of: file), toPath: copy.path(of: file))
@@ -242,12 +240,12 @@ struct SQLiteStoreTests {
         #expect(try Database(path: path).integer("SELECT count(*) FROM room") == 1)
     }
 
-    @Test func anothersFileIsRefused() throws {
+    @Test func anotherProgramsFileIsRefused() throws {
         try Database(path: path).execute("CREATE TABLE cats (name TEXT)")
         try expectRefusal(.badData, "a database of another program")
     }
 
-    @Test func aPathThatIsNoneIsRefused() {
+    @Test func aMissingFolderIsRefused() {
         #expect(throws: StartError.self) {
             try SQLiteStore(path: "/nowhere/at/all", sync: .full, retention: Retention(), logger: Logger(label: "test"))
         }

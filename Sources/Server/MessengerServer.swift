@@ -4,16 +4,17 @@ import Logging
 import Messenger
 import ServiceLifecycle
 
-/// The gRPC server as a service: runs until it is told to stop, then ends its streams and waits for its calls.
-struct GRPCService: Service {
+/// Runs the gRPC server. On shutdown it stores what waits, ends the streams and gives other calls some time to finish.
+struct MessengerServer: Service {
     let settings: ServerSettings
     let logger: Logger
 
-    /// Calls that are still open after this long are cancelled.
+    /// How long open calls may go on during a shutdown.
     private static let gracePeriod = Duration.seconds(3)
-    /// The stop goes on without what takes longer: the history's close, and all of it. Container engines kill after 10 s.
-    private static let historyDeadline = Duration.seconds(3)
-    private static let deadline = Duration.seconds(8)
+    /// The shutdown does not wait longer than this for the history to close.
+    private static let historyTimeout = Duration.seconds(3)
+    /// The time for the whole shutdown. Container engines kill after 10 s.
+    private static let shutdownTimeout = Duration.seconds(8)
 
     func run() async throws {
         let group = try CompletionQueueGroup()
@@ -23,7 +24,7 @@ struct GRPCService: Service {
             room = try await makeRoom(readers)
         } catch {
             await group.shutDown()
-            // Stopped while it checked a big history.
+            // SIGTERM interrupts the check of a large history file.
             if Task.isShuttingDownGracefully { return logger.info("stopped before the history was open") }
             throw error
         }
@@ -59,38 +60,23 @@ struct GRPCService: Service {
         logger.info("stopping", metadata: ["openCalls": "\(server.openCalls)"])
         reporting.cancel()
         health.shutDown()
-        let isComplete = await Self.finishes(within: Self.deadline) {
-            await stop(room, server)
+        let isComplete = await finishes(within: Self.shutdownTimeout) {
+            await shutDown(room, server)
             await group.shutDown()
         }
-        if !isComplete { logger.error("the stop took too long: ending without the rest of it") }
+        if !isComplete { logger.error("the shutdown took too long; exiting before it is complete") }
         log.reportLastRefusals()
         let counts = ["calls": log.calls, "failedCalls": log.failedCalls, "refusedCalls": log.refusedCalls]
         logger.info("stopped", metadata: counts.mapValues { "\($0)" })
     }
 
-    private func stop(_ room: Room<ByteBuffer>, _ server: Server) async {
-        // What waits for the store is kept, and reaches the streams before they end.
-        if let store = room.store, await !Self.finishes(within: Self.historyDeadline, { await store.close() }) {
-            logger.error("the history took too long to close: going on without it")
+    private func shutDown(_ room: Room<ByteBuffer>, _ server: Server) async {
+        // The store first: messages that wait are stored, and reach the streams before these end.
+        if let store = room.store, await !finishes(within: Self.historyTimeout, { await store.close() }) {
+            logger.error("the history took too long to close; stopping without it")
         }
         room.close()
         await server.shutDown(gracePeriod: Self.gracePeriod)
-    }
-
-    /// Whether `work` ends in time. If not, it goes on by itself.
-    private static func finishes(within limit: Duration, _ work: @escaping @Sendable () async -> Void) async -> Bool {
-        let (outcome, continuation) = AsyncStream<Bool>.makeStream()
-        Task {
-            await work()
-            continuation.yield(true)
-        }
-        let timer = Task {
-            try await Task.sleep(for: limit)
-            continuation.yield(false)
-        }
-        defer { timer.cancel() }
-        return await outcome.first { _ in true } ?? false
     }
 
     private func makeRoom(_ readers: Broadcast) async throws(StartError) -> Room<ByteBuffer> {
@@ -110,8 +96,7 @@ struct GRPCService: Service {
 
     private var options: ServerOptions {
         var options = ServerOptions()
-        // Room for both strings at their limits and the few bytes around them, so that a message a little too long gets
-        // a sentence that names the limit.
+        // Twice what both texts may have, so that a text that is slightly too long gets an error that names the limit.
         options.maxReceiveMessageSize =
             max(1 << 20, 2 * (settings.messageLimits.authorBytes + settings.messageLimits.textBytes))
         options.resourceQuota = ResourceQuota(bytes: settings.connectionBytes.bytes)

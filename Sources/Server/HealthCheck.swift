@@ -1,14 +1,14 @@
 import GRPC
 import Messenger
 
-/// Asks a running server on this machine whether it serves, for a container's health check.
-enum HealthProbe {
+/// Checks whether the server on this machine works: the `--check-health` of containers.
+enum HealthCheck {
     private static let timeout = Duration.seconds(2)
 
-    /// Opens a stream, which takes all of the server to answer, and lets go of it.
+    /// Opens a stream, because the server needs all of its parts to answer that.
     static func run(_ settings: ServerSettings) async throws(StartError) {
         if settings.socket.path == nil, settings.encryption != .none {
-            // The probe would need a certificate of its own, and to trust the server's.
+            // The check would need a certificate of its own, and would have to trust the server's.
             throw StartError(.badConfiguration, "A health check of a server with TLS needs MESSENGER_SERVER_SOCKET")
         }
         let target = settings.socket.path.map { "unix:\($0)" } ?? settings.host.target(port: settings.port)
@@ -31,7 +31,7 @@ enum HealthProbe {
                 options: CallOptions(timeout: timeout)
             )
             let position = try await stream.initialMetadata.first(MessengerMethods.positionKey)
-            // A stream that is refused has initial metadata too, but no position: its end says why.
+            // A refused stream has initial metadata without a position. Its end throws the reason.
             if position == nil { for try await _ in stream {} }
             return .success(())
         } catch {
