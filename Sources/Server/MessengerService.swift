@@ -11,7 +11,7 @@ struct MessengerService: Sendable {
 
     /// What a stream that has fallen behind memory reads from storage at once. It holds that much while its client is
     /// stalled.
-    private static let pageLimit = HistoryPage.Size(messages: 64, bytes: 256 << 10)
+    private static let pageLimit = HistoryPage.Limit(messages: 64, bytes: 256 << 10)
     /// The time between attempts to read from storage that cannot be reached. It doubles with each attempt.
     private static let retryDelay = (first: Duration.milliseconds(50), max: Duration.seconds(1))
 
@@ -93,7 +93,7 @@ struct MessengerService: Sendable {
         var delay = Self.retryDelay.first
         while true {
             do {
-                guard let messages = try await room.catchUp(cursor, atMost: Self.pageLimit) else { return }
+                guard let messages = try await room.catchUp(cursor, limit: Self.pageLimit) else { return }
                 delay = Self.retryDelay.first
                 try await writer.write(contentsOf: messages)
             } catch RoomError.unavailable(.cannotBeReached) {

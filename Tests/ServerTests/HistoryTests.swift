@@ -85,7 +85,7 @@ import Testing
         // The first one goes.
         history.append(0, sendTime: Self.time(9000), byteCount: 0, at: start + .seconds(40))
         #expect(positions(5, 10, 15, 50) == [nil, 5000, 5000, 9000])
-        history.restart(heldAfter: Self.time(9500), at: start + .seconds(60))
+        history.reset(heldAfter: Self.time(9500), at: start + .seconds(60))
         #expect(positions(50, 60) == [nil, 9500])
     }
 

@@ -91,7 +91,7 @@ def test_a_full_disk(launch, disk):
         times += more + [time_of(send(channel, "again"))]
         assert [time_of(message) for message in reader.take(len(times))] == times
     log = server.log()
-    assert log.count("cannot be written") == 1 and log.count("well again") == 1, log
+    assert log.count("cannot be written") == 1 and log.count("works again") == 1, log
     server.kill()
     server = launch.server(port=server.port, **setting).wait_ready()
     with connected(server.address) as channel, reading(channel, after=times[0] - 1) as reader:

@@ -85,7 +85,7 @@ def test_failures_are_logged_once(launch, path):
             send(server, "bad")
     send(server, "good")
     log = server.log()
-    assert log.count("cannot be written") == 1 and log.count("well again") == 1, log
+    assert log.count("cannot be written") == 1 and log.count("works again") == 1, log
 
 
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE", "reader"])

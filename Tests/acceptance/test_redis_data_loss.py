@@ -165,7 +165,7 @@ def test_a_replica_lags_and_catches_up(launch, redis, replica, link):
         wait_until(lambda: "a replica lags" in server.log(), "the log tells of the replica")
         assert "cannot be" in refusal(server.address, grpc.StatusCode.UNAVAILABLE).details()
         wire.restore()
-        wait_until(lambda: server.log().count("well again") == 2, "the connection and the replica are well again")
+        wait_until(lambda: server.log().count("works again") == 2, "the connection and the replica work again")
         replica.ask("REPLICAOF", "NO", "ONE")
         wait_until(lambda: accepted(server.address), "sends are accepted again")
         assert reader.take(1)[0].text == "there again"

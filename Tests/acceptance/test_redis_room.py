@@ -239,7 +239,7 @@ def test_a_reader_behind_memory_waits_for_redis(shared, redis, end, back):
     with connected(server.address) as channel:
         getattr(redis, end)()
         with reading(channel, after=times[0] - 1) as reader:
-            wait_until(lambda: "Redis is away" in server.log(), "the server has noticed")
+            wait_until(lambda: "Redis is unavailable" in server.log(), "the server has noticed")
             getattr(redis, back)()
             assert [time_of(message) for message in reader.take(3)] == times
 

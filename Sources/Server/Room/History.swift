@@ -69,7 +69,7 @@ struct History<Content: Sendable>: Sendable {
     }
 
     /// Lets go of all entries: only those after `time` will be held. Who follows is told.
-    mutating func restart(heldAfter time: SendTime, at instant: ContinuousClock.Instant = .now) {
+    mutating func reset(heldAfter time: SendTime, at instant: ContinuousClock.Instant = .now) {
         // One more, so that those at the end are behind too.
         firstSequence = end + 1
         entries.removeAll()

@@ -10,7 +10,7 @@ extension Room {
         HistoryTail(
             reserve: { [self] in reserve($0) },
             publish: { [self] in publish($0) },
-            restart: { [self] in restart(heldAfter: $0) }
+            reset: { [self] in reset(heldAfter: $0) }
         )
     }
 
@@ -29,8 +29,8 @@ extension Room {
         onChange()
     }
 
-    func restart(heldAfter: SendTime) {
-        state.withLock { $0.history.restart(heldAfter: heldAfter) }
+    func reset(heldAfter: SendTime) {
+        state.withLock { $0.history.reset(heldAfter: heldAfter) }
         onChange()
     }
 }
@@ -39,7 +39,7 @@ extension Room {
     /// Begins to read after a time, or after the latest message that is in the tail or acknowledged.
     func cursor(after time: SendTime?, store: any HistoryStore) throws(RoomError) -> Cursor {
         if let time { return try cursor(after: time, store: store) }
-        let acknowledged = store.acknowledged
+        let acknowledged = store.lastAcknowledged
         return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             let latest = state.history.latest
@@ -52,7 +52,7 @@ extension Room {
     /// still are on their way to the store.
     private func cursor(after time: SendTime, store: any HistoryStore) throws(RoomError) -> Cursor {
         let now = clock().nanosecondsSinceEpoch
-        let horizon = SendTime(nanosecondsSinceEpoch: now + Int64(store.clockTolerance / .nanoseconds(1)))
+        let horizon = SendTime(nanosecondsSinceEpoch: now + Int64(store.maxClockSkew / .nanoseconds(1)))
         let heldAfter = store.heldAfter
         return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
@@ -68,7 +68,7 @@ extension Room {
         let start = ContinuousClock.now - age
         let now = clock()
         let heldAfter = store.heldAfter
-        let tolerance = store.clockTolerance
+        let tolerance = store.maxClockSkew
         return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             let tail = state.history.heldAfter
@@ -86,14 +86,14 @@ extension Room {
     }
 
     /// The next messages of a reader that has fallen behind the tail, if any; `nil` when it is in the tail again.
-    func catchUp(_ cursor: Cursor, atMost most: HistoryPage.Size) async throws(RoomError) -> [Content]? {
+    func catchUp(_ cursor: Cursor, limit: HistoryPage.Limit) async throws(RoomError) -> [Content]? {
         guard let store else { return nil }
         let last = cursor.last
         // At the moment when it is there, it goes on there: memory costs less than the store.
         guard state.withLock({ last < $0.history.heldAfter }) else { return nil }
         let page: HistoryPage
         do {
-            page = try await store.read(after: last, atMost: most)
+            page = try await store.read(after: last, limit: limit)
         } catch {
             throw RoomError(error)
         }

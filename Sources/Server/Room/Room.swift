@@ -99,7 +99,7 @@ final class Room<Content: Sendable>: Sendable {
 
     /// The next message of a reader, and whether there is another one already, or the end; `nil` if it has had all of them.
     /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more, and ``RoomError/onlyInStorage`` where
-    ///   ``catchUp(_:atMost:)`` has it.
+    ///   ``catchUp(_:limit:)`` has it.
     func next(_ cursor: Cursor) throws(RoomError) -> (message: Content, hasMore: Bool)? {
         guard store == nil else { return try nextInTail(cursor) }
         let sequence = cursor.sequence.load(ordering: .relaxed)

@@ -1,19 +1,13 @@
 import Dispatch
 import GRPC
+import Messenger
 import Synchronization
 
-/// Why a worker did not take a job.
-enum WorkerRefusal {
-    /// So much waits already that this would have to wait too long.
-    case tooMuchWaits
-    case closed
-}
-
-/// A thread that does what it is given in the order in which it came: each time, all that waits at once.
+/// A thread with a queue: it handles jobs in order, each time all that are waiting.
 ///
-/// For work that blocks, which the threads of event loops must not do. Thread-safe.
+/// For blocking work, which must not run on event loops. Thread-safe.
 final class BatchWorker<Job: Sendable>: Sendable {
-    /// Does the jobs. Runs on the worker's thread alone; without jobs when nothing came for a `tick`.
+    /// Handles a batch on the worker's thread. The batch is empty if no job came within a `tick`.
     typealias Work = @Sendable ([Job]) -> Void
 
     private struct State {
@@ -25,16 +19,16 @@ final class BatchWorker<Job: Sendable>: Sendable {
     }
 
     private let state = Mutex(State())
-    /// Signalled when jobs come to where none were.
+    /// Signalled when the queue is no longer empty.
     private let arrival = DispatchSemaphore(value: 0)
     private let limit: Int
 
     /// Starts the thread.
     /// - Parameters:
-    ///   - name: What debuggers show, 15 bytes at the most.
-    ///   - limit: What jobs that wait may cost together.
-    ///   - tick: How long it waits for jobs before it works without; without end if there is none.
-    ///   - atEnd: The thread's last work, after the closing.
+    ///   - name: For debuggers. At most 15 bytes.
+    ///   - limit: The total cost of the jobs that may wait.
+    ///   - tick: How long to wait for jobs before the work runs without any; `nil` to wait forever.
+    ///   - atEnd: Runs on the thread after the last job.
     init(
         named name: String,
         limit: Int,
@@ -50,21 +44,21 @@ final class BatchWorker<Job: Sendable>: Sendable {
         }
     }
 
-    /// Gives the thread one more job.
-    /// - Returns: `nil`, or why it does not take it.
-    func submit(_ job: Job, cost: Int = 1) -> WorkerRefusal? {
-        let (isFirst, refusal) = state.withLock { state -> (Bool, WorkerRefusal?) in
+    /// Adds a job to the queue.
+    /// - Returns: `nil`, or why the job is rejected.
+    func submit(_ job: Job, cost: Int = 1) -> JobRejection? {
+        let (isFirst, rejection) = state.withLock { state -> (Bool, JobRejection?) in
             guard !state.isClosed else { return (false, .closed) }
-            guard state.cost + cost <= limit || state.jobs.isEmpty else { return (false, .tooMuchWaits) }
+            guard state.cost + cost <= limit || state.jobs.isEmpty else { return (false, .queueIsFull) }
             state.jobs.append(job)
             state.cost += cost
             return (state.jobs.count == 1, nil)
         }
         if isFirst { arrival.signal() }
-        return refusal
+        return rejection
     }
 
-    /// Takes no more jobs, and returns when the thread has done those that it has.
+    /// Accepts no more jobs. Returns when the thread has handled those in the queue.
     func close() async {
         await withCheckedContinuation { continuation in
             let hasEnded = state.withLock { state in
@@ -88,7 +82,7 @@ final class BatchWorker<Job: Sendable>: Sendable {
             }
             if !jobs.isEmpty || timedOut { work(jobs) }
             if jobs.isEmpty && isClosed { return }
-            // What was taken may have been the job that the closing's signal was for.
+            // The wait may have consumed the signal from `close()`.
             if isClosed { arrival.signal() }
         }
     }
@@ -100,4 +94,77 @@ final class BatchWorker<Job: Sendable>: Sendable {
         }
         for continuation in waiting { continuation.resume() }
     }
+}
+
+/// Why a worker rejects a job.
+enum JobRejection {
+    case queueIsFull
+    case closed
+}
+
+// MARK: - Jobs of a store's workers
+
+/// A message to store.
+struct AppendJob: Sendable {
+    let author: String
+    let text: String
+    let completion: AppendCompletion
+
+    /// The memory that waiting messages may use, in bytes.
+    static let queueLimit = 64 << 20
+    /// The estimated bytes that a waiting message needs besides its author and text.
+    fileprivate static let overhead = 256
+}
+
+/// A request for messages, from a reader that has fallen behind memory.
+struct ReadJob: Sendable {
+    let time: SendTime
+    let limit: HistoryPage.Limit
+    let continuation: CheckedContinuation<Result<HistoryPage, StorageError>, Never>
+
+    /// How many may wait.
+    static let queueLimit = 100_000
+}
+
+extension BatchWorker<AppendJob> {
+    func append(author: String, text: String, completion: @escaping AppendCompletion) {
+        let job = AppendJob(author: author, text: text, completion: completion)
+        switch submit(job, cost: author.utf8.count + text.utf8.count + AppendJob.overhead) {
+        case nil: break
+        case .queueIsFull: completion(.failure(.full(.queueIsFull)))
+        case .closed: completion(.failure(.closed))
+        }
+    }
+}
+
+extension BatchWorker<ReadJob> {
+    func read(after time: SendTime, limit: HistoryPage.Limit) async throws(StorageError) -> HistoryPage {
+        let result = await withCheckedContinuation { continuation in
+            switch submit(ReadJob(time: time, limit: limit, continuation: continuation)) {
+            case nil: break
+            // The reader retries.
+            case .queueIsFull: continuation.resume(returning: .failure(.unavailable(.cannotBeReached)))
+            case .closed: continuation.resume(returning: .failure(.closed))
+            }
+        }
+        return try result.get()
+    }
+}
+
+// MARK: - Deadlines
+
+/// Waits for work until a deadline. After the deadline the work continues alone.
+/// - Returns: Whether the work is done.
+func finishes(within limit: Duration, _ work: @escaping @Sendable () async -> Void) async -> Bool {
+    let (results, result) = AsyncStream.makeStream(of: Bool.self)
+    Task {
+        await work()
+        result.yield(true)
+    }
+    let timer = Task {
+        try? await Task.sleep(for: limit)
+        result.yield(false)
+    }
+    defer { timer.cancel() }
+    return await results.first { _ in true } ?? false
 }

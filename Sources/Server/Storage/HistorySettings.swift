@@ -8,7 +8,7 @@ struct HistorySettings: Sendable {
     /// The file that holds the location, if one does.
     var locationFile = FilePath.none
     var sync = SQLiteFile.Sync.full
-    var retention = Retention()
+    var retention = RetentionPolicy()
 
     /// Opens the store; `nil` for memory alone.
     func openStore(logger: Logger) async throws(StartError) -> (any HistoryStore)? {
@@ -32,15 +32,15 @@ struct HistorySettings: Sendable {
             [
                 "history": "\(location.settingText)",
                 "historySync": "\(sync)",
-                "historyKeepMessages": "\(retention.messages)",
-                "historyKeepBytes": "\(ByteCount(bytes: retention.bytes)?.settingText ?? "")",
-                "historyKeepAge": "\((retention.age ?? .zero).settingText)",
+                "historyKeepMessages": "\(retention.maxMessages)",
+                "historyKeepBytes": "\(ByteCount(bytes: retention.maxBytes)?.settingText ?? "")",
+                "historyKeepAge": "\((retention.maxAge ?? .zero).settingText)",
             ]
         case .redis:
             [
                 "history": "\(location.settingText)",
-                "historyKeepMessages": "\(retention.messages)",
-                "historyKeepAge": "\((retention.age ?? .zero).settingText)",
+                "historyKeepMessages": "\(retention.maxMessages)",
+                "historyKeepAge": "\((retention.maxAge ?? .zero).settingText)",
             ]
         }
     }
@@ -64,7 +64,11 @@ struct HistoryFlags: ParsableArguments {
             location: try location(in: file, environment),
             locationFile: file,
             sync: try Setting.historySync.value(flag: historySync, environment: environment),
-            retention: Retention(messages: messages.number, bytes: bytes.bytes, age: age == .zero ? nil : age)
+            retention: RetentionPolicy(
+                maxMessages: messages.number,
+                maxBytes: bytes.bytes,
+                maxAge: age == .zero ? nil : age
+            )
         )
     }
 

@@ -1,51 +1,54 @@
 import Messenger
 
-/// Where a room's messages are kept beyond the memory of its process.
+/// Stores a room's messages beyond the memory of its process.
 ///
-/// The room itself keeps the newest messages in memory, for those who follow it (``HistoryTail``). A store keeps more of
-/// them, for longer: it is asked to keep each message before its sender is answered, and is read by those who have
-/// fallen behind what memory holds. A room without a store (`memory:`) has its tail and nothing else.
+/// The room itself keeps the newest messages in memory, for readers that follow it (``HistoryTail``). A store keeps more of
+/// them for longer. It stores each message before its sender is answered, and serves readers that have fallen behind
+/// memory. A room without a store (`memory:`) has only its tail.
 ///
-/// Thread-safe. No call blocks the thread that it is made on: what takes long, a store does on threads of its own.
+/// Thread-safe. No call blocks its thread: slow work is done on the store's own threads.
 protocol HistoryStore: AnyObject, Sendable {
-    /// The time of the last message when it was opened; the tail begins here.
+    /// The time of the last message when the store was opened. The tail begins here.
     var latest: SendTime { get }
-    /// Every message accepted after this time is held, as far as is known without asking.
+    /// Every message accepted after this time is stored, as far as is known without I/O.
     var heldAfter: SendTime { get }
-    /// The latest time that a sender here was told. A stream that is opened later begins after it, also when the message
-    /// is still on its way to the tail.
-    var acknowledged: SendTime { get }
-    /// How far clocks of others that give out times, or read by them, may be ahead of this machine's.
-    var clockTolerance: Duration { get }
+    /// The latest time that a sender at this server has received. A stream opened later begins after it, even if that message
+    /// has not reached the tail yet.
+    var lastAcknowledged: SendTime { get }
+    /// How far other clocks that assign times may be ahead of this machine's.
+    var maxClockSkew: Duration { get }
 
-    /// Begins to bring messages to a tail: each one that is kept from now on, by whomever it was sent, in their order.
+    /// Starts to feed a tail with every message stored from now on, by whichever server, in order.
     func follow(into tail: HistoryTail) throws(StartError)
 
-    /// Keeps a message, and calls `completion` with its time, once, on some thread: it is then kept and in the tail, or on
-    /// its way there.
+    /// Stores a message, and calls `completion` once, on any thread. On success the message is stored, and it is in the tail
+    /// or on its way there.
     ///
-    /// Messages that wait at the same time are kept together, at the cost of one.
+    /// Messages that wait at the same time are stored together (group commit).
     func append(author: String, text: String, completion: @escaping AppendCompletion)
 
     /// The first messages after a time.
     ///
-    /// - Throws: ``StorageError/noLongerHeld(heldAfter:)`` if some later than `time` are not held any more.
-    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(StorageError) -> HistoryPage
+    /// - Throws: ``StorageError/noLongerHeld(heldAfter:)`` if some messages later than `time` are no longer stored.
+    func read(after time: SendTime, limit: HistoryPage.Limit) async throws(StorageError) -> HistoryPage
 
-    /// Keeps no more messages. Returns when those that were waiting are kept and in the tail, and all is put away.
+    /// Accepts no more messages. Returns when the waiting ones are stored and in the tail, and the storage is closed.
     func close() async
 }
 
-/// Messages that a store was asked for.
+/// The result of an append. Must not block.
+typealias AppendCompletion = @Sendable (Result<SendTime, StorageError>) -> Void
+
+/// Messages read from a store.
 struct HistoryPage: Sendable {
-    /// What a page holds at the most; one message in any case.
-    struct Size: Sendable {
+    /// The largest size of a page, which has at least one message in any case.
+    struct Limit: Sendable {
         var messages: Int
         /// Of authors and texts.
         var bytes: Int
 
-        /// Takes a message off, if the page is not full.
-        mutating func takes(_ message: Message) -> Bool {
+        /// Deducts a message from the limit, unless the page is full.
+        mutating func admit(_ message: Message) -> Bool {
             guard messages > 0, bytes > 0 else { return false }
             messages -= 1
             bytes -= message.author.utf8.count + message.text.utf8.count
@@ -53,24 +56,21 @@ struct HistoryPage: Sendable {
         }
     }
 
-    /// In their order.
+    /// In order.
     var messages: [Message]
-    /// They are all that there are up to this time. Not later than it was asked after if nothing is there that should be.
+    /// The page has every message up to this time. It is not later than the requested time if messages are missing.
     var upTo: SendTime
 }
 
-/// Is told what came of a message. It must not block.
-typealias AppendCompletion = @Sendable (Result<SendTime, StorageError>) -> Void
-
-/// The newest messages of a room, in memory, as its store sees them. Thread-safe.
+/// A store's access to the room's newest messages, in memory. Thread-safe.
 ///
-/// Functions and no protocol: a room is generic, and they are made where it is known what of.
+/// Closures instead of a protocol, because a room is generic and a store does not know its type.
 struct HistoryTail: Sendable {
-    /// Times for so many messages that a store is about to keep, later than all before; they are the tail's to give,
-    /// because nothing may be accepted behind the back of a reader.
+    /// Reserves times for messages that will be stored, later than all before. The tail assigns them, so that no message gets
+    /// a time that a reader has already passed.
     let reserve: @Sendable (_ count: Int) -> [SendTime]
-    /// Adds messages that are kept, in order, and wakes those who wait for them.
+    /// Appends stored messages, in order, and notifies readers.
     let publish: @Sendable (_ messages: [Message]) -> Void
-    /// Lets go of everything: messages after the tail's last one are lost. Those after `heldAfter` will come.
-    let restart: @Sendable (_ heldAfter: SendTime) -> Void
+    /// Drops everything, because messages after the tail's last one are lost. Messages after `heldAfter` will follow.
+    let reset: @Sendable (_ heldAfter: SendTime) -> Void
 }

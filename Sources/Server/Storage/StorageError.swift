@@ -1,4 +1,6 @@
+import Logging
 import Messenger
+import Synchronization
 
 /// Why the storage could not do what it was asked to.
 enum StorageError: Error, Equatable {
@@ -16,7 +18,7 @@ enum StorageError: Error, Equatable {
     enum Reason: String {
         case diskIsFull = "the history's disk is full; the message was not accepted"
         case memoryIsFull = "the history's memory is full; the message was not accepted"
-        case tooMuchWaits = "too much waits for the history; the message was not accepted"
+        case queueIsFull = "the queue of the history is full; the message was not accepted"
         case cannotBeWritten = "the history cannot be written now"
         case fileIsGone = "the history's file was removed or replaced; the server has to be restarted"
         case cannotBeRead = "the history cannot be read now"
@@ -26,9 +28,36 @@ enum StorageError: Error, Equatable {
         var kind: String {
             switch self {
             case .diskIsFull, .memoryIsFull: "full"
-            case .tooMuchWaits: "busy"
+            case .queueIsFull: "busy"
             case .cannotBeWritten, .fileIsGone, .cannotBeRead, .cannotBeReached: "away"
             }
         }
+    }
+}
+
+/// Logs when the storage begins to fail and when it works again, instead of every failure. Thread-safe.
+final class FailureLog: Sendable {
+    private let logger: Logger
+    private let since = Mutex<ContinuousClock.Instant?>(nil)
+
+    init(logger: Logger) {
+        self.logger = logger
+    }
+
+    func failed(_ message: String, _ error: any Error) {
+        let isFirst = since.withLock { since in
+            guard since == nil else { return false }
+            since = .now
+            return true
+        }
+        if isFirst { logger.error("\(message)", metadata: ["error": "\(error)"]) }
+    }
+
+    func recovered() {
+        let start = since.withLock { since in
+            defer { since = nil }
+            return since
+        }
+        if let start { logger.info("the history works again", metadata: ["after": "\(ContinuousClock.now - start)"]) }
     }
 }

@@ -30,7 +30,7 @@ struct BatchWorkerTests {
         #expect(worker.submit(0, cost: 1) == nil)
         await Task.detached { started.wait() }.value
         #expect(worker.submit(1, cost: 11) == nil, "one alone is taken, however large")
-        #expect(worker.submit(2, cost: 1) == .tooMuchWaits)
+        #expect(worker.submit(2, cost: 1) == .queueIsFull)
         gate.signal()
         gate.signal()
         await worker.close()

@@ -34,7 +34,7 @@ struct RedisFollowerTests {
         let tail = HistoryTail(
             reserve: { _ in [] },
             publish: { _ in },
-            restart: { time in restarts.withLock { $0.append(time) } }
+            reset: { time in restarts.withLock { $0.append(time) } }
         )
         progress.close()
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

@@ -24,16 +24,16 @@ struct RedisReaderTests {
     private func read(
         after number: Int64,
         _ progress: RedisProgress,
-        atMost most: HistoryPage.Size = .init(messages: 64, bytes: .max)
+        limit: HistoryPage.Limit = .init(messages: 64, bytes: .max)
     ) async -> Result<HistoryPage, StorageError> {
         await withCheckedContinuation { continuation in
             var reader = RedisReader(RedisHost(redis.address), progress)
-            reader.serve([ReadJob(time: time(number), most: most, continuation: continuation)])
+            reader.serve([ReadJob(time: time(number), limit: limit, continuation: continuation)])
         }
     }
 
     @Test func aPart() async throws {
-        let page = try await read(after: 3, progress, atMost: .init(messages: 2, bytes: .max)).get()
+        let page = try await read(after: 3, progress, limit: .init(messages: 2, bytes: .max)).get()
         #expect(page.messages.map(\.text) == ["4", "5"])
         #expect(page.upTo == time(5))
     }
@@ -41,7 +41,7 @@ struct RedisReaderTests {
     /// Redis refuses all within MULTI then; what is missing is noticed as otherwise.
     @Test func aPartWhenRedisIsOutOfMemory() async throws {
         try redis.ask("CONFIG", "SET", "maxmemory", "1")
-        let page = try await read(after: 3, progress, atMost: .init(messages: 2, bytes: .max)).get()
+        let page = try await read(after: 3, progress, limit: .init(messages: 2, bytes: .max)).get()
         #expect(page.messages.map(\.text) == ["4", "5"])
         #expect(page.upTo == time(5))
         #expect(try await read(after: 8, progress).get().messages.map(\.text) == ["9", "10"])
@@ -56,10 +56,10 @@ struct RedisReaderTests {
             try redis.ask("XADD", "room", "\(number)-0", "a", "", "t", String(repeating: "x", count: 1000))
         }
         let progress = try stream.progress()
-        let first = try await read(after: 9, progress, atMost: .init(messages: 64, bytes: 1500)).get()
+        let first = try await read(after: 9, progress, limit: .init(messages: 64, bytes: 1500)).get()
         #expect(first.messages.map(\.sendTime) == [10, 11, 12].map(time))
         #expect(first.upTo == time(12))
-        let second = try await read(after: 12, progress, atMost: .init(messages: 64, bytes: 1)).get()
+        let second = try await read(after: 12, progress, limit: .init(messages: 64, bytes: 1)).get()
         #expect(second.messages.map(\.sendTime) == [time(13)])
     }
 
@@ -101,7 +101,7 @@ struct RedisReaderTests {
             Task { @Sendable in
                 await withCheckedContinuation { continuation in
                     jobs.withLock {
-                        $0.append(ReadJob(time: job, most: .init(messages: 1, bytes: 1), continuation: continuation))
+                        $0.append(ReadJob(time: job, limit: .init(messages: 1, bytes: 1), continuation: continuation))
                     }
                 }
             }

@@ -15,7 +15,7 @@ struct RedisStoreTests {
     }
 
     private func store() throws -> RedisStore {
-        try RedisStore(redis.address, retention: Retention(), logger: Logger(label: "test"))
+        try RedisStore(redis.address, retention: RetentionPolicy(), logger: Logger(label: "test"))
     }
 
     private func room(_ store: RedisStore) throws -> Room<Message> {

@@ -12,7 +12,7 @@ struct SQLiteStoreTests {
     private let folder = TemporaryFolder()
     private var path: String { folder.path(of: "history.db") }
 
-    private func store(_ retention: Retention = Retention()) throws -> SQLiteStore {
+    private func store(_ retention: RetentionPolicy = RetentionPolicy()) throws -> SQLiteStore {
         try SQLiteStore(path: path, sync: .normal, retention: retention, logger: Logger(label: "test"))
     }
 
@@ -45,7 +45,7 @@ struct SQLiteStoreTests {
                 }
                 messages.append(next.message)
             } catch RoomError.onlyInStorage {
-                while let some = try await room.catchUp(cursor, atMost: .init(messages: 7, bytes: .max)) {
+                while let some = try await room.catchUp(cursor, limit: .init(messages: 7, bytes: .max)) {
                     messages += some
                 }
             }
@@ -116,11 +116,11 @@ struct SQLiteStoreTests {
         let store = try store()
         let start = store.latest
         let times = try await send((1...9).map { String(repeating: "x", count: $0 * 1000) }, to: try room(store), store)
-        let page = try await store.read(after: start, atMost: .init(messages: 64, bytes: 5000))
+        let page = try await store.read(after: start, limit: .init(messages: 64, bytes: 5000))
         #expect(page.messages.map(\.text.count) == [1000, 2000, 3000])
         #expect(page.upTo == times[2])
         // A page has at least one message.
-        let long = try await store.read(after: times[7], atMost: .init(messages: 64, bytes: 5000))
+        let long = try await store.read(after: times[7], limit: .init(messages: 64, bytes: 5000))
         #expect(long.messages.map(\.text.count) == [9000])
         await store.close()
     }
@@ -167,7 +167,7 @@ struct SQLiteStoreTests {
     }
 
     @Test func messagesOverTheLimitAreRemoved() async throws {
-        let store = try store(Retention(messages: 20))
+        let store = try store(RetentionPolicy(maxMessages: 20))
         let room = try room(store, inMemory: 2)
         let start = try room.cursor().position
         let times = try await send((0..<100).map { "\($0)" }, to: room, store)
@@ -177,13 +177,13 @@ struct SQLiteStoreTests {
         #expect((10...20).contains(held.count))
         #expect(try await take(held.count, from: room, cursor).map(\.sendTime) == held)
         await store.close()
-        let again = try self.store(Retention(messages: 20))
+        let again = try self.store(RetentionPolicy(maxMessages: 20))
         #expect(again.heldAfter == store.heldAfter)
         await again.close()
     }
 
     @Test func aReaderIsToldThatItsNextMessageIsGone() async throws {
-        let store = try store(Retention(messages: 8))
+        let store = try store(RetentionPolicy(maxMessages: 8))
         let room = try room(store, inMemory: 2)
         let cursor = try room.cursor()
         _ = try await send((0..<50).map { "\($0)" }, to: room, store)
@@ -220,9 +220,14 @@ struct SQLiteStoreTests {
         await first.close()
         #expect(copy.size(of: "history.db-wal") > 0)
         let path = copy.path(of: "history.db")
-        let second = try SQLiteStore(path: path, sync: .full, retention: Retention(), logger: Logger(label: "test"))
+        let second = try SQLiteStore(
+            path: path,
+            sync: .full,
+            retention: RetentionPolicy(),
+            logger: Logger(label: "test")
+        )
         #expect(copy.size(of: "history.db-wal") == 0)
-        let page = try await second.read(after: second.heldAfter, atMost: .init(messages: 9, bytes: .max))
+        let page = try await second.read(after: second.heldAfter, limit: .init(messages: 9, bytes: .max))
         #expect(page.messages.map(\.text) == ["one", "two"])
         await second.close()
     }
@@ -247,7 +252,12 @@ struct SQLiteStoreTests {
 
     @Test func aMissingFolderIsRefused() {
         #expect(throws: StartError.self) {
-            try SQLiteStore(path: "/nowhere/at/all", sync: .full, retention: Retention(), logger: Logger(label: "test"))
+            try SQLiteStore(
+                path: "/nowhere/at/all",
+                sync: .full,
+                retention: RetentionPolicy(),
+                logger: Logger(label: "test")
+            )
         }
     }
 

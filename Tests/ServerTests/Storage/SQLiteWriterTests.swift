@@ -9,7 +9,7 @@ import Testing
 struct SQLiteWriterTests {
     private let folder = TemporaryFolder()
 
-    private func open(_ retention: Retention) throws -> (SQLiteWriter, SQLiteFile) {
+    private func open(_ retention: RetentionPolicy) throws -> (SQLiteWriter, SQLiteFile) {
         let file = try SQLiteFile(path: folder.path(of: "history.db"))
         return (try SQLiteWriter(try file.open(sync: .normal, start: time(0)), retention: retention), file)
     }
@@ -29,7 +29,7 @@ struct SQLiteWriterTests {
 
     /// Each append removes exactly the messages that have become too old since the last one.
     @Test func oldMessagesAreRemovedOneByOne() throws {
-        var (writer, file) = try open(Retention(age: .seconds(10)))
+        var (writer, file) = try open(RetentionPolicy(maxAge: .seconds(10)))
         try writer.append(messages(1...20), now: time(5))
         #expect(try stored() == (20, 1))
         for now: Int64 in 12...29 {
@@ -47,7 +47,7 @@ struct SQLiteWriterTests {
 
     /// After a kill, its frames would look like damage to ``WriteAheadLog``.
     @Test func aFailedTransactionLeavesNoFrames() throws {
-        var (writer, file) = try open(Retention())
+        var (writer, file) = try open(RetentionPolicy())
         try writer.append(messages(1...3), now: time(3))
         #expect(folder.size(of: "history.db-wal") > 0)
         // That time is taken.
@@ -60,7 +60,7 @@ struct SQLiteWriterTests {
 
     /// One transaction removes a limited number of messages. The next ones remove the rest.
     @Test func manyOldMessagesAreRemovedInBatches() throws {
-        var (writer, file) = try open(Retention(age: .seconds(10)))
+        var (writer, file) = try open(RetentionPolicy(maxAge: .seconds(10)))
         try writer.append(messages(1...10_000), now: time(5))
         var batches = 0
         while try stored().count != 1 {
@@ -74,8 +74,8 @@ struct SQLiteWriterTests {
 
     /// Removal goes down to an eighth below the limit. A restart counts the bytes again.
     @Test func messagesOverTheByteLimitAreRemoved() throws {
-        let each = 1000 + Retention.overhead
-        let retention = Retention(bytes: 80 * each)
+        let each = 1000 + RetentionPolicy.overhead
+        let retention = RetentionPolicy(maxBytes: 80 * each)
         var (writer, file) = try open(retention)
         try writer.append(messages(1...80, bytes: 1000), now: time(80))
         #expect(try stored() == (80, 1))

@@ -3,14 +3,14 @@ import Redis
 
 /// Adds messages to a room's stream, pipelined, and tells their senders. Connects when it has to.
 struct RedisAdder {
-    private let retention: Retention
-    /// `retention.messages`, as commands have it.
+    private let retention: RetentionPolicy
+    /// `retention.maxMessages`, as commands have it.
     private let most: String
-    private let outages: Outages
+    private let failureLog: FailureLog
     private let interrupt: RedisInterrupt
     private var link: RedisLink
 
-    private var ageClock: AgeClock
+    private var retentionClock: RetentionClock
     private var lastTrim = ContinuousClock.now
     private static let trimInterval = Duration.seconds(1)
 
@@ -18,11 +18,17 @@ struct RedisAdder {
     private static let pipeline = 1000
 
     /// - Parameter latest: The time of the stream's last message.
-    init(_ host: RedisHost, retention: Retention, latest: SendTime, outages: Outages, interrupt: RedisInterrupt) {
+    init(
+        _ host: RedisHost,
+        retention: RetentionPolicy,
+        latest: SendTime,
+        failureLog: FailureLog,
+        interrupt: RedisInterrupt
+    ) {
         self.retention = retention
-        most = "\(retention.messages)"
-        ageClock = AgeClock(latest: latest, age: retention.age)
-        self.outages = outages
+        most = "\(retention.maxMessages)"
+        retentionClock = RetentionClock(latest: latest, age: retention.maxAge)
+        self.failureLog = failureLog
         self.interrupt = interrupt
         link = RedisLink(host, interrupt)
     }
@@ -46,23 +52,23 @@ struct RedisAdder {
                     job.completion(result.mapError(Self.refusal))
                 }
             }
-            if retention.age != nil, ContinuousClock.now - lastTrim >= Self.trimInterval {
+            if retention.maxAge != nil, ContinuousClock.now - lastTrim >= Self.trimInterval {
                 lastTrim = .now
-                try stream.trim(before: retention.expiry(ageClock.now()))
+                try stream.trim(before: retention.cutoff(now: retentionClock.now()))
             }
             guard let refused else {
                 // What only removes also works where nothing can be added.
-                if !jobs.isEmpty { outages.ended() }
+                if !jobs.isEmpty { failureLog.recovered() }
                 return
             }
-            outages.began("the history cannot be written", refused)
+            failureLog.failed("the history cannot be written", refused)
             // Another Redis may have taken its place: one that has become a replica refuses too.
             if Self.refusal(refused) != .full(.memoryIsFull) { link.drop() }
         } catch {
             // What was sent and not answered may have been added: the sender is not told that it was refused.
             link.drop()
             // Who has interrupted it says so.
-            if !interrupt.isTriggered { outages.began("the history cannot be written", error) }
+            if !interrupt.isTriggered { failureLog.failed("the history cannot be written", error) }
             for job in rest { job.completion(.failure(.unavailable(.cannotBeReached))) }
         }
     }

@@ -35,35 +35,36 @@ struct RedisFollower: Sendable {
     }
 
     mutating func run() {
-        let outages = Outages(logger: logger)
-        let lags = Outages(logger: logger)
+        let failureLog = FailureLog(logger: logger)
+        let lags = FailureLog(logger: logger)
         while !progress.isOver {
             do throws(RedisError) {
                 let stream = try RedisStream(at: host, interrupt: progress.interrupt)
-                try follow(stream, outages, lags)
+                try follow(stream, failureLog, lags)
             } catch {
                 // What was acknowledged last is then with those who resume elsewhere.
                 guard !progress.isClosed, !progress.interrupt.isTriggered else { return }
-                report(error, outages, lags)
+                report(error, failureLog, lags)
                 usleep(100_000)
             }
         }
     }
 
-    private mutating func report(_ error: RedisError, _ outages: Outages, _ lags: Outages) {
-        guard error.code == "READONLY" else { return outages.began("Redis is away", error) }
+    private mutating func report(_ error: RedisError, _ failureLog: FailureLog, _ lags: FailureLog) {
+        guard error.code == "READONLY" else { return failureLog.failed("Redis is unavailable", error) }
         let since = lagging ?? .now
         lagging = since
         if .now - since >= Self.lagPatience {
-            lags.began("a replica lags behind: messages are missing in it", error)
+            lags.failed("a replica lags behind: messages are missing in it", error)
         }
     }
 
-    private mutating func follow(_ stream: RedisStream, _ outages: Outages, _ lags: Outages) throws(RedisError) {
+    private mutating func follow(_ stream: RedisStream, _ failureLog: FailureLog, _ lags: FailureLog) throws(RedisError)
+    {
         while !progress.isOver {
             told += progress.takeNewlyAcknowledged()
             let snapshot = try stream.snapshot(after: watch.last, atMost: Self.burst)
-            outages.ended()
+            failureLog.recovered()
             warn(of: snapshot)
             let last = watch.last
             told.removeAll { $0 <= last.time }
@@ -82,7 +83,7 @@ struct RedisFollower: Sendable {
                 try goOn(stream, after: hasLostMore ? latest : nil)
                 logger.error("another server has found that Redis lost messages", metadata: ["after": "\(last)"])
             }
-            lags.ended()
+            lags.recovered()
             lagging = nil
             if snapshot.isWhole { try stream.wait(after: watch.last, for: Self.wait) }
         }
@@ -117,6 +118,6 @@ struct RedisFollower: Sendable {
         guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "Redis is emptied again") }
         watch = StreamWatch(snapshot)
         progress.saw(watch, heldAfter: heldAfter)
-        tail.restart(max(heldAfter, snapshot.last.time))
+        tail.reset(max(heldAfter, snapshot.last.time))
     }
 }

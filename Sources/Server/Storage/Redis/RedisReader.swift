@@ -33,16 +33,16 @@ struct RedisReader {
     private mutating func answer(_ job: ReadJob) throws(RedisError) -> Result<HistoryPage, StorageError> {
         let watch = progress.watch
         let id = StreamID(job.time)
-        let count = max(1, min(job.most.messages, job.most.bytes / bytesPerMessage))
+        let count = max(1, min(job.limit.messages, job.limit.bytes / bytesPerMessage))
         let snapshot = try link.stream().snapshot(after: id, atMost: count, knowing: watch.newest)
         guard let heldAfter = snapshot.heldAfter else { return .failure(.unavailable(.cannotBeReached)) }
         guard job.time >= heldAfter else { return .failure(.noLongerHeld(heldAfter: heldAfter)) }
         guard watch.isKept(in: snapshot) else { return .failure(.unavailable(.cannotBeReached)) }
         let read = snapshot.isWhole ? snapshot.last : snapshot.lastEntry ?? id
         let end = min(read, watch.last).time
-        var room = job.most
-        let messages = snapshot.messages.prefix { $0.sendTime <= end && room.takes($0) }
-        bytesPerMessage = max(1, (job.most.bytes - room.bytes) / max(1, messages.count))
+        var room = job.limit
+        let messages = snapshot.messages.prefix { $0.sendTime <= end && room.admit($0) }
+        bytesPerMessage = max(1, (job.limit.bytes - room.bytes) / max(1, messages.count))
         let isPart = messages.count < snapshot.messages.count
         let upTo = isPart ? min(messages.last?.sendTime ?? end, end) : end
         return .success(HistoryPage(messages: Array(messages), upTo: max(job.time, upTo)))

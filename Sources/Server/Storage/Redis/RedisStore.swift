@@ -28,7 +28,7 @@ final class RedisStore: HistoryStore {
     private static let closingPatience = Duration.seconds(2)
 
     /// Connects. Blocks.
-    init(_ address: RedisAddress, retention: Retention, logger: Logger) throws(StartError) {
+    init(_ address: RedisAddress, retention: RetentionPolicy, logger: Logger) throws(StartError) {
         let host = RedisHost(address)
         do {
             let stream = try RedisStream(at: host)
@@ -38,24 +38,28 @@ final class RedisStore: HistoryStore {
             self.progress = progress
             latest = progress.acknowledged
             // A Redis that refuses to be written to says so to senders.
-            try? stream.trim(toMost: retention.messages)
-            let outages = Outages(logger: logger)
+            try? stream.trim(toMost: retention.maxMessages)
+            let failureLog = FailureLog(logger: logger)
             var connected = RedisAdder(
                 host,
                 retention: retention,
-                latest: try AgeClock.lastBeforePause(latest: latest, age: retention.age, neighbors: stream.neighbors),
-                outages: outages,
+                latest: try RetentionClock.trustedStart(
+                    latest: latest,
+                    age: retention.maxAge,
+                    neighbors: stream.neighbors
+                ),
+                failureLog: failureLog,
                 interrupt: progress.interrupt
             )
             try connected.connect()
             let adder = Mutex(connected)
             writer = try BatchWorker(
                 named: "history-writer",
-                limit: AppendJob.limit,
-                tick: retention.age == nil ? nil : .seconds(1)
+                limit: AppendJob.queueLimit,
+                tick: retention.maxAge == nil ? nil : .seconds(1)
             ) { jobs in adder.withLock { $0.add(jobs) } }
             let source = Mutex(RedisReader(host, progress))
-            reader = try BatchWorker(named: "history-reader", limit: ReadJob.limit) { reads in
+            reader = try BatchWorker(named: "history-reader", limit: ReadJob.queueLimit) { reads in
                 source.withLock { $0.serve(reads) }
             }
         } catch {
@@ -67,10 +71,10 @@ final class RedisStore: HistoryStore {
     }
 
     var heldAfter: SendTime { progress.heldAfter }
-    var acknowledged: SendTime { progress.acknowledged }
+    var lastAcknowledged: SendTime { progress.acknowledged }
     /// Times are given out by Redis's clock. Small: a reader whose own clock is ahead, and who begins with that, gets nothing
     /// until Redis's has caught up.
-    var clockTolerance: Duration { .seconds(2) }
+    var maxClockSkew: Duration { .seconds(2) }
 
     func follow(into tail: HistoryTail) throws(StartError) {
         let initial = RedisFollower(host: host, tail: tail, progress: progress, logger: logger)
@@ -97,8 +101,8 @@ final class RedisStore: HistoryStore {
         }
     }
 
-    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(StorageError) -> HistoryPage {
-        try await reader.read(after: time, atMost: most)
+    func read(after time: SendTime, limit: HistoryPage.Limit) async throws(StorageError) -> HistoryPage {
+        try await reader.read(after: time, limit: limit)
     }
 
     func close() async {

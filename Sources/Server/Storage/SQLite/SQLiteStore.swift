@@ -13,7 +13,7 @@ final class SQLiteStore: HistoryStore {
     /// What the writer's thread uses.
     private struct WriterState {
         var writer: SQLiteWriter
-        var ageClock: AgeClock
+        var retentionClock: RetentionClock
         /// The size of the database at the last check.
         var databaseSize: Int
     }
@@ -47,7 +47,7 @@ final class SQLiteStore: HistoryStore {
     static func open(
         path: String,
         sync: SQLiteFile.Sync,
-        retention: Retention,
+        retention: RetentionPolicy,
         logger: Logger
     ) async throws(StartError) -> SQLiteStore {
         let interrupt = Interrupt(busyTimeout: busyTimeout)
@@ -75,7 +75,7 @@ final class SQLiteStore: HistoryStore {
     init(
         path: String,
         sync: SQLiteFile.Sync,
-        retention: Retention,
+        retention: RetentionPolicy,
         interrupt: Interrupt = Interrupt(busyTimeout: SQLiteStore.busyTimeout),
         logger: Logger
     ) throws(StartError) {
@@ -92,13 +92,13 @@ final class SQLiteStore: HistoryStore {
             let source = Mutex<SQLiteReader?>(try SQLiteReader(try file.openAgain(sync: sync)))
             let connection = try file.openAgain(sync: sync)
             try file.recordOpenFiles()
-            let outages = Outages(logger: logger)
+            let failureLog = FailureLog(logger: logger)
             reader = try BatchWorker(
                 named: "history-reader",
-                limit: ReadJob.limit,
+                limit: ReadJob.queueLimit,
                 work: { jobs in
                     source.withLock { source in
-                        for job in jobs { Self.read(job, from: source, outages) }
+                        for job in jobs { Self.read(job, from: source, failureLog) }
                     }
                 },
                 atEnd: { source.withLock { $0 = nil } }
@@ -120,37 +120,37 @@ final class SQLiteStore: HistoryStore {
     private static func openWriter(
         _ file: SQLiteFile,
         _ sync: SQLiteFile.Sync,
-        _ retention: Retention
+        _ retention: RetentionPolicy
     ) throws -> WriterState {
         var writer = try SQLiteWriter(try file.open(sync: sync, start: .now()), retention: retention)
         guard writer.latest <= .lastToBeginAfter else {
             throw file.damaged("it contains a message of \(writer.latest), and no later times are possible")
         }
-        let last = try AgeClock.lastBeforePause(
+        let last = try RetentionClock.trustedStart(
             latest: writer.latest,
-            age: retention.age,
+            age: retention.maxAge,
             neighbors: writer.neighbors
         )
-        var ageClock = AgeClock(latest: last, age: retention.age)
-        try writer.trim(now: ageClock.now()) { file.interrupt.isTriggered }
-        return WriterState(writer: writer, ageClock: ageClock, databaseSize: file.databaseSize)
+        var retentionClock = RetentionClock(latest: last, age: retention.maxAge)
+        try writer.trim(now: retentionClock.now()) { file.interrupt.isTriggered }
+        return WriterState(writer: writer, retentionClock: retentionClock, databaseSize: file.databaseSize)
     }
 
     var heldAfter: SendTime { currentHeldAfter.withLock { $0 } }
     /// A message is in the tail before it is acknowledged, so this needs no update.
-    var acknowledged: SendTime { latest }
-    var clockTolerance: Duration { .zero }
+    var lastAcknowledged: SendTime { latest }
+    var maxClockSkew: Duration { .zero }
 
     func follow(into tail: HistoryTail) throws(StartError) {
         do {
             try writer.withLock { writer in
                 guard writer == nil else { return }
-                let outages = Outages(logger: logger)
+                let failureLog = FailureLog(logger: logger)
                 writer = try BatchWorker(
                     named: "history-writer",
-                    limit: AppendJob.limit,
+                    limit: AppendJob.queueLimit,
                     tick: Self.upkeepInterval,
-                    work: { [self] jobs in writerState.withLock { store(jobs, &$0, tail, outages) } }
+                    work: { [self] jobs in writerState.withLock { store(jobs, &$0, tail, failureLog) } }
                 )
             }
         } catch {
@@ -163,8 +163,8 @@ final class SQLiteStore: HistoryStore {
         writer.append(author: author, text: text, completion: completion)
     }
 
-    func read(after time: SendTime, atMost most: HistoryPage.Size) async throws(StorageError) -> HistoryPage {
-        try await reader.read(after: time, atMost: most)
+    func read(after time: SendTime, limit: HistoryPage.Limit) async throws(StorageError) -> HistoryPage {
+        try await reader.read(after: time, limit: limit)
     }
 
     func close() async {
@@ -190,7 +190,8 @@ final class SQLiteStore: HistoryStore {
     private var startedWriter: BatchWorker<AppendJob>? { writer.withLock { $0 } }
 
     /// On the writer's thread. Without jobs, it only does the upkeep.
-    private func store(_ jobs: [AppendJob], _ state: inout WriterState?, _ tail: HistoryTail, _ outages: Outages) {
+    private func store(_ jobs: [AppendJob], _ state: inout WriterState?, _ tail: HistoryTail, _ failureLog: FailureLog)
+    {
         guard var current = state, !isFileGone.load(ordering: .relaxed) else {
             return fail(jobs, .unavailable(.fileIsGone))
         }
@@ -199,9 +200,10 @@ final class SQLiteStore: HistoryStore {
             Message(author: job.author, text: job.text, sendTime: time)
         }
         do {
-            try current.writer.append(messages, now: current.ageClock.now())
+            try current.writer.append(messages, now: current.retentionClock.now())
         } catch {
-            return fail(jobs, outages.began(error))
+            failureLog.failed("the history cannot be written", error)
+            return fail(jobs, error.isFull ? .full(.diskIsFull) : .unavailable(.cannotBeWritten))
         }
         // After the commit: a message may be acknowledged only if the next start finds its file.
         let isInPlace = file.isInPlace
@@ -225,7 +227,7 @@ final class SQLiteStore: HistoryStore {
             if file.isWriteAheadLogTooLarge { current.writer.checkpointIfNeeded(isFileTooLarge: true) }
             return
         }
-        outages.ended()
+        failureLog.recovered()
         // Before the senders get their answers: then they find their messages when they read.
         tail.publish(messages)
         for (job, message) in zip(jobs, messages) {
@@ -238,15 +240,15 @@ final class SQLiteStore: HistoryStore {
     }
 
     /// On the reader's thread.
-    private static func read(_ job: ReadJob, from source: SQLiteReader?, _ outages: Outages) {
+    private static func read(_ job: ReadJob, from source: SQLiteReader?, _ failureLog: FailureLog) {
         let result: Result<HistoryPage, StorageError>
         do {
             guard let source else { return job.continuation.resume(returning: .failure(.closed)) }
-            let (heldAfter, page) = try source.read(after: job.time, atMost: job.most)
+            let (heldAfter, page) = try source.read(after: job.time, limit: job.limit)
             result = job.time >= heldAfter ? .success(page) : .failure(.noLongerHeld(heldAfter: heldAfter))
-            outages.ended()
+            failureLog.recovered()
         } catch {
-            outages.began("the history cannot be read", error)
+            failureLog.failed("the history cannot be read", error)
             result = .failure(.unavailable(.cannotBeRead))
         }
         job.continuation.resume(returning: result)

@@ -7,7 +7,7 @@ import SQLite
 /// `room` says after which time every message is held.
 struct SQLiteWriter {
     private let database: Database
-    private let retention: Retention
+    private let retention: RetentionPolicy
     private let begin, insert, selectOldest, delete, setHeldAfter, commit, rollback: Statement
 
     /// Runs long checkpoints on a thread of its own. Without one, this thread runs them.
@@ -18,7 +18,7 @@ struct SQLiteWriter {
     /// damaged after a kill (``WriteAheadLog``).
     private var hasFramesToDiscard = false
 
-    private var load = Retention.Load()
+    private var usage = RetentionPolicy.Usage()
     /// The time of the oldest message, or an earlier one.
     private var oldest: SendTime
     /// Every message after this time is in the database.
@@ -34,7 +34,7 @@ struct SQLiteWriter {
     private static let checkpointFramesAtOnce = 2000
 
     /// - Parameter database: A connection to a file that ``SQLiteFile`` has created or checked.
-    init(_ database: Database, retention: Retention) throws(SQLiteError) {
+    init(_ database: Database, retention: RetentionPolicy) throws(SQLiteError) {
         self.database = database
         self.retention = retention
         database.disableAutoCheckpoint()
@@ -50,10 +50,10 @@ struct SQLiteWriter {
         heldAfter = SendTime(nanosecondsSinceEpoch: held)
         oldest = SendTime(nanosecondsSinceEpoch: try database.integer("SELECT min(time) FROM message") ?? held)
         latest = SendTime(nanosecondsSinceEpoch: try database.integer("SELECT max(time) FROM message") ?? held)
-        load.messages = Int(try database.integer("SELECT count(*) FROM message") ?? 0)
-        load.bytes =
+        usage.messages = Int(try database.integer("SELECT count(*) FROM message") ?? 0)
+        usage.bytes =
             Int(try database.integer("SELECT total(\(Self.size)) FROM message") ?? 0)
-            + load.messages * Retention.overhead
+            + usage.messages * RetentionPolicy.overhead
     }
 
     /// In bytes. `length` of a text would count characters, and only up to a U+0000.
@@ -61,20 +61,20 @@ struct SQLiteWriter {
 
     /// Adds messages and removes old ones over the limits, in one transaction.
     mutating func append(_ messages: [Message], now: SendTime) throws(SQLiteError) {
-        guard !messages.isEmpty || retention.isPassed(by: load, oldest: oldest, now: now) else { return }
+        guard !messages.isEmpty || retention.isExceeded(by: usage, oldest: oldest, now: now) else { return }
         do {
             try begin.run()
-            var load = load
+            var usage = usage
             for message in messages {
                 try insert.bind(message.sendTime.nanosecondsSinceEpoch, at: 1)
                 try insert.bind(message.author, at: 2)
                 try insert.bind(message.text, at: 3)
                 try insert.run()
-                load.add(message.author.utf8.count + message.text.utf8.count + Retention.overhead)
+                usage.add(message.author.utf8.count + message.text.utf8.count + RetentionPolicy.overhead)
             }
-            let (removed, firstKept) = try removeOld(&load, now: now)
+            let (removed, firstKept) = try removeOld(&usage, now: now)
             try commit.run()
-            self.load = load
+            self.usage = usage
             if let removed { heldAfter = removed }
             if let oldest = firstKept ?? removed { self.oldest = oldest }
         } catch {
@@ -88,7 +88,7 @@ struct SQLiteWriter {
 
     /// Removes what is over the limits, which may have been higher at the last start.
     mutating func trim(now: SendTime, isStopped: () -> Bool) throws(SQLiteError) {
-        while !isStopped(), retention.isPassed(by: load, oldest: oldest, now: now) {
+        while !isStopped(), retention.isExceeded(by: usage, oldest: oldest, now: now) {
             let before = (heldAfter, oldest)
             try append([], now: now)
             if before == (heldAfter, oldest) { return }
@@ -136,25 +136,25 @@ struct SQLiteWriter {
 
     /// - Returns: The times of the last message that was removed, and of the first one that was looked at and kept.
     private func removeOld(
-        _ load: inout Retention.Load,
+        _ usage: inout RetentionPolicy.Usage,
         now: SendTime
     ) throws(SQLiteError) -> (removed: SendTime?, firstKept: SendTime?) {
-        guard retention.isPassed(by: load, oldest: oldest, now: now) else { return (nil, nil) }
+        guard retention.isExceeded(by: usage, oldest: oldest, now: now) else { return (nil, nil) }
         var removed: SendTime?
         var firstKept: SendTime?
-        var rest = load
+        var rest = usage
         try selectOldest.bind(Self.removedAtOnce, at: 1)
         try selectOldest.readRows(while: { row in
             let time = SendTime(nanosecondsSinceEpoch: row.integer(0))
-            guard retention.goes(rest, oldest: time, now: now) else {
+            guard retention.shouldRemoveOldest(rest, oldest: time, now: now) else {
                 firstKept = time
                 return false
             }
-            rest.remove(Int(row.integer(1)) + Retention.overhead)
+            rest.remove(Int(row.integer(1)) + RetentionPolicy.overhead)
             removed = time
             return true
         })
-        load = rest
+        usage = rest
         guard let removed else { return (nil, firstKept) }
         try delete.bind(removed.nanosecondsSinceEpoch, at: 1)
         try delete.run()
@@ -183,7 +183,7 @@ struct SQLiteReader {
     /// The first messages after a time, and the time after which every message is held, in one transaction.
     func read(
         after time: SendTime,
-        atMost limit: HistoryPage.Size
+        limit: HistoryPage.Limit
     ) throws(SQLiteError) -> (heldAfter: SendTime, page: HistoryPage) {
         do {
             try begin.run()
@@ -196,7 +196,7 @@ struct SQLiteReader {
             try selectMessages.readRows(while: { row in
                 let sendTime = SendTime(nanosecondsSinceEpoch: row.integer(0))
                 let message = Message(author: row.text(1), text: row.text(2), sendTime: sendTime)
-                guard rest.takes(message) else { return false }
+                guard rest.admit(message) else { return false }
                 page.messages.append(message)
                 page.upTo = sendTime
                 return true

@@ -3,17 +3,17 @@ import Testing
 
 @testable import Server
 
-@Suite struct AgeClockTests {
+@Suite struct RetentionClockTests {
     private static let day: Int64 = 86_400
 
     private static func time(_ seconds: Int64) -> SendTime { SendTime(nanosecondsSinceEpoch: seconds * 1_000_000_000) }
 
     /// Begins at the second 1000 of the wall clock, where the monotonic one is at 0.
-    private func clock(latest: Int64 = 1000, age: Duration = .seconds(86_400 * 30)) -> AgeClock {
-        AgeClock(latest: Self.time(latest), age: age, wall: Self.time(1000), monotonic: .zero)
+    private func clock(latest: Int64 = 1000, age: Duration = .seconds(86_400 * 30)) -> RetentionClock {
+        RetentionClock(latest: Self.time(latest), age: age, wall: Self.time(1000), monotonic: .zero)
     }
 
-    private func now(_ clock: inout AgeClock, wall: Int64, after seconds: Int64) -> SendTime {
+    private func now(_ clock: inout RetentionClock, wall: Int64, after seconds: Int64) -> SendTime {
         clock.now(wall: Self.time(wall), monotonic: .seconds(seconds))
     }
 
@@ -84,9 +84,9 @@ import Testing
     }
 
     /// With messages at these seconds.
-    private func lastBeforePause(_ messages: [Int64], age: Duration? = .seconds(86_400)) -> Int64 {
+    private func trustedStart(_ messages: [Int64], age: Duration? = .seconds(86_400)) -> Int64 {
         let times = messages.map(Self.time)
-        let last = AgeClock.lastBeforePause(latest: times[times.count - 1], age: age) { (time) throws(Never) in
+        let last = RetentionClock.trustedStart(latest: times[times.count - 1], age: age) { (time) throws(Never) in
             (times.last { $0 < time }, times.first { $0 >= time })
         }
         return last.nanosecondsSinceEpoch / 1_000_000_000
@@ -94,17 +94,17 @@ import Testing
 
     /// A start while the clock is ahead, of which there are messages already.
     @Test func messagesThatAClockAheadHasMadeAreNoProof() {
-        #expect(lastBeforePause([1, 2, 3, 100_000, 100_001]) == 3)
-        #expect(lastBeforePause([1, 2, 3, 4, 5]) == 5)
-        #expect(lastBeforePause([1, 3000, 6000, 9000]) == 9000)
-        #expect(lastBeforePause([7]) == 7)
-        #expect(lastBeforePause([1, 100_000], age: nil) == 100_000)
-        #expect(lastBeforePause([1, 100, 102], age: .seconds(10)) == 1)
+        #expect(trustedStart([1, 2, 3, 100_000, 100_001]) == 3)
+        #expect(trustedStart([1, 2, 3, 4, 5]) == 5)
+        #expect(trustedStart([1, 3000, 6000, 9000]) == 9000)
+        #expect(trustedStart([7]) == 7)
+        #expect(trustedStart([1, 100_000], age: nil) == 100_000)
+        #expect(trustedStart([1, 100, 102], age: .seconds(10)) == 1)
     }
 
     @Test func timesAtTheEndsOfTime() {
         for latest in [Int64.min, .max] {
-            var clock = AgeClock(
+            var clock = RetentionClock(
                 latest: SendTime(nanosecondsSinceEpoch: latest),
                 age: nil,
                 wall: Self.time(1000),
