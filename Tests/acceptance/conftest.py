@@ -1,4 +1,4 @@
-"""The messenger under test: the one at the addresses given, else processes of our own.
+"""The messenger under test: programs that the tests start, or running ones at given addresses.
 
 MESSENGER_TEST_CLIENT1_ADDR   the first client's HTTP side, host:port
 MESSENGER_TEST_CLIENT2_ADDR   the second client's
@@ -26,6 +26,7 @@ from support.traffic import Traffic
 from support.waiting import wait_until
 
 ADDRESSES = {name: os.environ.get(f"MESSENGER_TEST_{name}_ADDR") for name in ("CLIENT1", "CLIENT2", "SERVER")}
+FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 THEIRS = bool(ADDRESSES["CLIENT1"] or ADDRESSES["CLIENT2"])
 
 
@@ -37,6 +38,10 @@ class Messenger:
     client2: HTTPClient
     #: The server's address, if it is known.
     server_address: str | None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,14 +58,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    reports = [report for category in terminalreporter.stats.values() for report in category]
-    properties = [each for report in reports for each in getattr(report, "user_properties", ())]
-    # Three reports of one test, for its beginning, itself and its end, have the same properties.
-    figures = list(dict.fromkeys(tuple(each) for each in properties))
+    figures = terminalreporter.config.stash[FIGURES]
     if figures:
         terminalreporter.section("measured")
         for what, value in figures:
             terminalreporter.line(f"{what:<100} {value}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # A worker of pytest-xdist gives its figures to the process that writes the report.
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = session.config.stash[FIGURES]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    node.config.stash[FIGURES] += getattr(node, "workeroutput", {}).get("figures", [])
 
 
 def pytest_report_header() -> str:
@@ -107,7 +120,7 @@ def server_address(messenger: Messenger) -> str:
 
 @pytest.fixture
 def port(server_address: str) -> int:
-    """The server's, for what no client says."""
+    """The port of the server, for tests that write bytes to a socket."""
     host, _, port = server_address.rpartition(":")
     if host not in ("localhost", "127.0.0.1"):
         pytest.skip("the server is on another machine")
@@ -122,21 +135,21 @@ def channel(server_address: str) -> Iterator[grpc.Channel]:
 
 
 @pytest.fixture(scope="session")
-def ours() -> None:
-    """For tests that need programs to stop, to break or to configure."""
+def own_programs() -> None:
+    """For tests that start, stop, break or configure programs."""
     if THEIRS:
-        pytest.skip("the programs under test are not ours to start and stop")
+        pytest.skip("the tests did not start the programs under test")
 
 
 @pytest.fixture
-def forgetful(ours) -> None:
-    """For tests of what a history does that ends with its process, and has no more than memory holds."""
+def memory_history(own_programs) -> None:
+    """For tests of a history that is only in memory."""
     if HISTORY != "memory":
         pytest.skip("this history outlives its process")
 
 
 @pytest.fixture
-def launch(ours) -> Iterator[Launcher]:
+def launch(own_programs) -> Iterator[Launcher]:
     """Starts programs that end with the test."""
     launcher = Launcher()
     yield launcher
@@ -145,7 +158,7 @@ def launch(ours) -> Iterator[Launcher]:
 
 @pytest.fixture
 def link() -> Iterator[Callable[[int], CuttableLink]]:
-    """Makes networks to ports of this machine, which a test can break."""
+    """Makes network links to ports of this machine, which a test can break."""
     links: list[CuttableLink] = []
 
     def make(target: int) -> CuttableLink:
@@ -158,7 +171,7 @@ def link() -> Iterator[Callable[[int], CuttableLink]]:
 
 
 @pytest.fixture
-def redis(ours):
+def redis(own_programs):
     redis = Redis(free_port(), "--appendonly", "no")
     yield redis
     redis.close()
@@ -166,15 +179,15 @@ def redis(ours):
 
 @pytest.fixture
 def replica(redis):
-    """Of `redis`, and in step with it."""
+    """A replica of `redis` that has caught up."""
     replica = Redis(free_port(), "--replicaof", "127.0.0.1", str(redis.port), "--repl-diskless-sync-delay", "0")
     yield replica
     replica.close()
 
 
 @pytest.fixture
-def shared(launch, redis):
-    """Starts servers of one room."""
+def start_server(launch, redis):
+    """Starts servers of one room in `redis`."""
     return lambda **settings: launch.server(**{"MESSENGER_HISTORY": redis.location(), **settings}).wait_ready()
 
 
@@ -192,10 +205,10 @@ def traffic() -> Iterator[Callable[..., Traffic]]:
         each.close()
 
 
-@pytest.fixture
-def figure(record_property: Callable[[str, object], None]) -> Callable[[str, str], None]:
-    """Takes what a test has measured, for the report's end."""
-    return record_property
+@pytest.fixture(scope="session")
+def figure(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Adds what a test has measured to the end of the report."""
+    return lambda what, value: request.config.stash[FIGURES].append((what, value))
 
 
 def _answers(client: HTTPClient) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a server that is not ours to start keeps its messages: leaves one there, and finds it after a restart.
+"""Checks that a server that others start keeps its messages: sends one, and finds it after a restart.
 
 restart_check.py leave ADDRESS       sends a message, and prints its time
 restart_check.py find ADDRESS TIME

@@ -1,7 +1,7 @@
-"""./dev soak: a server and two clients under mixed load with random faults, for as long as it is told.
+"""./dev soak: a server and two clients under mixed load with random faults.
 
-Fails if the history of messages breaks a promise, if somebody does not get on again after a fault, or if a program's
-file descriptors, threads or memory grow (support/soak/samples.py says what that means).
+It fails if a message is lost, if somebody does not recover from a fault, or if a program's file descriptors, threads or
+memory grow (see support/soak/samples.py).
 """
 
 import argparse
@@ -22,7 +22,7 @@ from support.usage import Usage
 
 
 def run(minutes: float, seed: int, say: Callable[[str], None]) -> list[str]:
-    """Runs it, reports by `say`, and returns what is wrong."""
+    """Runs the soak, reports by `say`, and returns what is wrong."""
     chance = random.Random(seed)
     with ExitStack() as ending:
         launch = ending.enter_context(closing(Launcher()))
@@ -42,7 +42,7 @@ def run(minutes: float, seed: int, say: Callable[[str], None]) -> list[str]:
 def break_things(
     faults: Faults, chance: random.Random, seconds: float, say: Callable[[str], None]
 ) -> tuple[list[Series], dict[str, list[float]]]:
-    """One fault after the other; after each, all must be well before the next."""
+    """Injects one fault after the other. After each, everything must recover before the next."""
     # The other client is another process after each kill.
     series = {"server": Series("server"), "client": Series("client")}
     recoveries: dict[str, list[float]] = defaultdict(list)

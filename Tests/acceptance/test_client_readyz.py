@@ -33,7 +33,7 @@ def is_prefix(received: list, texts: list[str]) -> bool:
     return [message["text"] for message in received] == texts[: len(received)]
 
 
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("memory_history")
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_a_server_that_is_replaced_while_the_buffer_is_full(launch, end):
     """A client with a full buffer notices that its server is gone, and connects to the next one.

@@ -74,7 +74,7 @@ def test_a_clock_that_was_set_back_over_a_restart(launch, clock, tmp_path):
 
 
 def test_messages_before_the_first_stream_is_open(launch, link):
-    """A client that cannot reach its server yet later gets what was sent since the client's start, and nothing older."""
+    """A client that cannot reach its server yet gets what is sent since the client's start, and nothing older."""
     server = launch.server().wait_ready()
     send(server.address, "old")
     wire = link(server.port)
@@ -203,7 +203,7 @@ def test_recovery_is_logged_with_the_number_of_failures(launch):
         assert client.log().count("stream open") == 2 and client.log().count("stream broken") == 1
 
 
-@pytest.mark.usefixtures("ours")
+@pytest.mark.usefixtures("own_programs")
 def test_an_unreadable_history_is_logged_once(launch, tmp_path):
     """The server logs one error, however many readers ask."""
     path = tmp_path / "room.db"

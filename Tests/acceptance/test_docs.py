@@ -11,7 +11,7 @@ import pytest
 from support.processes import PROGRAMS, ROOT
 
 # Where other programs are tested, as in containers, there is no documentation.
-pytestmark = [pytest.mark.repository, pytest.mark.usefixtures("ours")]
+pytestmark = [pytest.mark.repository, pytest.mark.usefixtures("own_programs")]
 
 
 def known_names() -> set[str]:
@@ -30,7 +30,7 @@ def test_tests_named_in_the_documentation_exist(page):
     assert not missing
 
 
-def test_each_row_of_the_failure_table_names_a_test(ours):
+def test_each_row_of_the_failure_table_names_a_test(own_programs):
     page = (ROOT / "docs/scaling.md").read_text()
     rows = re.search(r"\| failure \|.*?\n\n", page, re.DOTALL)
     assert rows
@@ -47,7 +47,7 @@ EXAMPLE = ROOT / "Examples" / "FirstService" / "FirstService.swift"
 
 
 @pytest.mark.skipif("MESSENGER_TEST_BIN" in os.environ, reason="a release comes without examples")
-def test_the_first_service_article(ours):
+def test_the_first_service_article(own_programs):
     """Its code is the example that is built, and its output is what the example prints."""
     blocks = ARTICLE.read_text().split("```")
     assert blocks[1] == "swift\n" + EXAMPLE.read_text()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.needs import lacks
+from support.needs import skip_or_fail
 from support.processes import PROGRAMS, one_line
 from support.tls import SERVER, TRUST
 from support.waiting import wait_until
@@ -167,7 +167,7 @@ def test_a_preloaded_library_that_changes_the_environment(launch, tmp_path, name
     """Flags still work. Releases with Swift's static library ignored them (swiftlang/swift#76080)."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
-        lacks("there is no C compiler here")
+        skip_or_fail("there is no C compiler here")
     source, library = tmp_path / "preloaded.c", tmp_path / "preloaded.so"
     source.write_text(
         f"#define _GNU_SOURCE\n#include <stdlib.h>\n__attribute__((constructor)) static void run(void) {{ {PRELOADED[does]} }}"
@@ -186,11 +186,11 @@ def test_a_preloaded_library_that_changes_the_environment(launch, tmp_path, name
 def test_too_few_threads(launch, name):
     """The program ends with one line. Otherwise libraries would wait forever and ignore SIGTERM."""
     if os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("prlimit"):
-        lacks("the number of another user's processes is limited with setpriv and prlimit, as root")
+        skip_or_fail("the number of another user's processes is limited with setpriv and prlimit, as root")
     # A user who has no other processes.
     user = ["setpriv", "--reuid", str(random.randrange(100_000, 2_000_000_000)), "--clear-groups"]
     if subprocess.run([*user, "test", "-x", PROGRAMS / name], check=False).returncode != 0:
-        lacks("other users cannot reach the programs")
+        skip_or_fail("other users cannot reach the programs")
     for limit in (2, 8, 12):
         program = launch.program(name, runner=[*user, "prlimit", f"--nproc={limit}"])
         assert "threads" in one_line(program, 69)

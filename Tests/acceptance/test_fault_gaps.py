@@ -10,7 +10,7 @@ from support.processes import Client
 from support.room import assert_increasing
 from support.waiting import wait_until
 
-pytestmark = [pytest.mark.fault, pytest.mark.history, pytest.mark.usefixtures("forgetful")]
+pytestmark = [pytest.mark.fault, pytest.mark.history, pytest.mark.usefixtures("memory_history")]
 
 
 HELD = 500

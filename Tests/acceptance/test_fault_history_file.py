@@ -17,7 +17,7 @@ FULL = "The history's disk is full; the message was not accepted."
 
 
 @pytest.fixture
-def disk(ours):
+def disk(own_programs):
     # The write-ahead log alone may take 4 MiB before SQLite empties it.
     disk = SmallDisk(kilobytes=16 << 10)
     yield disk

@@ -22,7 +22,8 @@ from support.tls import SERVER
 from support.traffic import Traffic
 from support.waiting import wait_until
 
-pytestmark = [pytest.mark.fault, pytest.mark.history]
+# In one worker of pytest-xdist: each would start all scenarios.
+pytestmark = [pytest.mark.fault, pytest.mark.history, pytest.mark.xdist_group("silent peers")]
 
 #: Whoever is silent is taken for dead after this many seconds, at the most.
 NOTICED = 30
@@ -198,7 +199,7 @@ def perform(scenario: Callable[[Stage], None], figure: Callable[[str, str], None
 
 
 @pytest.fixture(scope="module")
-def running(request, figure, ours) -> Iterator[dict[str, Future[None]]]:
+def running(request, figure, own_programs) -> Iterator[dict[str, Future[None]]]:
     """All selected scenarios, started."""
     wanted = [item.callspec.params["scenario"] for item in request.session.items if item.path == request.path]
     with ThreadPoolExecutor(len(wanted)) as pool:

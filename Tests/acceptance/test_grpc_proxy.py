@@ -9,7 +9,7 @@ import pytest
 
 from support.api import connected, failure, reading, send_raw
 from support.http2 import call_headers
-from support.needs import lacks
+from support.needs import skip_or_fail
 from support.processes import free_port
 from support.raw import Feeder, grpc_message
 from support.waiting import wait_until
@@ -35,7 +35,7 @@ def proxied(launch, tmp_path):
     """A server that allows two calls, and the address of a HAProxy in front of it."""
     program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if not program:
-        lacks("HAProxy is not installed")
+        skip_or_fail("HAProxy is not installed")
     server = launch.server(MESSENGER_MAX_CALLS=2).wait_ready()
     port = free_port()
     file = tmp_path / "haproxy.cfg"

@@ -25,7 +25,7 @@ MOMENT = "100m"
 
 
 @pytest.fixture(scope="module")
-def server(ours) -> Iterator:
+def server(own_programs) -> Iterator:
     launcher = Launcher()
     yield launcher.server(MESSENGER_MAX_CALLS=MAX_CALLS).wait_ready()
     launcher.close()

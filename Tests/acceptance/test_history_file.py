@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
-from support.durable import start
+from support.history_file import start
 from support.processes import one_line
 from support.room import assert_increasing, collect
 from support.waiting import wait_until

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.durable import names, send, serve, start
-from support.needs import lacks
+from support.history_file import names, send, serve, start
+from support.needs import skip_or_fail
 from support.processes import one_line
 from support.waiting import wait_until
 
@@ -39,7 +39,7 @@ def test_a_log_of_another_user_or_kind(launch, path, suffix, kind):
     companion = Path(f"{path}{suffix}")
     if kind == "owner":
         if os.geteuid() != 0:
-            lacks("giving a file to somebody else takes root")
+            skip_or_fail("giving a file to somebody else takes root")
         companion.touch(mode=0o600)
         os.chown(companion, 12345, 12345)
     elif kind == "folder":
@@ -57,7 +57,7 @@ def test_a_log_of_another_user_or_kind(launch, path, suffix, kind):
 def stranger():
     """A folder of a user without rights, and a command that becomes that user."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
-        lacks("becoming another user takes root and setpriv")
+        skip_or_fail("becoming another user takes root and setpriv")
     with tempfile.TemporaryDirectory(prefix="messenger-stranger-") as folder:
         os.chown(folder, 65532, 65532)
         yield Path(folder), ("setpriv", "--reuid=65532", "--regid=65532", "--clear-groups")

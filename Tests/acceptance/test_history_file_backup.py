@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from support.api import connected, reading
-from support.durable import read, send, serve, start
-from support.needs import lacks
+from support.history_file import read, send, serve, start
+from support.needs import skip_or_fail
 from support.processes import ROOT, one_line
 
 BAD_DATA = 65
@@ -30,7 +30,7 @@ def blocks(heading: str) -> list[str]:
 def follow(commands: str, history: Path, backup: Path) -> str:
     """Runs commands as they stand on the page, with the test's values for the three that an operator chooses."""
     if not shutil.which("sqlite3"):
-        lacks("there is no sqlite3 here")
+        skip_or_fail("there is no sqlite3 here")
     commands = re.sub(r"^\s*OWNER=.*$", f"OWNER={os.geteuid()}", commands, flags=re.MULTILINE)
     environment = {**os.environ, "HISTORY": str(history), "BACKUP": str(backup)}
     return subprocess.run(
@@ -151,7 +151,8 @@ def test_the_advice_for_a_damaged_history(launch, tmp_path, backup, spoil, end, 
 
     line = one_line(start(launch, setting), BAD_DATA)
     advice = re.search(
-        r"move (.*) to another folder and copy the backup to (\S+)\. To start with an empty history, only move them", line
+        r"move (.*) to another folder and copy the backup to (\S+)\. To start with an empty history, only move them",
+        line,
     )
     assert advice, line
     for number, copies in enumerate([False, True]):

@@ -12,7 +12,7 @@ import pytest
 
 from support.api import connected, pb, stub
 from support.disk import SmallDisk
-from support.durable import read, send, serve, start
+from support.history_file import read, send, serve, start
 from support.processes import one_line
 from support.waiting import wait_until
 
@@ -179,7 +179,7 @@ def test_a_start_that_checks_a_big_file(launch, path):
 
 
 @pytest.fixture
-def disk(ours):
+def disk(own_programs):
     disk = SmallDisk(kilobytes=4 << 10)
     yield disk
     disk.close()

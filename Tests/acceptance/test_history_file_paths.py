@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.durable import names, read, send, serve, start
-from support.needs import lacks
+from support.history_file import names, read, send, serve, start
+from support.needs import skip_or_fail
 from support.processes import one_line
 
 USAGE, BAD_DATA, UNAVAILABLE, BAD_CONFIGURATION = 64, 65, 69, 78
@@ -207,7 +207,7 @@ def test_a_file_that_is_mounted_alone(launch, tmp_path):
     inside.touch()
     mount = ["mount", "--bind", str(outside), str(inside)]
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
-        lacks("mounting a file takes root")
+        skip_or_fail("mounting a file takes root")
     try:
         line = one_line(start(launch, inside), UNAVAILABLE)
         assert "Mount the folder" in line

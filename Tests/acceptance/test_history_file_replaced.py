@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.durable import GONE, read, refused, send, serve
+from support.history_file import GONE, read, refused, send, serve
 
 
 @pytest.fixture

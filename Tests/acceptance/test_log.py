@@ -18,7 +18,7 @@ from support.api import connected, pb, reading, stub
 from support.processes import PROGRAMS, free_port
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.usefixtures("ours")
+pytestmark = pytest.mark.usefixtures("own_programs")
 
 
 class Logging:

@@ -17,7 +17,7 @@ def send_all(address: str, texts) -> list[int]:
         return [time_of(stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=t))) for t in texts]
 
 
-def test_the_history_holds_as_many_messages_as_set(launch, forgetful):
+def test_the_history_holds_as_many_messages_as_set(launch, memory_history):
     """A reader that comes back in time gets everything. One that is too late gets OUT_OF_RANGE."""
     server = launch.server(MESSENGER_HISTORY_MESSAGES=100).wait_ready()
     times = send_all(server.address, map(str, range(300)))
@@ -106,7 +106,7 @@ def test_a_full_buffer_does_not_hide_that_the_server_is_gone(launch, full, end):
     assert numbers == list(range(len(numbers))) and len(numbers) >= 3, "what was in the buffer, and the one before it"
 
 
-def test_a_gap_is_reported(launch, forgetful):
+def test_a_gap_is_reported(launch, memory_history):
     """A server comes back without its history: the client reports a gap, and continues."""
     server = launch.server().wait_ready()
     client = launch.client(server.address).wait_ready()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.fault
 
 
 @pytest.fixture
-def redis(ours):
+def redis(own_programs):
     """Redis keeps on disk all that it has acknowledged."""
     redis = Redis(free_port(), "--appendonly", "yes", "--appendfsync", "always")
     yield redis
@@ -51,9 +51,9 @@ def test_redis_fails_over(launch, redis, link):
         replica.close()
 
 
-def test_redis_is_emptied(shared, redis):
+def test_redis_is_emptied(start_server, redis):
     """FLUSHALL: every open stream of both servers ends with OUT_OF_RANGE. Readers that come back later get it too."""
-    one, two = shared(), shared()
+    one, two = start_server(), start_server()
     times = send(one.address, "1", "2", "3")
     with connected(one.address) as first, connected(two.address) as second:
         with reading(first) as here, reading(second) as there:
@@ -75,11 +75,11 @@ def test_redis_is_emptied(shared, redis):
 HOUR = 3_600 * 10**9
 
 
-def test_redis_is_emptied_and_its_clock_is_behind(shared, redis):
+def test_redis_is_emptied_and_its_clock_is_behind(start_server, redis):
     """A failover to an empty Redis whose clock is an hour behind: new messages have later times than all before, and
     every reader gets them.
     """
-    one, two = shared(), shared()
+    one, two = start_server(), start_server()
     times = send(one.address, "before")
     # An hour's worth of clock, taken back by the emptying.
     redis.ask("XADD", "room", f"{(times[0] + HOUR) // 10**6}-0", "a", "Ivan", "t", "from the future")
@@ -95,9 +95,9 @@ def test_redis_is_emptied_and_its_clock_is_behind(shared, redis):
     assert_increasing(times)
 
 
-def test_redis_is_emptied_twice(shared, redis):
+def test_redis_is_emptied_twice(start_server, redis):
     """Nothing was sent in between. A reader with a time from before still gets OUT_OF_RANGE."""
-    server = shared()
+    server = start_server()
     times = send(server.address, "1", "2")
     for _ in range(3):
         with connected(server.address) as channel, reading(channel) as reader:
@@ -108,9 +108,9 @@ def test_redis_is_emptied_twice(shared, redis):
             failure(grpc.StatusCode.OUT_OF_RANGE, lambda call=call: next(call))
 
 
-def test_redis_is_emptied_before_the_first_message(shared, redis):
+def test_redis_is_emptied_before_the_first_message(start_server, redis):
     """The empty room begins again, not earlier than before."""
-    server = shared()
+    server = start_server()
     with connected(server.address) as channel, reading(channel) as reader:
         redis.ask("FLUSHALL")
         assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
@@ -128,9 +128,9 @@ def replace(target: Path, source: Path) -> None:
     shutil.copytree(source, target)
 
 
-def test_redis_comes_back_without_its_last_messages(launch, shared, redis):
+def test_redis_comes_back_without_its_last_messages(launch, start_server, redis):
     """As after a failover to a lagging replica: every reader is told that acknowledged messages are lost."""
-    server = shared()
+    server = start_server()
     send(server.address, *map(str, range(10)))
     data, kept = redis.folder / "appendonlydir", redis.folder / "kept"
     replace(kept, data)
@@ -192,9 +192,9 @@ def test_a_replica_lags_and_takes_over(launch, redis, replica, link):
     assert "Redis has lost messages" in server.log()
 
 
-def test_a_server_reads_from_a_replica(launch, shared, redis, replica):
+def test_a_server_reads_from_a_replica(launch, start_server, redis, replica):
     """It starts, and readers get everything, also behind memory. Sends fail."""
-    primary = shared()
+    primary = start_server()
     times = send(primary.address, "1", "2")
     wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it")
     server = launch.server(MESSENGER_HISTORY=replica.location(), MESSENGER_HISTORY_MESSAGES=1).wait_ready()
@@ -208,12 +208,12 @@ def test_a_server_reads_from_a_replica(launch, shared, redis, replica):
     assert "Redis has lost" not in server.log()
 
 
-def test_redis_trims_faster_than_a_server_follows(shared, redis):
+def test_redis_trims_faster_than_a_server_follows(start_server, redis):
     """One server was frozen while Redis trimmed messages that it had not seen.
 
     Its readers are told; then the other server's are, since they cannot know what is lost.
     """
-    one, two = shared(), shared()
+    one, two = start_server(), start_server()
     with connected(two.address) as channel, reading(channel) as reader:
         two.freeze()
         send(one.address, *map(str, range(10)))

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
-from support.names import SilentNameServer
+from support.dns import SilentNameServer
 from support.processes import ROOT, free_port, one_line
 from support.redis import Redis
 from support.redis_room import accepted, refusal, send, take
@@ -18,9 +18,9 @@ from support.waiting import wait_until
 pytestmark = pytest.mark.fault
 
 
-def test_redis_out_of_memory(shared, redis):
+def test_redis_out_of_memory(start_server, redis):
     """Sends fail at once. Readers behind memory continue, streams stay open, and a second server starts."""
-    server = shared(MESSENGER_HISTORY_MESSAGES=1)
+    server = start_server(MESSENGER_HISTORY_MESSAGES=1)
     times = send(server.address, *map(str, range(200)))
     with connected(server.address) as channel, reading(channel) as live:
         redis.ask("CONFIG", "SET", "maxmemory", "1")
@@ -28,7 +28,7 @@ def test_redis_out_of_memory(shared, redis):
         assert "memory is full" in refusal(server.address, grpc.StatusCode.RESOURCE_EXHAUSTED).details()
         assert time.monotonic() - began < 4
         assert take(server.address, times[0], 199) == times[1:]
-        second = shared(MESSENGER_HISTORY_MESSAGES=1)
+        second = start_server(MESSENGER_HISTORY_MESSAGES=1)
         assert take(second.address, times[0], 199) == times[1:]
         refusal(second.address, grpc.StatusCode.RESOURCE_EXHAUSTED)
         redis.ask("CONFIG", "SET", "maxmemory", "0")
@@ -37,10 +37,10 @@ def test_redis_out_of_memory(shared, redis):
     assert "lost" not in server.log() + second.log()
 
 
-def test_a_room_begins_without_memory(shared, redis):
+def test_a_room_begins_without_memory(start_server, redis):
     """A room can begin although Redis is full, and can report a loss."""
     redis.ask("CONFIG", "SET", "maxmemory", "1")
-    server = shared()
+    server = start_server()
     refusal(server.address, grpc.StatusCode.RESOURCE_EXHAUSTED)
     with connected(server.address) as channel, reading(channel) as reader:
         redis.ask("FLUSHALL")
@@ -78,8 +78,8 @@ def test_the_key_holds_something_else(launch, redis, key):
     assert redis.ask("HGET", key, "field") == "$5"
 
 
-def test_the_key_is_overwritten_by_something_else(shared, redis):
-    server = shared()
+def test_the_key_is_overwritten_by_something_else(start_server, redis):
+    server = start_server()
     send(server.address, "1")
     # At once: a server that sees no key takes its messages for lost, and begins a new stream.
     redis.ask("EVAL", "redis.call('RENAME', 'room', 'kept') redis.call('HSET', 'room', 'field', 'value')", "0")
@@ -147,9 +147,9 @@ def test_the_documented_rights_suffice(launch, redis):
     assert "NOPERM" in line and "docs/scaling.md" in line
 
 
-def test_sends_fail_while_redis_is_frozen(shared, redis):
+def test_sends_fail_while_redis_is_frozen(start_server, redis):
     """A send fails after 5 s. The stream stays open, and gets later messages."""
-    server = shared()
+    server = start_server()
     with connected(server.address) as channel, reading(channel) as reader:
         send(server.address, "1")
         redis.freeze()
@@ -170,12 +170,12 @@ def test_redis_is_frozen_at_a_start(launch, redis):
     assert "Redis does not answer" in one_line(server, 69)
 
 
-def test_redis_clock_steps_back(shared, redis):
+def test_redis_clock_steps_back(start_server, redis):
     """IDs then increase by their second part.
 
     After a million of them, sends fail until the clock has caught up: here 2 s.
     """
-    server = shared()
+    server = start_server()
     with connected(server.address) as channel, reading(channel) as reader:
         times = send(server.address, "1")
         ahead = times[0] // 10**6 + 2000
@@ -189,9 +189,9 @@ def test_redis_clock_steps_back(shared, redis):
     assert_increasing([time_of(message) for message in messages])
 
 
-def test_a_reader_whose_clock_is_ahead(shared, redis):
+def test_a_reader_whose_clock_is_ahead(start_server, redis):
     """Up to 2 s ahead, it gets what is sent after its time. Further ahead, it gets an error."""
-    server = shared()
+    server = start_server()
     with connected(server.address) as channel:
         after = send(server.address, "1")[0] + 1_500_000_000
         with reading(channel, after=after) as reader:
@@ -210,10 +210,10 @@ def test_a_server_does_not_start_without_redis(launch):
     assert "127.0.0.1" in line and "secret" not in line
 
 
-def test_no_name_server_answers(shared, redis, figure):
+def test_no_name_server_answers(start_server, redis, figure):
     """New connections go to the last known address of Redis. The server stops in time."""
     with closing(SilentNameServer(redis="127.0.0.1")) as names:
-        server = shared(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command)
+        server = start_server(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command)
         with connected(server.address) as channel, reading(channel) as reader:
             times = send(server.address, "before")
             names.forget()

@@ -17,16 +17,16 @@ KILLS = 50
 
 
 @pytest.fixture
-def redis(ours):
+def redis(own_programs):
     """Redis keeps on disk all that it has acknowledged."""
     redis = Redis(free_port(), "--appendonly", "yes", "--appendfsync", "always")
     yield redis
     redis.close()
 
 
-def test_two_servers_are_one_room(shared):
+def test_two_servers_are_one_room(start_server):
     """What one server accepts is read from both, in one order. A reader resumes at the other one by the same time."""
-    one, two = shared(), shared()
+    one, two = start_server(), start_server()
     with connected(two.address) as channel, reading(channel) as reader:
         times = send(one.address, "", "naïve 🙂", "a\0b") + send(two.address, "x" * 60_000)
         messages = reader.take(4)
@@ -37,9 +37,9 @@ def test_two_servers_are_one_room(shared):
         assert [time_of(message) for message in reader.take(2)] == times[2:]
 
 
-def test_a_reader_behind_memory_reads_from_redis(shared):
+def test_a_reader_behind_memory_reads_from_redis(start_server):
     """The server holds three messages in memory. A late reader gets all hundred, then the next ones."""
-    server = shared(MESSENGER_HISTORY_MESSAGES=3)
+    server = start_server(MESSENGER_HISTORY_MESSAGES=3)
     times = send(server.address, *map(str, range(100)))
     with connected(server.address) as channel, reading(channel, after=times[0] - 1) as reader:
         times += send(server.address, "next")
@@ -101,9 +101,9 @@ def test_redis_is_killed_and_restarted(launch, traffic, redis, figure):
     assert all(reader.ends == 1 for reader in readers), "a stream has ended before the test"
 
 
-def test_redis_is_restarted_while_nobody_sends(shared, redis):
+def test_redis_is_restarted_while_nobody_sends(start_server, redis):
     """The next send is accepted at once, and a reader behind memory gets everything, over new connections."""
-    server = shared(MESSENGER_HISTORY_MESSAGES=1)
+    server = start_server(MESSENGER_HISTORY_MESSAGES=1)
 
     def read_all() -> None:
         with connected(server.address) as channel, reading(channel, after=times[0] - 1) as reader:
@@ -165,16 +165,16 @@ def test_old_messages_are_trimmed_under_load(launch, traffic, redis, keep):
                 assert time_of(reader.take(1)[0]) == last
 
 
-def test_an_idle_room_with_an_age_limit(shared, redis):
+def test_an_idle_room_with_an_age_limit(start_server, redis):
     """In the end all messages are removed.
 
     A reader that had the last one comes back without a gap, others get OUT_OF_RANGE.
     """
     setting = {"MESSENGER_HISTORY_KEEP_AGE": "1s", "MESSENGER_HISTORY_MESSAGES": 1}
-    server = shared(**setting)
+    server = start_server(**setting)
     times = send(server.address, *map(str, range(5)))
     wait_until(lambda: redis.ask("XLEN", "room") == ":0", "all have gone")
-    for server in server, shared(**setting):
+    for server in server, start_server(**setting):
         with connected(server.address) as channel:
             call = stub(channel).ReadMessages(pb.ReadMessagesRequest(after=timestamp(times[0])), timeout=20)
             failure(grpc.StatusCode.OUT_OF_RANGE, lambda call=call: next(call))
@@ -185,9 +185,9 @@ def test_an_idle_room_with_an_age_limit(shared, redis):
     assert_increasing(times)
 
 
-def test_a_client_continues_at_another_server(launch, shared, link):
+def test_a_client_continues_at_another_server(launch, start_server, link):
     """Its server is killed, and the balancer leads it to another one of the room: its buffer has every message once."""
-    one, two = shared(), shared()
+    one, two = start_server(), start_server()
     way = link(one.port)
     client = launch.client(way.address).wait_ready()
     times = send(one.address, "1") + send(two.address, "2")
@@ -200,9 +200,9 @@ def test_a_client_continues_at_another_server(launch, shared, link):
     assert client.http.request("GET", "/readyz").json()["gaps"] == 0
 
 
-def test_a_client_says_what_is_wrong_with_redis(launch, shared, redis):
+def test_a_client_says_what_is_wrong_with_redis(launch, start_server, redis):
     """Status and sentence tell Redis that is away from Redis that is full."""
-    client = launch.client(shared().address).wait_ready()
+    client = launch.client(start_server().address).wait_ready()
 
     def answer() -> tuple[int, str]:
         response = client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "x" * 1000})
@@ -214,9 +214,9 @@ def test_a_client_says_what_is_wrong_with_redis(launch, shared, redis):
     assert answer() == (503, "The history cannot be reached now.")
 
 
-def test_a_server_stops_while_redis_hangs(shared, redis):
+def test_a_server_stops_while_redis_hangs(start_server, redis):
     """Calls that wait for Redis end with UNAVAILABLE, and the server stops within its grace, with one more log line."""
-    server = shared()
+    server = start_server()
     with connected(server.address) as channel, reading(channel) as reader:
         send(server.address, "first")
         reader.take(1)
@@ -232,9 +232,9 @@ def test_a_server_stops_while_redis_hangs(shared, redis):
 
 
 @pytest.mark.parametrize("end, back", [("kill", "start"), ("freeze", "thaw")])
-def test_a_reader_behind_memory_waits_for_redis(shared, redis, end, back):
+def test_a_reader_behind_memory_waits_for_redis(start_server, redis, end, back):
     """Its stream stays open while Redis is away, and then continues."""
-    server = shared(MESSENGER_HISTORY_MESSAGES=1)
+    server = start_server(MESSENGER_HISTORY_MESSAGES=1)
     times = send(server.address, "1", "2", "3")
     with connected(server.address) as channel:
         getattr(redis, end)()
@@ -253,9 +253,9 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("number, fields", FOREIGN, ids=["late", "foreign", "long"])
-def test_entries_that_are_no_messages_are_skipped(shared, redis, number, fields):
+def test_entries_that_are_no_messages_are_skipped(start_server, redis, number, fields):
     """Entries of others, or with an impossible time: readers and new servers skip them, and a server warns once."""
-    one, two = shared(), shared(MESSENGER_HISTORY_MESSAGES=1)
+    one, two = start_server(), start_server(MESSENGER_HISTORY_MESSAGES=1)
 
     def add_foreign(time: int) -> None:
         redis.ask("XADD", "room", f"{time // 10**6}-{number}", *fields)
@@ -271,7 +271,7 @@ def test_entries_that_are_no_messages_are_skipped(shared, redis, number, fields)
             redis.ask("XADD", "room", "*", "cat", "Tom")
         times += send(two.address, "4", "5")
         add_foreign(times[-1])
-        three = shared()
+        three = start_server()
         for server in two, three:
             with connected(server.address) as other, reading(other, after=times[0] - 1) as late:
                 assert [time_of(message) for message in late.take(len(times))] == times

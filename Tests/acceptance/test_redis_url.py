@@ -80,7 +80,7 @@ def test_a_servers_address_with_a_password_is_not_quoted(launch):
 
 
 @pytest.fixture
-def guarded(ours):
+def guarded(own_programs):
     """A Redis with a user whose name and password need percent-encoding."""
     redis = Redis(free_port())
     assert redis.ask("ACL", "SETUSER", "iv:an", "on", f">{SECRET}", "~*", "&*", "+@all") == "+OK"

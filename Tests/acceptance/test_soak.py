@@ -15,7 +15,7 @@ MEGABYTE = 1_000_000
 
 
 @pytest.mark.fault
-def test_a_short_soak(ours):
+def test_a_short_soak(own_programs):
     """15 s of random faults, always the same ones."""
     assert run(0.25, seed=7, say=print) == []
 

@@ -1,1 +1,1 @@
-"""What the acceptance tests share: the programs as processes, and their users (HTTP, gRPC, curl, grpcurl)."""
+"""What the acceptance tests share: programs as processes, and clients (HTTP, gRPC, curl, grpcurl)."""

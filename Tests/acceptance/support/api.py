@@ -1,4 +1,4 @@
-"""A user of the server's gRPC side, by way of grpcio."""
+"""A gRPC client of the server, with grpcio."""
 
 import queue
 import sys
@@ -24,7 +24,7 @@ PATIENCE = 60
 
 @contextmanager
 def connected(address: str, credentials: grpc.ChannelCredentials | None = None) -> Iterator[grpc.Channel]:
-    """A channel with a connection of its own, without TLS if there are no credentials."""
+    """A channel with its own connection, without TLS if there are no credentials."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     secure = credentials and grpc.secure_channel(address, credentials, options)
     with secure or grpc.insecure_channel(address, options) as channel:
@@ -36,13 +36,13 @@ def stub(channel: grpc.Channel):
 
 
 def send_raw(channel: grpc.Channel, request: bytes, method: str = SERVICE + "SendMessage", **options) -> bytes:
-    """A unary call with the request's bytes as they are, whatever they are."""
+    """A unary call with these bytes as the request."""
     call = channel.unary_unary(method, request_serializer=bytes, response_deserializer=bytes)
     return call(request, **{"timeout": PATIENCE, **options})
 
 
 def failure(code: grpc.StatusCode, call, *arguments, **options) -> grpc.RpcError:
-    """Makes the call, which must fail with this code, and returns its error."""
+    """Makes the call, which must fail with this code, and returns the error."""
     try:
         result = call(*arguments, **options)
     except grpc.RpcError as error:
@@ -56,12 +56,12 @@ def timestamp(nanoseconds: int) -> Timestamp:
 
 
 def time_of(message) -> int:
-    """The sendTime of a message or of an answer, in nanoseconds since 1970."""
+    """The sendTime of a message or an answer, in nanoseconds since 1970."""
     return message.sendTime.seconds * 10**9 + message.sendTime.nanos
 
 
 class Reader:
-    """A stream of ReadMessages, open when the constructor returns, read by a thread of its own."""
+    """A stream of ReadMessages, which a thread reads. It is open when the constructor returns."""
 
     def __init__(self, channel: grpc.Channel, after: int | None = None):
         request = pb.ReadMessagesRequest() if after is None else pb.ReadMessagesRequest(after=timestamp(after))
@@ -92,7 +92,7 @@ class Reader:
         return item
 
     def status(self, within: float = 20) -> grpc.StatusCode:
-        """Waits for the stream's end, past any messages, and returns its status."""
+        """Skips messages, waits for the stream's end and returns its status."""
         while True:
             item = self._received.get(timeout=within)
             if isinstance(item, grpc.StatusCode):

@@ -1,4 +1,4 @@
-"""Calls of any shape on a connection by hand: begun, left half said, cancelled; and how each of them ended."""
+"""Raw calls of any shape on one connection: half-sent, cancelled, and how each of them ended."""
 
 import re
 import socket
@@ -28,7 +28,7 @@ HEADER_TABLE_SIZE = 1
 
 
 class Calls(Connection):
-    """A connection that reads what comes, and can tell when the server has read what was said."""
+    """A connection that reads everything, and knows when the server has read what was sent."""
 
     def __init__(self, port: int):
         self._sending = threading.Lock()
@@ -44,12 +44,12 @@ class Calls(Connection):
             super().send(bytes_)
 
     def begin(self, method: str, said: bytes = b"", end: bool = False, timeouts: Sequence[str] = ()) -> int:
-        """Begins a call and says that much of its request, and that this is all of it or not."""
+        """Begins a call with this much of its request, and says whether that is all of it."""
         self.send(self._beginning(method, said, end, timeouts))
         return self._next - 2
 
     def begin_and_cancel(self, method: str, said: bytes, end: bool) -> None:
-        """A call that is cancelled in the same breath."""
+        """Begins a call and cancels it at once."""
         self.send(self._beginning(method, said, end) + cancellation(self._next - 2))
 
     def _beginning(self, method: str, said: bytes, end: bool, timeouts: Sequence[str] = ()) -> bytes:
@@ -59,7 +59,7 @@ class Calls(Connection):
         return frame(HEADERS, END_HEADERS, stream, heads) + data
 
     def say(self, stream: int, said: bytes) -> None:
-        """The rest of a call's request."""
+        """Sends the rest of a call's request."""
         self.send(frame(DATA, END_STREAM, stream, said))
 
     def widen(self, stream: int) -> None:
@@ -70,13 +70,13 @@ class Calls(Connection):
         self.send(b"".join(map(cancellation, streams)))
 
     def wait_read(self) -> None:
-        """Waits until the server has read all that was said: it acknowledges settings in their turn."""
+        """Waits until the server has read everything. It acknowledges settings in their turn."""
         self._settings += 1
         self.send(frame(SETTINGS, 0, 0))
         self._answers.wait_acknowledged(self._settings)
 
     def got(self, stream: int) -> Stream:
-        """What the stream has got so far."""
+        """What the stream has received so far."""
         return self._answers.streams.get((self, stream)) or Stream()
 
     def wait_open(self, *streams: int) -> None:
@@ -91,7 +91,7 @@ class Calls(Connection):
         return statuses[0] if statuses else None
 
     def statuses(self, stream: int) -> list[int]:
-        """All that the server said of how the call ended: once should do."""
+        """All statuses of the call. There should be one."""
         return list(self._answers.statuses.get(stream, []))
 
     def wait_status(self, stream: int, within: float = 20) -> int | None:
@@ -99,11 +99,11 @@ class Calls(Connection):
         return self.status(stream)
 
     def wait_accepted(self, message: bytes) -> None:
-        """Sends a message until there is room for the call."""
+        """Sends a message until the server has room for the call."""
         wait_until(lambda: self.wait_status(self.begin("SendMessage", message, end=True)) == 0, "a message is accepted")
 
     def wait_room(self, count: int) -> None:
-        """Waits until the server takes so many calls more: where that is all that it may have, no other is open."""
+        """Waits until the server accepts this many more calls. If that is its limit, no other call is open."""
         wait_until(lambda: self._fit(count), f"{count} more calls fit in")
 
     def _fit(self, count: int) -> bool:
@@ -119,7 +119,7 @@ class Calls(Connection):
 
 
 class _Answers(Answering):
-    """What comes on one connection."""
+    """What arrives on one connection."""
 
     def __init__(self, connection: Connection):
         self.statuses: dict[int, list[int]] = {}

@@ -1,4 +1,4 @@
-"""A wall clock of a program's own, which a test sets."""
+"""A wall clock for one program, which a test sets."""
 
 import atexit
 import functools
@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from support.needs import lacks
+from support.needs import skip_or_fail
 
 #: Adds the seconds in the file that CLOCK_FILE names to the wall clock; the monotonic clocks stay as they are.
 SOURCE = """
@@ -44,7 +44,7 @@ def _library() -> Path:
     """Builds the library once for all tests of a process."""
     compiler = shutil.which("cc") or shutil.which("clang")
     if not compiler:
-        lacks("there is no C compiler here")
+        skip_or_fail("there is no C compiler here")
     folder = Path(tempfile.mkdtemp(prefix="messenger-clock-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "clock.c").write_text(SOURCE)

@@ -1,4 +1,4 @@
-"""Servers of the same proto that are not ours, by grpcio: each test says what its ReadMessages does."""
+"""Servers of the same proto, with grpcio: each test writes its own ReadMessages."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ from support.processes import free_port
 
 
 class FakeServer(services.MessengerServerServicer):
-    """Answers ReadMessages with what `read(request, context)` gives, and counts the calls."""
+    """Answers ReadMessages with what `read(request, context)` yields, and records the requests."""
 
     def __init__(self, read: Callable[[object, grpc.ServicerContext], Iterable], port: int | None = None):
         self.port = port or free_port()
@@ -48,7 +48,7 @@ def fake_server(read: Callable[[object, grpc.ServicerContext], Iterable]) -> Ite
 
 
 def until_cancelled(context: grpc.ServicerContext) -> None:
-    """Holds a stream open for as long as its caller wants it."""
+    """Keeps a stream open until its client cancels it."""
     ended = threading.Event()
     if context.add_callback(ended.set):
         ended.wait()

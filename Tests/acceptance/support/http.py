@@ -1,4 +1,4 @@
-"""A user of the client's HTTP side."""
+"""A client of messenger-client's HTTP API."""
 
 import http.client
 import json
@@ -19,13 +19,13 @@ class Response:
 
 
 class HTTPConnection:
-    """One connection, kept open from request to request."""
+    """One kept-alive connection."""
 
     def __init__(self, address: str):
         self._connection = http.client.HTTPConnection(address, timeout=60)
 
     def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Response:
-        """A request; `body` may be bytes, text, an iterable of bytes (sent in chunks), or what JSON can say."""
+        """A request. `body` may be bytes, text, an iterable of bytes (sent in chunks) or a JSON value."""
         if isinstance(body, dict | list):
             body = json.dumps(body)
         if isinstance(body, str):
@@ -43,7 +43,7 @@ class HTTPConnection:
         return answer["sendTime"]
 
     def flush(self) -> list[dict[str, str]]:
-        """Takes what the client has buffered."""
+        """Flushes the client's buffer."""
         response = self.request("POST", "/getAndFlushMessages")
         assert response.status == 200, response
         return response.json()
@@ -53,7 +53,7 @@ class HTTPConnection:
 
 
 class HTTPClient:
-    """A client's address; every request by a connection of its own unless `connection` is asked for one to keep."""
+    """The address of a messenger-client. Each request has its own connection, unless `connection` gives one to keep."""
 
     def __init__(self, address: str):
         self.address = address

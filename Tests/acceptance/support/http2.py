@@ -1,4 +1,4 @@
-"""HTTP/2 by hand, for what no good client does: streams that are never read, resets by the thousand."""
+"""HTTP/2 frames by hand, for what no good client does: unread streams, thousands of resets."""
 
 import dataclasses
 import hashlib
@@ -32,12 +32,12 @@ def _text(value: str) -> bytes:
 
 
 def field(name: str, value: str) -> bytes:
-    """A header field, in full."""
+    """A literal header field."""
     return b"\x00" + _text(name) + _text(value)
 
 
 def call_headers(method: str) -> bytes:
-    """A gRPC call's headers; nothing of it enters the compression table, so it is the same for each call."""
+    """A gRPC call's headers. None enters the compression table, so they are the same for each call."""
     return (
         b"\x83\x86\x04"  # POST, http, path
         + _text(SERVICE + method)
@@ -62,7 +62,7 @@ class Connection:
     """A connection to a server of this machine. It answers nothing by itself: see `Answering`."""
 
     def __init__(self, port: int, receive_buffer: int | None = None, window: int | None = None):
-        """`receive_buffer` is about what the kernel takes for us; `window` what a stream may send before it is read."""
+        """`receive_buffer` is about the size of the kernel's buffer, `window` what a stream may send unread."""
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -80,7 +80,7 @@ class Connection:
         self.socket.sendall(bytes_)
 
     def read_messages(self, boundless: bool = False, reset: bool = False) -> int:
-        """Opens a stream, with the window that the connection gives or a boundless one; maybe resets it at once."""
+        """Opens a stream with the connection's window or an unlimited one. Resets it at once if asked to."""
         stream, self._next = self._next, self._next + 2
         frames = frame(HEADERS, END_HEADERS, stream, _READ_HEADERS) + frame(DATA, END_STREAM, stream, _EMPTY_MESSAGE)
         if boundless:
@@ -101,7 +101,7 @@ class Connection:
 
 @dataclass
 class Stream:
-    """What a stream has got so far."""
+    """What a stream has received so far."""
 
     opened: bool = False
     bytes: int = 0
@@ -109,7 +109,7 @@ class Stream:
 
 
 class Answering:
-    """Reads from connections as fast as it comes, and answers pings and settings: one thread for all."""
+    """One thread that reads from all connections, and answers pings and settings."""
 
     def __init__(self, connections: list[Connection]):
         self.streams: dict[tuple[Connection, int], Stream] = {}

@@ -1,4 +1,4 @@
-"""Starting programs, and ending them whatever happens."""
+"""Starts programs, and ends them at the end of the test."""
 
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ class Launcher:
         return program
 
     def forget(self, program: Program) -> None:
-        """Ends a program before the test does."""
+        """Ends a program before the end of the test."""
         self._programs.remove(program)
         program.close()
 

@@ -1,4 +1,4 @@
-"""The programs under test as processes of our own."""
+"""The programs under test as processes."""
 
 import atexit
 import os
@@ -29,14 +29,14 @@ HISTORY = os.environ.get("MESSENGER_TEST_HISTORY", "memory")
 
 
 class Histories:
-    """The files of servers that keep their history; they go with the tests."""
+    """Where servers keep their histories. All are removed at the end."""
 
     _folder: Path | None = None
     _keys: dict[int, str] = {}
 
     @classmethod
     def location(cls, port: int, is_restart: bool) -> str:
-        """The setting for a server. One that is started again, at the port of an earlier one, goes on from its file."""
+        """The setting for a server. A server at the port of an earlier one continues its history."""
         if HISTORY == "memory":
             return "memory:"
         if HISTORY.startswith("redis://"):
@@ -130,14 +130,14 @@ class Program:
         return usage.file_descriptors(self.pid)
 
     def exit_code(self, within: float) -> int:
-        """Waits for the program's end; a negative number means that a signal ended it."""
+        """Waits for the program's end. A negative number means that a signal ended it."""
         try:
             return self._process.wait(within)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} is still running after {within:g} s\n{self.log()}") from None
 
     def stop(self, number: signal.Signals = signal.SIGTERM, within: float = 5) -> float:
-        """Stops the program, which must end by itself with exit code 0; returns the seconds that this took."""
+        """Stops the program, which must end with exit code 0. Returns the seconds until then."""
         began = time.monotonic()
         self._process.send_signal(number)
         code = self.exit_code(within)
@@ -145,12 +145,12 @@ class Program:
         return time.monotonic() - began
 
     def kill(self) -> None:
-        """Ends the program at once, as a power cut would."""
+        """Ends the program at once, like a power cut."""
         self._process.kill()
         self._process.wait()
 
     def freeze(self) -> None:
-        """Stops the program where it is: it keeps its connections, and does nothing with them."""
+        """Stops the process. Its connections stay open, but nothing is read or sent."""
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -163,7 +163,7 @@ class Program:
 
 
 def one_line(program: Program, *codes: int) -> str:
-    """The program must end by itself, with one of these exit codes, having written one line and no more."""
+    """The program must end by itself with one of these exit codes, after exactly one line. Returns the line."""
     code = program.exit_code(within=20)
     lines = program.log().splitlines()
     assert code in codes, f"exit code {code}: {lines}"
@@ -183,7 +183,7 @@ class Server(Program):
         super().__init__("messenger-server", *arguments, MESSENGER_SERVER_PORT=self.port, **settings)
 
     def connections(self) -> int:
-        """How many connections the server has that neither side has ended."""
+        """The number of accepted connections that neither side has closed."""
         return usage.connections(self.port)
 
     def wait_ready(self) -> "Server":

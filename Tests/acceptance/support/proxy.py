@@ -14,7 +14,7 @@ _LINGER_FOR_NOTHING = struct.pack("ii", 1, 0)
 
 
 class CuttableLink:
-    """A TCP relay to `target`, a port of this machine, which a thread of its own drives."""
+    """A TCP relay to `target`, a port of this machine. A thread drives it."""
 
     def __init__(self, target: int):
         self.port = free_port()
@@ -29,23 +29,23 @@ class CuttableLink:
         self.restore()
 
     def restore(self) -> None:
-        """Takes connections (again), and lets data through."""
+        """Accepts connections (again), and relays data."""
         self._run(self._restore())
 
     def cut(self, reset: bool = False) -> None:
-        """Ends every connection, with a FIN or a RST, and refuses new ones."""
+        """Closes every connection with a FIN or a RST, and refuses new ones."""
         self._run(self._cut(reset))
 
     def break_connections(self, reset: bool = False) -> None:
-        """Ends every connection, but takes new ones."""
+        """Closes every connection, but accepts new ones."""
         self._run(self._break(reset))
 
     def lead_to(self, target: int) -> None:
-        """From now on new connections go to another port, as a balancer would send them."""
+        """From now on new connections go to another port, as with a balancer."""
         self._target = target
 
     def silence(self) -> None:
-        """Lets nothing through any more, in either direction, and tells nobody: an unplugged cable."""
+        """Stops relaying in both directions without closing anything, like an unplugged cable."""
         self._run(self._silence())
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Bytes to a port, and what comes back: for what no client would send."""
+"""Raw bytes to a port, and the answer, for what no client would send."""
 
 import re
 import socket
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def outcome(port: int, frames: bytes, greeting: bytes = PREFACE + frame(SETTINGS, 0, 0), within: float = 20) -> Outcome:
-    """Says all of it on a connection of its own, and waits until its first stream or the connection is over."""
+    """Sends everything on a new connection, and waits until its first stream or the connection ends."""
     with socket.create_connection(("127.0.0.1", port), timeout=within) as connection:
         try:
             connection.sendall(greeting + frames)
@@ -77,7 +77,7 @@ def _read(connection: socket.socket) -> Outcome:
 
 
 def _status(headers: bytes) -> int | None:
-    """The first answer on a connection has its headers in full: nothing is in the compression table yet."""
+    """The first answer on a connection has literal headers, since the compression table is empty."""
     found = re.search(rb"grpc-status[\x01\x02](\d+)", headers)
     return int(found[1]) if found else None
 
@@ -88,7 +88,7 @@ def _message(headers: bytes) -> str:
 
 
 class Feeder:
-    """A call whose request goes on and on, as fast as the server's windows let it."""
+    """A call with an endless request, as fast as the server's windows allow."""
 
     def __init__(self, port: int, heads: bytes):
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -100,7 +100,7 @@ class Feeder:
         self.ended = False
 
     def send(self, content: bytes) -> int:
-        """Sends it, and returns how much of it the server let in before it ended the call or took no more."""
+        """Sends the bytes, and returns how many the server accepted before it ended the call or stopped reading."""
         sent = 0
         try:
             while sent < len(content) and not self.ended:
@@ -145,12 +145,12 @@ class Feeder:
 
 
 def grpc_message(content: bytes, length: int | None = None, flag: int = 0) -> bytes:
-    """A message as it goes over the wire, with a prefix that tells the truth unless it is told not to."""
+    """A message with its gRPC prefix. `length` overrides the length in it."""
     return struct.pack(">BI", flag, len(content) if length is None else length) + content
 
 
 def http_exchange(port: int, *requests: bytes, within: float = 20) -> bytes:
-    """Says it all to an HTTP server and nothing more, and returns all that comes back until the connection ends."""
+    """Sends everything to an HTTP server, closes the sending side, and returns all that arrives."""
     received = b""
     with socket.create_connection(("127.0.0.1", port), timeout=within) as connection:
         try:

@@ -1,4 +1,4 @@
-"""Redis as a process of the tests' own."""
+"""Redis as a process of the tests."""
 
 import shutil
 import signal
@@ -7,16 +7,16 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from support.needs import lacks
+from support.needs import skip_or_fail
 from support.waiting import wait_until
 
 
 class Redis:
-    """A redis-server on a port of its own, whose data outlives it as far as `appendfsync` says."""
+    """A redis-server on its own port. Its data survives a kill as far as `appendfsync` says."""
 
     def __init__(self, port: int, *options: str):
         if not shutil.which("redis-server"):
-            lacks("there is no redis-server here")
+            skip_or_fail("there is no redis-server here")
         self.port = port
         self._options = options
         self.folder = Path(tempfile.mkdtemp(prefix="messenger-redis-"))
@@ -27,7 +27,7 @@ class Redis:
         wait_until(lambda: self.ask("PING") == "+PONG", f"Redis answers on {self.port}")
 
     def start_loading(self, *options: str) -> None:
-        """Starts it with data for which it needs a while, and returns when it is at it."""
+        """Starts Redis with data that takes a while to load, and returns while it loads."""
         self._run(*options)
         wait_until(lambda: self.ask("PING").startswith("-LOADING"), f"Redis loads on {self.port}")
 
@@ -41,7 +41,7 @@ class Redis:
         return f"redis://{host}:{self.port}/{key}"
 
     def ask(self, *words: str) -> str:
-        """Sends a command, and returns the first line of the answer; empty when there is none."""
+        """Sends a command, and returns the first line of the answer. Empty if there is none."""
         request = f"*{len(words)}\r\n" + "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
@@ -58,7 +58,7 @@ class Redis:
         self._process.send_signal(signal.SIGSTOP)
 
     def unread(self) -> int:
-        """How many bytes have come that Redis, frozen, has not taken."""
+        """The number of bytes in the sockets of a frozen Redis."""
         address, total = f"0100007F:{self.port:04X}", 0
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
             fields = line.split()
@@ -70,7 +70,7 @@ class Redis:
         self._process.send_signal(signal.SIGCONT)
 
     def forget(self) -> None:
-        """Between `kill` and `start`: all that Redis had is lost."""
+        """Between `kill` and `start`: deletes all data."""
         shutil.rmtree(self.folder)
         self.folder.mkdir()
 

@@ -1,4 +1,4 @@
-"""The room as its users see it: times, and what arrived where."""
+"""Times of messages, and what clients received."""
 
 import itertools
 import re
@@ -16,12 +16,12 @@ Received = list[dict[str, str]]
 
 
 def unique(name: str) -> str:
-    """A name that no other test, nor an earlier run against the same server, has used."""
+    """A name that no other test and no earlier run against this server has used."""
     return f"{name}-{uuid.uuid4().hex[:12]}"
 
 
 def nanoseconds(send_time: str) -> int:
-    """A sendTime as JSON has it, in nanoseconds since 1970."""
+    """A sendTime of JSON, in nanoseconds since 1970."""
     assert SEND_TIME.fullmatch(send_time), send_time
     seconds = datetime.fromisoformat(send_time[:19]).replace(tzinfo=UTC).timestamp()
     return int(seconds) * 10**9 + int(send_time[20:29])
@@ -34,7 +34,7 @@ def assert_increasing(send_times: list) -> None:
 
 
 def collect(client: HTTPClient, count: int, within: float = 30) -> Received:
-    """Flushes the client until it has given `count` messages; fails if they don't come, or if more come with them."""
+    """Flushes the client until it has returned exactly `count` messages."""
     received: Received = []
     deadline = time.monotonic() + within
     with client.connection() as connection:
@@ -49,7 +49,7 @@ def collect(client: HTTPClient, count: int, within: float = 30) -> Received:
 
 
 def drain(*clients: HTTPClient) -> None:
-    """Empties the clients' buffers: each has then given everything that was accepted before the call."""
+    """Empties the clients' buffers of everything that was accepted before the call."""
     author = unique("drain")
     clients[0].send(author, "")
     for client in clients:

@@ -1,4 +1,4 @@
-"""HTTP requests that come bit by bit and never end ("slow-loris")."""
+"""HTTP requests that arrive in small pieces and never end ("slow-loris")."""
 
 import selectors
 import socket
@@ -10,7 +10,7 @@ IN_THE_BODY = b"POST /sendMessage HTTP/1.1\r\nHost: localhost\r\nContent-Length:
 
 
 class SlowSenders:
-    """Connections that each send a little every second, until the other side ends them."""
+    """Connections that each send a few bytes every second, until the other side closes them."""
 
     def __init__(self, port: int, count: int, start: bytes, more: bytes):
         self._more = more
@@ -25,7 +25,7 @@ class SlowSenders:
 
     @property
     def alive(self) -> int:
-        """How many the other side has not ended."""
+        """How many are still open."""
         return len(self._selector.get_map())
 
     def _run(self) -> None:
@@ -42,7 +42,7 @@ class SlowSenders:
             self._end(connection)
 
     def _look(self, connection: socket.socket) -> None:
-        """An answer, as 408, is followed by the end."""
+        """After an answer such as 408 the connection closes."""
         try:
             if not connection.recv(4096):
                 self._end(connection)

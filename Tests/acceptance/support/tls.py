@@ -1,4 +1,4 @@
-"""The tests' own certificates, and who shows and trusts which."""
+"""The tests' certificates, and who shows and trusts which."""
 
 import grpc
 
@@ -15,6 +15,6 @@ def identity(name: str) -> dict[str, object]:
 
 
 def credentials(name: str | None = None) -> grpc.ChannelCredentials:
-    """Of a channel that trusts the server, and shows a certificate if it has one."""
+    """Of a channel that trusts the server, and shows a certificate if one is named."""
     own = [(CERTIFICATES / f"{name}.{kind}").read_bytes() for kind in ("key", "pem")] if name else []
     return grpc.ssl_channel_credentials((CERTIFICATES / "authority.pem").read_bytes(), *own)

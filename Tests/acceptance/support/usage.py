@@ -8,7 +8,7 @@ _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """The processor time used so far."""
+    """The processor time so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
@@ -20,12 +20,12 @@ def thread_seconds(pid: int) -> float:
 
 
 def file_descriptors(pid: int) -> int:
-    """How many files and sockets are open."""
+    """The number of open files and sockets."""
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def connections(port: int) -> int:
-    """How many connections to this port of ours its listener has accepted and not ended, nor the other side."""
+    """The number of connections to this port that its listener has accepted and neither side has closed."""
     count = 0
     for table in "/proc/net/tcp", "/proc/net/tcp6":
         for line in Path(table).read_text().splitlines()[1:]:
@@ -47,7 +47,7 @@ def threads(pid: int) -> int:
 
 
 def writes_log(pid: int) -> bool:
-    """Whether the thread that writes the log has something to do: it runs, or waits for a disk."""
+    """Whether the thread that writes the log runs or waits for a disk."""
     try:
         for task in Path(f"/proc/{pid}/task").iterdir():
             if (task / "comm").read_text() == "log\n":

@@ -1,4 +1,4 @@
-"""Waiting for conditions, never for a time."""
+"""Waits for conditions, never for a time."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 def wait_until(condition: Callable[[], Value], what: str, within: float = 20) -> Value:
-    """Calls `condition` until it returns something true, and returns that; fails with `what` after `within` seconds."""
+    """Calls `condition` until it returns something true, and returns that. Fails with `what` after `within` seconds."""
     began = time.monotonic()
     while True:
         value = condition()

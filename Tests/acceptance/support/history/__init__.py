@@ -1,29 +1,27 @@
 """What happened in a room, and the proof that it was right.
 
-A `History` holds what senders were told and what every reader got. `violations` says what in it breaks a promise:
+A `History` has the answers of senders and the messages of readers. `violations` lists what breaks a promise:
 
-- **One order.** Each reader's times increase strictly, no two messages have the same time, and a message has the same
-  time and content wherever it is seen. A message accepted before another was begun has the earlier time.
-- **No gap, no duplicate.** A reader gets each message after its start once, up to its last one; if it was followed to
-  the end, up to the end. The messages that must be there are those that any sender was told of or any reader got.
-- **Acknowledged means delivered**, to every reader that was followed so far; also the sender's own to its own reader.
-- **Nothing out of nothing.** A message was sent as it is seen; a refused one is never seen, and one whose sender was
-  told nothing (an error, a timeout) at most once.
+- **One order.** Each reader's times strictly increase. No two messages have the same time, and a message has the same
+  time and content for all readers. A message that was accepted before another one was sent has the earlier time.
+- **No gap, no duplicate.** A reader gets each message after its start once, up to its last one. If it read to the end,
+  up to the end. The messages that must be there are those that a sender knows to be accepted or that any reader got.
+- **Acknowledged means delivered**, to every reader that has read that far, and the sender's own to its own reader.
+- **Nothing out of nothing.** A message is as it was sent. No reader gets a refused message, or one with an unknown
+  outcome (an error, a timeout) more than once.
 
-What may be missing, and nothing else (`loss`). A server keeps its history in memory, and of that the newest messages
-only. So a reader may miss
+Only these messages may be missing (`loss`), because a server in memory holds only the newest messages:
 
-- the last messages of a server that was killed, from some message on, if they were accepted less than a second before
-  the kill: older ones must have left it. That is the promise to readers whose streams are open, and all of a test are
-  while it kills.
-- messages that its server has let go of: if so many later ones were accepted as it holds.
-- where a full history lets go of what it holds before the reader can ask for it, what the reader skips to be ahead.
+- the last messages of a killed server that were accepted less than a second before the kill. Older ones must have
+  left the server: that is the promise to open streams, and all of a test's streams are open when it kills.
+- messages that the server dropped because it had accepted as many later ones as it holds.
+- what a reader skips to get ahead of a full history that drops messages before the reader can ask for them.
 
-It must have been told of a gap that reaches over all of these and over nothing that it got. And a gap may be told for
-one of two reasons only: a new server that holds nothing from before its start, or messages that were let go of. The
-times at which servers were killed or stopped divide the messages into epochs, one for each server.
+The reader must have been told of a gap that covers all missing messages and none that it has. A gap may be reported for
+two reasons: a new server that holds nothing from before its start, or dropped messages. The times of kills and stops
+divide the messages into epochs, one for each server.
 
-Several may empty one buffer (`flushes`): together they have what one would have had, each flush a run of it.
+Several readers may flush one buffer (`flushes`). Together they have what one would have, each flush a run of it.
 """
 
 from support.history.check import violations

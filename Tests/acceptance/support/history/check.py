@@ -1,4 +1,4 @@
-"""Looks for broken promises in a history. What the promises are is said in the package's description."""
+"""Looks for broken promises in a history. The package's docstring lists the promises."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from support.history.violation import Kind, Violation
 
 
 def violations(history: History) -> list[Violation]:
-    """All that is wrong with the history; nothing, if it keeps every promise."""
+    """All that is wrong with the history; empty if it keeps every promise."""
     sends = {send.content: send for send in history.sends}
     if len(sends) != len(history.sends):
         raise ValueError("two sends with the same author and text: nobody could tell them apart")
@@ -25,7 +25,7 @@ def violations(history: History) -> list[Violation]:
 
 
 def _among_senders(sends: list[Send]) -> Iterator[Violation]:
-    """The times that senders were told are different, and go with the time in which they were sent."""
+    """The times in senders' answers differ, and lie between a send's beginning and end."""
     latest_began: Send | None = None
     earlier: Send | None = None
     for send in sorted((send for send in sends if send.time is not None), key=lambda send: send.time):
@@ -39,7 +39,7 @@ def _among_senders(sends: list[Send]) -> Iterator[Violation]:
 
 
 def _within(reading: Reading, sends: dict[tuple[str, str], Send]) -> Iterator[Violation]:
-    """What one reader can tell by itself, and by comparing with what was sent."""
+    """What one reader shows by itself, and in comparison with what was sent."""
     told = {send.time: send for send in sends.values() if send.time is not None}
     seen: set[tuple[str, str]] = set()
     latest: Message | None = None
@@ -60,7 +60,7 @@ def _within(reading: Reading, sends: dict[tuple[str, str], Send]) -> Iterator[Vi
 
 
 def _origin(message: Message, sent: Send | None, at_its_time: Send | None) -> Kind | None:
-    """What is wrong with where a message comes from."""
+    """What is wrong with the origin of a message."""
     if sent is None:
         return Kind.ALTERED if at_its_time else Kind.PHANTOM
     if sent.outcome is Outcome.REFUSED:
@@ -69,9 +69,9 @@ def _origin(message: Message, sent: Send | None, at_its_time: Send | None) -> Ki
 
 
 def _among_readers(history: History, sends: dict[tuple[str, str], Send]) -> Iterator[Violation]:
-    """A time means the same message everywhere, and a message has the same time everywhere.
+    """A time means the same message for everybody, and a message has one time.
 
-    With times that increase at each reader this makes one order of all.
+    Since each reader's times increase, that makes one order.
     """
     by_time: dict[int, Message] = {}
     by_content: dict[tuple[str, str], Message] = {}

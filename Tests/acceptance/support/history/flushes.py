@@ -1,4 +1,4 @@
-"""Several who empty one buffer: together they have what one would have had."""
+"""Several readers flush one buffer: together they have what one would have."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,16 +7,18 @@ from support.history.violation import Kind, Violation
 
 
 def in_order(flushes: Iterable[Flush]) -> list[Message]:
-    """What they took, one flush after the other as they were taken out; where that cannot be told, as they begin.
+    """What they got, in the order in which it was flushed.
 
-    A flush takes all there is, so two are never interleaved: where they are, the result is not in order.
+    If that is unknown, in the order of the flushes' beginnings.
+
+    A flush returns everything in the buffer, so flushes never interleave. If they do, the result is not in order.
     """
     some = (flush for flush in flushes if flush.messages)
     return [message for flush in sorted(some, key=lambda flush: flush.messages[0].time) for message in flush.messages]
 
 
 def late(reading: Reading) -> Iterator[Violation]:
-    """Flushes that were begun when another had ended, and have earlier messages than that one."""
+    """Flushes that began after another had ended, but have earlier messages."""
     latest_began: Flush | None = None
     for flush in sorted((f for f in reading.flushes if f.messages), key=lambda flush: flush.messages[0].time):
         if latest_began and flush.ended < latest_began.began:

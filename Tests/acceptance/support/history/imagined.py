@@ -1,4 +1,4 @@
-"""Histories as they could have been: clean ones, for testing the checker."""
+"""Generated histories that keep every promise, to test the checker with."""
 
 import math
 import random
@@ -18,11 +18,11 @@ HELD = 25
 
 
 def imagine(chance: random.Random, servers: int = 3, messages: int = 60) -> History:
-    """A room that keeps every promise: `servers` one after the other, all but the last killed, each with `messages`.
+    """A room with several servers, one after the other. All but the last are killed.
 
-    The readers, by name: `first` from the beginning to the end; `late`, a stream of the second half; `gone`, let go of
-    somewhere; `client`, a program in whose start messages fall, by way of which the sender `client` sends, and whose
-    buffer three empty; `behind`, who is away so long that the last server lets go of what comes next.
+    Its readers by name: `first` reads from beginning to end. `late` reads the second half. `gone` stops somewhere.
+    `client` is a program that starts while messages arrive; the sender `client` sends by it, and three flush its
+    buffer. `behind` is away until the last server no longer holds its next message.
     """
     clock = 1_000_000
     room: list[list[Message]] = []
@@ -74,7 +74,7 @@ def _reading(
     begins: int | None = None,
     until: int | None = None,
 ) -> Reading:
-    """A reader that has of each killed server all that had to have left it, and some more; of the last one all."""
+    """A reader that has all it must have of each killed server, and some more, and everything of the last one."""
     reading = Reading(name, not_before, complete_after, through=math.inf if until is None else None)
     for number, accepted in enumerate(room):
         have = [m for m in accepted if (begins or not_before) < m.time <= (math.inf if until is None else until)]
@@ -89,7 +89,7 @@ def _reading(
 
 
 def _flushes(chance: random.Random, messages: list[Message]) -> list[Flush]:
-    """As if three had emptied the buffer again and again; their answers cross, and some are empty."""
+    """As if three had flushed the buffer again and again. Their answers overlap, and some are empty."""
     flushes = []
     while messages:
         count = chance.randrange(6)
@@ -101,7 +101,7 @@ def _flushes(chance: random.Random, messages: list[Message]) -> list[Flush]:
 
 
 def _overtake(chance: random.Random, reading: Reading, accepted: list[Message]) -> None:
-    """Lets it be away for as many of these messages as one server holds, and some more."""
+    """Keeps the reader away for as many messages as one server holds, and some more."""
     left = chance.randrange(1, 10)
     back = chance.randrange(left + HELD + 2, len(accepted))
     gap = Gap(accepted[back - HELD].time, told=accepted[back].time)

@@ -1,4 +1,4 @@
-"""What a history in memory may lose, and nothing else: the oldest messages, and the last ones of a killed server."""
+"""What a history in memory may lose: the oldest messages, and the last ones of a killed server."""
 
 from bisect import bisect_left, bisect_right
 
@@ -11,7 +11,7 @@ DELIVERED_WITHIN = 10**9
 
 
 class Losses:
-    """What may be lost of one history."""
+    """What may be missing from one history."""
 
     def __init__(self, history: History, known: list[Message]):
         """`known` are the messages that certainly were in the room, by time."""
@@ -24,20 +24,20 @@ class Losses:
         self._uncertain = sum(s.outcome is Outcome.UNKNOWN and s.content not in contents for s in history.sends)
 
     def excuse(self, message: Message, gap: Gap) -> bool:
-        """Whether it need not be there for a reader who was told of this gap, which covers it."""
+        """Whether the message may be missing for a reader that was told of this gap, which covers it."""
         return (
             message.time > gap.held_after or self.is_pushed_out(message.time, gap.told) or self._died(message.time, gap)
         )
 
     def is_pushed_out(self, time: int, by: float) -> bool:
-        """Whether the server let go of its message of this time before `by`, since it had accepted so many later ones."""
+        """Whether the server had dropped its message of this time before `by`, as it had enough later ones."""
         epoch = self._history.epoch(time)
         end = self._ends[epoch] if epoch < len(self._ends) else by
         later = bisect_right(self._times, min(end, by)) - bisect_left(self._times, time)
         return later + self._uncertain > self._history.held
 
     def _died(self, time: int, gap: Gap) -> bool:
-        """Whether its server was killed before it had to have delivered it, and the gap is that kill's."""
+        """Whether the server was killed before it had to deliver the message, and the gap is that kill's."""
         epoch = self._history.epoch(time)
         if epoch == len(self._ends):
             return False
@@ -45,7 +45,7 @@ class Losses:
         return end in self._kills and time > end - DELIVERED_WITHIN and gap.held_after >= end
 
     def account_for(self, gap: Gap, position: int) -> bool:
-        """Whether a reader that has all up to `position` may be told of the gap.
+        """Whether a reader that has everything up to `position` may be told of the gap.
 
         A server that holds nothing from before its start cannot know whether there was something.
         """
@@ -54,7 +54,7 @@ class Losses:
 
 
 def positions(reading: Reading) -> list[tuple[Gap, int]]:
-    """The gaps that the reader was told of, and up to when it had everything at each."""
+    """The gaps that the reader was told of, and up to which time it had everything at each."""
     times = sorted(message.time for message in reading.messages)
     result = []
     position = reading.not_before

@@ -1,4 +1,4 @@
-"""Looks for messages that a reader should have got and has not, and for losses that it was told of without reason."""
+"""Looks for messages that a reader lacks without reason, and for gaps that were reported without reason."""
 
 import math
 from bisect import bisect_left
@@ -10,7 +10,7 @@ from support.history.violation import Kind, Violation
 
 
 def missing(history: History, sends: dict[tuple[str, str], Send]) -> Iterator[Violation]:
-    """What is missing at any reader though it may not be lost, or though nobody told the reader; and false alarms."""
+    """All missing messages that may not be lost or were not announced, and false alarms."""
     known = _known(history, sends)
     losses = Losses(history, known)
     for reading in history.readings:
@@ -27,7 +27,7 @@ def missing(history: History, sends: dict[tuple[str, str], Send]) -> Iterator[Vi
 
 
 def _known(history: History, sends: dict[tuple[str, str], Send]) -> list[Message]:
-    """All that certainly was in the room: what senders were told and what readers got, by time."""
+    """All messages that were certainly in the room, by time: from senders' answers and from readers."""
     messages = {
         Message(send.time, send.author, send.text) for send in sends.values() if send.outcome is Outcome.ACCEPTED
     }
@@ -39,7 +39,7 @@ def _known(history: History, sends: dict[tuple[str, str], Send]) -> list[Message
 def _due(
     reading: Reading, times: list[int], known: list[Message], sends: dict[tuple[str, str], Send]
 ) -> Iterator[Message]:
-    """The messages that the reader should have, and has not."""
+    """The messages that the reader should have and lacks."""
     have = set(times)
     begun = min(times[0], reading.complete_after) if times else reading.complete_after
     for message in known:
@@ -50,14 +50,14 @@ def _due(
 
 
 def _gap(reading: Reading, times: list[int], message: Message) -> Gap | None:
-    """The gap that told the reader of the loss of this message: before the next one that it got."""
+    """The gap that announced the loss of this message: the one before the reader's next message."""
     end = _untold(times, message).end
     covering = [gap for gap in reading.gaps if message.time <= gap.end <= end]
     return min(covering, key=lambda gap: gap.end, default=None)
 
 
 def _untold(times: list[int], message: Message) -> Gap:
-    """The widest gap that could have told of it, and did not."""
+    """The widest gap that could have announced the loss, and did not."""
     next_ = bisect_left(times, message.time)
     return Gap(times[next_] - 1 if next_ < len(times) else math.inf, told=-math.inf)
 

@@ -1,4 +1,4 @@
-"""A history: what senders were told, and what readers got. Times are sendTimes, in nanoseconds since 1970."""
+"""A history: senders' answers and readers' messages. Times are sendTimes, in nanoseconds since 1970."""
 
 import enum
 import math
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as a reader got it."""
+    """A message as a reader received it."""
 
     time: int
     author: str
@@ -32,7 +32,7 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A message as its sender knows it. No two of a history have the same author and text."""
+    """A message as its sender knows it. No two in a history have the same author and text."""
 
     author: str
     text: str
@@ -52,7 +52,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What a reader is told when messages are lost: only those after a time are held."""
+    """A reported loss: only messages after a time are held."""
 
     held_after: int
     #: When it was told, at the latest.
@@ -67,7 +67,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """What one emptying of a buffer gave, of which there may be several at the same time."""
+    """What one flush of a buffer returned. Several may run at the same time."""
 
     #: By a clock that all who empty the buffer share.
     began: float
@@ -77,7 +77,7 @@ class Flush:
 
 @dataclass(slots=True)
 class Reading:
-    """What one reader got, over all its reconnections."""
+    """Everything that one reader received, over all its reconnections."""
 
     name: str
     #: It gets nothing up to this time, ...
@@ -112,7 +112,7 @@ class History:
     held: float = math.inf
 
     def epoch(self, time: int) -> int:
-        """The number of the server that accepted the message with this time."""
+        """The number of the server that accepted the message of this time."""
         return bisect_right(self.ends, time)
 
     @property

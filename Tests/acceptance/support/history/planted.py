@@ -1,4 +1,4 @@
-"""Faults to plant in a clean history; each returns what the checker must say of it."""
+"""Faults to plant in a clean history. Each returns what the checker must find."""
 
 import math
 import random
@@ -28,7 +28,7 @@ def _reading(history: History, name: str) -> Reading:
 
 
 def _give_all(history: History, message: Message) -> None:
-    """Gives a message to every reader that was followed to the end."""
+    """Gives a message to every reader that read to the end."""
     for reading in history.readings:
         if reading.through is not None:
             reading.messages.append(message)
@@ -37,7 +37,7 @@ def _give_all(history: History, message: Message) -> None:
 def _index(
     history: History, chance: random.Random, reading: Reading, outcome: Outcome, epoch: int | None = None
 ) -> int:
-    """A message in the middle of what the reader got of one server, whose sender was told `outcome`."""
+    """A message in the middle of what the reader got of one server, with this outcome for its sender."""
     outcomes = {send.content: send.outcome for send in history.sends}
     candidates = [
         index
@@ -82,7 +82,7 @@ def lost_to_all(history: History, chance: random.Random) -> set[Kind]:
 
 @_plant
 def lost_at_the_seam(history: History, chance: random.Random) -> set[Kind]:
-    """The first message of a server that comes after one that was killed."""
+    """The first message of a server that follows a killed one."""
     reading = _reading(history, "first")
     epoch = chance.randrange(1, len(history.kills) + 1)
     message = next(message for message in reading.messages if history.epoch(message.time) == epoch)
@@ -104,7 +104,7 @@ def lost_without_answer(history: History, chance: random.Random) -> set[Kind]:
 
 @_plant
 def own_message_unseen(history: History, chance: random.Random) -> set[Kind]:
-    """During the client's start others' messages may be missing, but not what was sent by way of it."""
+    """During the client's start messages of others may be missing, but not its own."""
     client = _reading(history, "client")
     first = _reading(history, "first").messages
     message = next(m for m in first if client.not_before < m.time < client.messages[0].time)
@@ -123,7 +123,7 @@ def silent_gap(history: History, chance: random.Random) -> set[Kind]:
 
 @_plant
 def lost_long_before_the_kill(history: History, chance: random.Random) -> set[Kind]:
-    """A reader has the beginning of a killed server's messages only, and was told of the gap."""
+    """A reader has only the beginning of a killed server's messages, and was told of a gap."""
     # Else it might have let go of them.
     history.held = math.inf
     history.readings.remove(_reading(history, "behind"))
@@ -138,7 +138,7 @@ def lost_long_before_the_kill(history: History, chance: random.Random) -> set[Ki
 
 @_plant
 def gap_for_nothing(history: History, chance: random.Random) -> set[Kind]:
-    """Told in the middle of what one server said, with nothing missing or with a message: neither was let go of."""
+    """A gap is reported within one server's messages, with nothing missing or with a message that is held."""
     reading = _reading(history, "first")
     index = _index(history, chance, reading, Outcome.ACCEPTED)
     reading.gaps.append(Gap(reading.messages[index].time, told=reading.messages[index + 1].time))
@@ -156,7 +156,7 @@ def gap_told_twice(history: History, chance: random.Random) -> set[Kind]:
 
 @_plant
 def lost_with_a_stopped_server(history: History, chance: random.Random) -> set[Kind]:
-    """It gives everybody everything before it ends, so the gap that is told then is an empty one."""
+    """A stopped server delivers everything before it ends, so a gap may not cover a message."""
     history.stops.append(history.kills.pop(0))
     history.sends.append(Send("Ivan", "lost at the stop", Outcome.ACCEPTED, time=history.stops[0] - 1))
     return {Kind.ACKNOWLEDGED_MISSING}
@@ -170,7 +170,7 @@ def overtaken_without_a_word(history: History, chance: random.Random) -> set[Kin
 
 @_plant
 def overtaken_too_soon(history: History, chance: random.Random) -> set[Kind]:
-    """As if the server held a few messages only, and let go of the others."""
+    """As if the server held only a few messages."""
     history.held = 2 * HELD
     return {Kind.UNFOUNDED_GAP}
 
@@ -186,7 +186,7 @@ def told_less_than_was_lost(history: History, chance: random.Random) -> set[Kind
 
 
 def _flushes(history: History) -> list[Flush]:
-    """Those of the client's buffer that have something, in the order of their messages."""
+    """The flushes of the client's buffer that have messages, in order."""
     some = [flush for flush in _reading(history, "client").flushes if flush.messages]
     return sorted(some, key=lambda flush: flush.messages[0].time)
 
@@ -202,7 +202,7 @@ def given_to_two_flushes(history: History, chance: random.Random) -> set[Kind]:
 
 @_plant
 def flushes_interleaved(history: History, chance: random.Random) -> set[Kind]:
-    """Two took out of the buffer at the same time, by turns."""
+    """Two flushes at the same time took messages in turns."""
     flushes = _flushes(history)
     index = chance.choice([i for i, flush in enumerate(flushes[:-1]) if len(flush.messages) > 1])
     one, other = flushes[index].messages, flushes[index + 1].messages
@@ -213,7 +213,7 @@ def flushes_interleaved(history: History, chance: random.Random) -> set[Kind]:
 
 @_plant
 def flushed_late(history: History, chance: random.Random) -> set[Kind]:
-    """What a flush should have taken is given to one that is begun later, after what came later."""
+    """A flush that began later has messages that an earlier one should have returned."""
     client = _reading(history, "client")
     flushes = _flushes(history)
     earlier = chance.choice(flushes[: len(flushes) // 2])
@@ -232,7 +232,7 @@ def duplicated(history: History, chance: random.Random) -> set[Kind]:
 
 @_plant
 def accepted_twice(history: History, chance: random.Random) -> set[Kind]:
-    """A send repeated behind its sender's back: every reader has it with two times."""
+    """A send is repeated without the sender's knowledge: every reader has it with two times."""
     first = _reading(history, "first")
     message = first.messages[_index(history, chance, first, Outcome.UNKNOWN)]
     _give_all(history, replace(message, time=10**12))
@@ -301,7 +301,7 @@ def equal_times_told(history: History, chance: random.Random) -> set[Kind]:
 
 @_plant
 def equal_times_got(history: History, chance: random.Random) -> set[Kind]:
-    """Of two messages whose senders know nothing; all readers have them so."""
+    """Two messages have the same time at all readers. Their senders know nothing."""
     for text in "ab":
         history.sends.append(Send("Ivan", text, Outcome.UNKNOWN))
         _give_all(history, Message(10**12, "Ivan", text))
@@ -310,7 +310,7 @@ def equal_times_got(history: History, chance: random.Random) -> set[Kind]:
 
 @_plant
 def orders_disagree(history: History, chance: random.Random) -> set[Kind]:
-    """Two readers have two messages in different orders, each with increasing times; the senders know nothing."""
+    """Two readers have two messages in different orders, each with increasing times. The senders know nothing."""
     history.sends += [Send("Ivan", text, Outcome.UNKNOWN) for text in "ab"]
     for reading, order in zip(history.readings[:2], ("ab", "ba"), strict=True):
         reading.messages += [Message(10**12 + index, "Ivan", text) for index, text in enumerate(order)]
@@ -319,7 +319,7 @@ def orders_disagree(history: History, chance: random.Random) -> set[Kind]:
 
 @_plant
 def answered_before_but_later(history: History, chance: random.Random) -> set[Kind]:
-    """One was answered before the other was begun, and has the later time."""
+    """A message was answered before another one was sent, and has the later time."""
     accepted = [send for send in history.sends if send.time is not None]
     before, after = accepted[chance.randrange(20)], accepted[-1 - chance.randrange(20)]
     _resend(history, before.content, began=after.began, ended=after.ended)

@@ -1,1 +1,1 @@
-"""A long time of mixed load with random faults, and whether the programs stay as they are."""
+"""Hours of mixed load with random faults, and whether the programs' resources grow."""

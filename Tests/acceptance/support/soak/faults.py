@@ -1,4 +1,4 @@
-"""Random faults, one at a time; each leaves everything as it should be when it returns."""
+"""Random faults, one at a time. Each restores everything before it returns."""
 
 import random
 import socket
@@ -62,7 +62,7 @@ class Faults:
         }
 
     def _last(self, longest: float) -> None:
-        """The time that a fault takes."""
+        """How long a fault lasts."""
         time.sleep(self._chance.uniform(0.1, longest))
 
     def _network_away(self) -> None:

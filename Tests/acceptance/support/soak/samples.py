@@ -4,11 +4,11 @@ Samples are taken between two faults, after everybody has sent and received a me
 not in them.
 
 The first third of the samples is left out, and the first minutes of a short soak: histories and buffers fill up, and
-the allocator keeps memory that was needed once. The rest may not grow by more than the tolerance. Growth is the slope of
-Theil and Sen, the median of the slopes between all pairs of samples. A few outliers do not change it, such as a sample
-taken while a connection was being closed. The slope is uncertain, more so with fewer samples, and the test uses the
-lowest value that it may have. So a longer soak notices smaller leaks: 30 MB an hour after ten minutes, 4 MB after an
-hour.
+the allocator keeps memory that was needed once. The rest may not grow by more than the tolerance. Growth is the slope
+of Theil and Sen, the median of the slopes between all pairs of samples. A few outliers do not change it, such as a
+sample taken while a connection was being closed. The slope is uncertain, more so with fewer samples, and the test uses
+the lowest value that it may have. So a longer soak notices smaller leaks: 30 MB an hour after ten minutes, 4 MB after
+an hour.
 """
 
 import itertools
@@ -29,7 +29,7 @@ CONFIDENCE = 3
 
 
 def slopes(points: list[tuple[float, float]]) -> tuple[float, float]:
-    """The slope through the points, and the least that it may be: after Sen (1968). Of many points, some are taken."""
+    """The slope through the points, and its lowest plausible value, after Sen (1968). It samples many points."""
     some = points[:: max(1, len(points) // 150)]
     all_ = sorted((b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.combinations(some, 2) if b[0] != a[0])
     if not all_:
@@ -52,13 +52,13 @@ class Series:
         return [(when, getattr(usage, attribute)) for when, usage in self.samples]
 
     def settled(self, what: str) -> list[tuple[float, float]]:
-        """Without the beginning."""
+        """The samples without the first ones."""
         values = self.values(what)
         beginning = max(values[-1][0] / 3, WARM_UP) if values else 0
         return [value for value in values if value[0] >= beginning]
 
     def growth(self, what: str) -> str | None:
-        """What has grown, in words; None if nothing has, or if there are too few samples to tell."""
+        """What has grown, in words. None if nothing has, or if there are too few samples."""
         values = self.settled(what)
         if len(values) < 10:
             return None
@@ -69,7 +69,7 @@ class Series:
         return f"{self.name}: {what} grew by at least {growth:.0f} in {values[-1][0] - values[0][0]:.0f} s"
 
     def lines(self) -> list[str]:
-        """First, last and slope of each, for the report."""
+        """First and last value and slope of each, for the report."""
         lines = []
         for what in TOLERANCES if self.samples else ():
             values, scale, unit = self.values(what), *((1e6, " MB") if what == "memory" else (1, ""))

@@ -5,7 +5,7 @@ import traceback
 
 
 class Participant:
-    """Somebody who does one thing again and again, on a thread of its own, until it is stopped."""
+    """A thread that does one thing again and again until it is stopped."""
 
     #: After a failure, before the next try.
     PAUSE = 0.02
@@ -29,7 +29,7 @@ class Participant:
             self.error = traceback.format_exc()
 
     def work(self) -> None:
-        """Goes on until `stopping` is set."""
+        """Runs until `stopping` is set."""
         raise NotImplementedError
 
     def interrupt(self) -> None:

@@ -1,4 +1,4 @@
-"""Those who read, as good users do: after a break they go on where they were."""
+"""Readers that resume where they were after a break, as good clients do."""
 
 import dataclasses
 import http.client
@@ -20,13 +20,13 @@ from support.waiting import wait_until
 
 
 class Reader(Participant):
-    """Somebody with a reading."""
+    """A participant with a reading."""
 
     reading: Reading
 
 
 class StreamReader(Reader):
-    """Reads ReadMessages; opens it again after the last message whenever it ends."""
+    """Reads ReadMessages. Whenever the stream ends, it opens another one after its last message."""
 
     def __init__(self, name: str, address: str):
         super().__init__(name)
@@ -93,7 +93,7 @@ class StreamReader(Reader):
 
 
 class BufferReader(Reader):
-    """Empties a client's buffer again and again; there may be several at it at the same time."""
+    """Flushes a client's buffer again and again. There may be several of one client."""
 
     #: The gap ends where the next stream begins.
     _GAP = re.compile(
@@ -135,7 +135,7 @@ class BufferReader(Reader):
             self.latest = max(self.latest, messages[-1].time)
 
     def ask_for_gaps(self) -> None:
-        """The client counts them, and its log says what and when they were: it must be the same ones."""
+        """The client counts gaps, and logs them with their times: both must agree."""
         count = self.client.http.request("GET", "/readyz").json()["gaps"]
         # It counts a gap just before it writes it down.
         wait_until(lambda: len(self._gaps_logged()) >= count, f"{count} gaps are in {self.name}'s log")

@@ -1,4 +1,4 @@
-"""Those who send, and keep what they were told."""
+"""Senders, which record the answers."""
 
 import http.client
 import time
@@ -28,7 +28,7 @@ Answer = tuple[Outcome, int | None]
 
 
 class Sender(Participant):
-    """Sends one message after the other, with `pace` seconds between them; never one twice."""
+    """Sends one message after the other, `pace` seconds apart, never one twice."""
 
     def __init__(self, name: str, pace: float, padding: int = 0, own: str | None = None):
         super().__init__(name)
@@ -83,7 +83,7 @@ class GRPCSender(Sender):
 
 
 class HTTPSender(Sender):
-    """Sends by a client's /sendMessage; its messages must come to that client's buffer."""
+    """Sends by a client's /sendMessage. Its messages must arrive in that client's buffer."""
 
     def __init__(self, name: str, client: Client, pace: float, own: str, padding: int = 0):
         super().__init__(name, pace, padding, own)

@@ -13,10 +13,10 @@ from support.waiting import wait_until
 
 
 class Traffic:
-    """Each participant may have a way of its own to the server: the server's address, or a link's."""
+    """Each participant may have its own way to the server: the server's address or a link's."""
 
     def __init__(self, server: str, held: float = math.inf):
-        """`server` is a way that nobody breaks; it holds as many messages as `held`, or more than are sent."""
+        """`server` is an address that nobody breaks. It holds `held` messages, or more than are sent."""
         self.server = server
         self.held = held
         self.senders: list[Sender] = []
@@ -35,12 +35,12 @@ class Traffic:
         return self._enter(BufferReader(f"client{len(self.readers)}", client, pause, flushers), self.readers)
 
     def send(self, address: str | None = None, pace: float = 0.002, padding: int = 0) -> GRPCSender:
-        """Adds a sender by gRPC."""
+        """Adds a sender over gRPC."""
         name = f"sender{len(self.senders)}"
         return self._enter(GRPCSender(name, address or self.server, pace, padding), self.senders)
 
     def send_by(self, follower: BufferReader, pace: float = 0.002, padding: int = 0) -> HTTPSender:
-        """Adds a sender by a client whose buffer is read."""
+        """Adds a sender over a client whose buffer is read."""
         name = f"sender{len(self.senders)}"
         return self._enter(HTTPSender(name, follower.client, pace, follower.name, padding), self.senders)
 
@@ -51,17 +51,17 @@ class Traffic:
         return participant
 
     def server_killed(self) -> None:
-        """To be called between the end of a killed server and the start of the next, if its history died with it."""
+        """Call it between the end of a killed server and the start of the next, if its history is lost."""
         if HISTORY == "memory":
             self._kills.append(time.time_ns())
 
     def server_stopped(self) -> None:
-        """The same of a server that was stopped."""
+        """The same for a stopped server."""
         if HISTORY == "memory":
             self._stops.append(time.time_ns())
 
     def leave(self, *participants: Participant) -> None:
-        """Stops some; what they have so far is part of the history."""
+        """Stops participants. What they have so far stays in the history."""
         for participant in participants:
             participant.stop()
             participant.check()
@@ -77,7 +77,7 @@ class Traffic:
         self._wait(lambda: self.accepted >= wanted, f"{count} more messages are accepted", within)
 
     def until_normal(self, within: float = 60) -> float:
-        """Waits until every sender has had a message accepted, and every reader got one, later than now.
+        """Waits until every sender has had a message accepted, and every reader has received one, from now on.
 
         Returns the seconds that this took.
         """
@@ -86,7 +86,7 @@ class Traffic:
         return time.monotonic() - began
 
     def finish(self, within: float = 60) -> History:
-        """Ends the sending, waits until every reader has everything, and returns what happened."""
+        """Ends the sending, waits until every reader has everything, and returns the history."""
         self.leave(*(one for one in self.live if isinstance(one, Sender)))
         last = self._send_last()
         self._wait(lambda: all(one.latest >= last.time for one in self.live), "all readers have all", within)
@@ -120,7 +120,7 @@ class Traffic:
         return ", ".join(f"{one.name} {(now - one.latest) / 1e9:.1f} s behind" for one in self.live if one.latest)
 
     def close(self) -> None:
-        """Stops those that a failed test has left."""
+        """Stops the participants that a failed test has left."""
         for participant in self.live:
             participant.stopping.set()
             participant.interrupt()

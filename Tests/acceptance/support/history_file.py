@@ -1,4 +1,4 @@
-"""Servers with a history in a file, and what lies beside it."""
+"""Servers with a history file, and the files beside it."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ def serve(launch: Launcher, path: object, port: int | None = None, **settings: o
 
 
 def start(launch: Launcher, path: object, **settings: object) -> Program:
-    """A server that is expected not to come up."""
+    """A server that should refuse to start."""
     return launch.program("messenger-server", MESSENGER_HISTORY=f"sqlite:{path}", MESSENGER_SERVER_PORT=0, **settings)
 
 

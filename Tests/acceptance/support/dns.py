@@ -1,4 +1,4 @@
-"""Host names that are known to some programs alone, and name servers that say nothing."""
+"""Host names that only some programs know, and name servers that never answer."""
 
 import shutil
 import socket
@@ -6,14 +6,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from support.needs import lacks
+from support.needs import skip_or_fail
 
 #: Where the name server is whose silence programs hear; on all of a Linux's loopback addresses there is nobody else.
 SILENT = "127.0.0.77"
 
 
 class SilentNameServer:
-    """What a program sees as the machine's hosts, and a name server that says nothing about others. Takes root."""
+    """A program's view of /etc/hosts, and a name server that never answers. Requires root."""
 
     def __init__(self, **addresses: str):
         self._folder = Path(tempfile.mkdtemp(prefix="messenger-names-"))
@@ -29,10 +29,10 @@ class SilentNameServer:
             subprocess.run([*self.command, "true"], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError):
             self.close()
-            lacks("names for one program take root")
+            skip_or_fail("names for one program take root")
 
     def forget(self) -> None:
-        """From now on no name is known."""
+        """Removes all names."""
         # In place: what is mounted is this file, not its name.
         self._hosts.write_text("")
 
