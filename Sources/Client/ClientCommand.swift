@@ -21,7 +21,7 @@ struct ClientCommand: AsyncParsableCommand {
         version: Version.current
     )
 
-    @OptionGroup var options: ClientOptions
+    @OptionGroup var settings: ClientSettings
 
     /// Requests that are still in progress after this long are cancelled: one may wait for a server that is away, or for a
     /// body that never comes.
@@ -32,18 +32,21 @@ struct ClientCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let settings = try options.settings()
-        Diagnostics.bootstrap(level: settings.logLevel)
+        let credentials = try settings.credentials()
+        Diagnostics.bootstrap(level: settings.shared.logLevel)
         let logger = Logger(label: "messenger-client")
         Diagnostics.forwardCoreLog(to: logger)
-        logger.info("starting", metadata: settings.description)
+        var metadata = settings.settingsMetadata
+        metadata["version"] = "\(Version.current)"
+        metadata["httpConnections"] = "\(settings.httpLimits.possibleConnections)"
+        logger.info("starting", metadata: metadata)
 
         let group = try CompletionQueueGroup(count: 1)
         let inbox = Inbox(capacity: settings.bufferBytes)
         let channel = Channel(
             target: settings.serverAddress.target,
-            credentials: settings.credentials,
-            options: channelOptions(settings),
+            credentials: credentials,
+            options: channelOptions,
             group: group
         )
         let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
@@ -72,7 +75,7 @@ struct ClientCommand: AsyncParsableCommand {
         logger.info("stopped")
     }
 
-    private func channelOptions(_ settings: ClientSettings) -> ChannelOptions {
+    private var channelOptions: ChannelOptions {
         var options = ChannelOptions()
         options.usesProxy = settings.serverProxy == .environment
         // What the stream may hold back while the inbox is full; the server's history keeps the rest.
@@ -89,29 +92,4 @@ struct ClientCommand: AsyncParsableCommand {
 extension Logger {
     /// For libraries whose lines would only repeat ours.
     static var quiet: Logger { Logger(label: "library") { _ in SwiftLogNoOpLogHandler() } }
-}
-
-extension ClientSettings {
-    /// For the one line at start.
-    fileprivate var description: Logger.Metadata {
-        [
-            "version": "\(Version.current)",
-            "server": "\(serverAddress)",
-            "serverProxy": "\(serverProxy.settingText)",
-            "tlsAuthorities": "\(tlsAuthorities.settingText)",
-            "httpHost": "\(httpHost.settingText)",
-            "httpPort": "\(httpPort)",
-            "httpAllowedHosts": "\(httpAllowedHosts.settingText)",
-            "httpBytes": "\(httpLimits.memoryBytes)",
-            "httpConnections": "\(httpLimits.possibleConnections)",
-            "httpIdleTimeout": "\(httpLimits.idleTimeout.settingText)",
-            "httpRequestTimeout": "\(httpLimits.requestTimeout.settingText)",
-            "openTimeout": "\(openTimeout.settingText)",
-            "sendTimeout": "\(sendTimeout.settingText)",
-            "bufferBytes": "\(bufferBytes.settingText)",
-            "maxAuthorBytes": "\(messageLimits.authorBytes)",
-            "maxTextBytes": "\(messageLimits.textBytes)",
-            "logLevel": "\(logLevel)",
-        ]
-    }
 }

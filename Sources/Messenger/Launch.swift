@@ -2,29 +2,30 @@ public import ArgumentParser
 internal import GRPC
 
 extension AsyncParsableCommand {
-    /// Parses the command line, runs the command and ends the process.
+    /// Parses the command line and the environment, runs the command and ends the process.
     ///
-    /// In place of ArgumentParser's own `main()`, which prints the usage below each error: here an error is one line on
-    /// standard error. The exit code is 0 after a normal end, ``StartError/Code/exitCode`` after a ``StartError``,
-    /// 64 (`EX_USAGE`) after a bad command line and 1 after any other error.
+    /// An error is one line on standard error; ArgumentParser's `main()` would print the usage too. The exit code is 0
+    /// after a normal end, ``StartError/Code/exitCode`` after a ``StartError``, 64 (`EX_USAGE`) after a bad command line
+    /// and 1 after any other error.
     ///
-    /// - Parameter arguments: The command line without the program's name; `nil` takes the process's own.
+    /// - Parameter arguments: The command line without the program's name; `nil` for the process's own.
     public static func launch(_ arguments: [String]? = nil) async -> Never {
         do {
             CoreEnvironment.clean()
-            var command = try Self.parse(try arguments ?? Platform.commandLine())
+            let words = try arguments ?? Platform.commandLine()
+            var command = try parse(words, environment: Platform.environmentVariable)
             try Platform.raiseDescriptorLimit()
             try await command.run()
             Diagnostics.terminate(exitCode: 0)
         } catch let error as StartError {
-            self.fail(error.message, exitCode: error.code.exitCode)
+            fail(error.message, exitCode: error.code.exitCode)
         } catch {
-            let code = self.exitCode(for: error)
+            let code = exitCode(for: error)
             // `--help` and `--version` come as errors too.
-            if code.isSuccess { self.exit(withError: error) }
+            if code.isSuccess { exit(withError: error) }
             let words = (try? arguments ?? Platform.commandLine()) ?? []
-            let message = CommandLineError.message(self.message(for: error), arguments: words)
-            self.fail(message, exitCode: code.rawValue)
+            let message = CommandLineError.message(message(for: error), arguments: words)
+            fail(message, exitCode: code.rawValue)
         }
     }
 
@@ -36,10 +37,10 @@ extension AsyncParsableCommand {
     }
 }
 
-/// What ArgumentParser says of a bad command line.
+/// ArgumentParser's message about a bad command line.
 enum CommandLineError {
-    /// The message; without words that belong to no flag if there is an address on the command line, as they may be parts of
-    /// its password.
+    /// The message. If there is an address on the command line, words that belong to no flag are left out: they may be
+    /// parts of its password.
     static func message(_ message: String, arguments: [String]) -> String {
         let hasAddress = arguments.contains { $0.contains("://") || $0.contains("@") || $0.hasPrefix("--history") }
         return hasAddress ? withoutStrayWords(message) : message

@@ -6,7 +6,7 @@ public struct MessageLimits: Sendable, Equatable {
     public var textBytes: Int
 
     /// Creates limits, both in bytes of UTF-8.
-    public init(authorBytes: Int = 256, textBytes: Int = 64 * 1024) {
+    public init(authorBytes: Int, textBytes: Int) {
         self.authorBytes = authorBytes
         self.textBytes = textBytes
     }

@@ -7,11 +7,13 @@ enum HealthCheck {
 
     /// Opens a stream, because the server needs all of its parts to answer that.
     static func run(_ settings: ServerSettings) async throws(StartError) {
-        if settings.socket.path == nil, settings.encryption != .none {
+        if settings.serverSocket == .none, settings.usesTLS {
             // The check would need a certificate of its own, and would have to trust the server's.
             throw StartError(.badConfiguration, "A health check of a server with TLS needs MESSENGER_SERVER_SOCKET")
         }
-        let target = settings.socket.path.map { "unix:\($0)" } ?? settings.host.target(port: settings.port)
+        let target =
+            settings.serverSocket.path.map { "unix:\($0)" }
+            ?? settings.serverHost.target(port: settings.serverPort)
         do {
             let group = try CompletionQueueGroup(count: 1)
             let answer = await answer(target, group)

@@ -7,6 +7,7 @@ import ServiceLifecycle
 /// Runs the gRPC server. On shutdown it stores what waits, ends the streams and gives other calls some time to finish.
 struct MessengerServer: Service {
     let settings: ServerSettings
+    let credentials: ServerCredentials
     let logger: Logger
 
     /// How long open calls may go on during a shutdown.
@@ -28,7 +29,7 @@ struct MessengerServer: Service {
             if Task.isShuttingDownGracefully { return logger.info("stopped before the history was open") }
             throw error
         }
-        let service = MessengerService(room: room, limits: settings.messageLimits, readers: readers)
+        let service = MessengerService(room: room, limits: settings.shared.messageLimits, readers: readers)
         let health = HealthService()
         health.set(.serving, for: MessengerMethods.service)
         let reflection = try ReflectionService(descriptorSets: [Descriptors.messenger])
@@ -98,7 +99,7 @@ struct MessengerServer: Service {
         var options = ServerOptions()
         // Twice what both texts may have, so that a text that is slightly too long gets an error that names the limit.
         options.maxReceiveMessageSize =
-            max(1 << 20, 2 * (settings.messageLimits.authorBytes + settings.messageLimits.textBytes))
+            max(1 << 20, 2 * (settings.shared.maxAuthorBytes.bytes + settings.shared.maxTextBytes.bytes))
         options.resourceQuota = ResourceQuota(bytes: settings.connectionBytes.bytes)
         options.maxConnections = settings.maxConnections.number
         options.maxConcurrentStreamsPerConnection = settings.maxStreams.number
@@ -107,34 +108,23 @@ struct MessengerServer: Service {
     }
 
     private var addresses: [ListenAddress] {
-        var addresses = [ListenAddress(settings.host.address(port: settings.port), credentials: settings.credentials)]
-        if let socket = settings.socket.path { addresses.append("unix:\(socket)") }
+        let address = settings.serverHost.address(port: settings.serverPort)
+        var addresses = [ListenAddress(address, credentials: credentials)]
+        if let socket = settings.serverSocket.path { addresses.append("unix:\(socket)") }
         return addresses
     }
 
     private func cannotListen(_ error: SystemError) -> StartError {
-        guard let path = settings.socket.path, error.action == "listening on unix:\(path)" else {
-            return Setting.serverHost.cannotListen(error, .serverPort)
+        guard let path = settings.serverSocket.path, error.action == "listening on unix:\(path)" else {
+            return .cannotListen(error, hostVariable: "MESSENGER_SERVER_HOST", portVariable: "MESSENGER_SERVER_PORT")
         }
         return StartError(.unavailable, "Cannot serve: \(error). Choose another path with MESSENGER_SERVER_SOCKET.")
     }
 
     private func startMetadata(addresses: [String]) -> Logger.Metadata {
-        let metadata: Logger.Metadata = [
-            "version": "\(Version.current)",
-            "address": "\(addresses.filter { !$0.hasPrefix("unix:") }.joined(separator: ","))",
-            "encryption": "\(settings.encryption.rawValue)",
-            "socket": "\(settings.socket.settingText)",
-            "maxAuthorBytes": "\(settings.messageLimits.authorBytes)",
-            "maxTextBytes": "\(settings.messageLimits.textBytes)",
-            "historyMessages": "\(settings.historyMessages)",
-            "historyBytes": "\(settings.historyBytes.settingText)",
-            "connectionBytes": "\(settings.connectionBytes.settingText)",
-            "maxConnections": "\(settings.maxConnections)",
-            "maxStreams": "\(settings.maxStreams)",
-            "maxCalls": "\(settings.maxCalls)",
-            "logLevel": "\(settings.logLevel)",
-        ]
-        return metadata.merging(settings.history.metadata) { _, new in new }
+        var metadata = settings.settingsMetadata
+        metadata["version"] = "\(Version.current)"
+        metadata["address"] = "\(addresses.filter { !$0.hasPrefix("unix:") }.joined(separator: ","))"
+        return metadata
     }
 }

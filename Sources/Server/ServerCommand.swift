@@ -15,7 +15,7 @@ struct ServerCommand: AsyncParsableCommand {
         version: Version.current
     )
 
-    @OptionGroup var flags: ServerFlags
+    @OptionGroup var settings: ServerSettings
 
     @Flag(help: "Ask the server that runs on this machine whether it serves, and exit with 0 if so.")
     var checkHealth = false
@@ -24,15 +24,16 @@ struct ServerCommand: AsyncParsableCommand {
         await launch()
     }
 
-    func run() async throws {
-        let settings = try flags.settings()
+    mutating func run() async throws {
+        try settings.history.readHistoryFile()
+        let credentials = try settings.credentials()
         if checkHealth { return try await HealthCheck.run(settings) }
 
-        Diagnostics.bootstrap(level: settings.logLevel)
+        Diagnostics.bootstrap(level: settings.shared.logLevel)
         let logger = Logger(label: "messenger-server")
         Diagnostics.forwardCoreLog(to: logger, isServer: true)
         let services = ServiceGroup(
-            services: [MessengerServer(settings: settings, logger: logger), MemoryTrim()],
+            services: [MessengerServer(settings: settings, credentials: credentials, logger: logger), MemoryTrim()],
             gracefulShutdownSignals: .stop,
             logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
         )

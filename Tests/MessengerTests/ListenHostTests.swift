@@ -23,11 +23,12 @@ struct ListenHostTests {
         #expect(ListenHost(settingText: "fe80::1%eth0")?.target(port: 8080) == "dns:///[fe80::1%25eth0]:8080")
     }
 
-    private let host = Setting<ListenHost>("MESSENGER_HTTP_HOST", default: .all, summary: "")
-    private let port = Setting<Port>("MESSENGER_HTTP_PORT", default: 0, summary: "")
+    private func listen(_ host: ListenHost, _ port: Port) throws(StartError) -> [ListeningSocket] {
+        try host.listen(port: port, hostVariable: "MESSENGER_HTTP_HOST", portVariable: "MESSENGER_HTTP_PORT")
+    }
 
     @Test func bothFamiliesOnOnePort() throws {
-        let sockets = try host.listen(.all, 0, port)
+        let sockets = try listen(.all, 0)
         defer { for socket in sockets { socket.close() } }
         #expect(sockets.map(\.address) == ["0.0.0.0:\(sockets[0].port)", "[::]:\(sockets[0].port)"])
     }
@@ -37,7 +38,7 @@ struct ListenHostTests {
     func portThatIsTaken(address: String) throws {
         let other = try ListeningSocket.listen(on: "\(address):0")[0]
         defer { other.close() }
-        let error = #expect(throws: StartError.self) { try host.listen(.all, Port(other.port), port) }
+        let error = #expect(throws: StartError.self) { try listen(.all, Port(other.port)) }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("MESSENGER_HTTP_PORT") == true)
         // The port is not held by what was refused.
@@ -47,7 +48,7 @@ struct ListenHostTests {
 
     @Test func addressOfAnotherMachine() throws {
         let elsewhere = try #require(ListenHost(settingText: "192.0.2.1"))
-        let error = #expect(throws: StartError.self) { try host.listen(elsewhere, 0, port) }
+        let error = #expect(throws: StartError.self) { try listen(elsewhere, 0) }
         #expect(error?.message.contains("MESSENGER_HTTP_HOST") == true)
     }
 }

@@ -4,9 +4,9 @@ import Glibc
 struct HTTPLimits: Sendable {
     /// How long a connection may wait for a request's head, from its beginning or the last answer. Longer than common
     /// proxies keep one for reuse, or they would send requests into a connection that is being closed.
-    var idleTimeout = Duration.seconds(120)
+    var idleTimeout: Duration
     /// The time from a request's head to the end of its body.
-    var requestTimeout = Duration.seconds(30)
+    var requestTimeout: Duration
     /// A peer must take this many bytes of an answer a second, on average over ``answerWindow``.
     static let leastAnswerRate = 1024
     /// The size of all of a request's header fields together, in bytes. One field, or the target, may have half of it.
@@ -14,13 +14,13 @@ struct HTTPLimits: Sendable {
     /// The number of a request's header fields.
     var headerFields = 100
     /// The number of connections at a time. See ``possibleConnections``.
-    var connections = 4096
+    var connections: Int
     /// Connections over that number, which can only ask for the program's health.
     var reservedConnections = 16
     /// How long these may take to ask.
     static let reservedTimeout = Duration.seconds(2)
     /// The memory that requests and answers of all connections may use together.
-    var memoryBytes = 128 << 20
+    var memoryBytes: Int
 
     var answerWindow: Duration { self.requestTimeout * 2 }
 

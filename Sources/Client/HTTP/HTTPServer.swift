@@ -31,7 +31,7 @@ struct HTTPServer: Service {
             limits: settings.httpLimits,
             memory: memory,
             allowedHosts: settings.httpAllowedHosts,
-            greatestBodyBytes: settings.messageLimits.greatestBodyBytes,
+            greatestBodyBytes: settings.shared.messageLimits.greatestBodyBytes,
             opening: room.firstOpening,
             openTimeout: settings.openTimeout
         )
@@ -43,7 +43,11 @@ struct HTTPServer: Service {
     ///
     /// - Throws: ``StartError`` if it cannot listen.
     func run() async throws {
-        let sockets = try Setting.httpHost.listen(self.settings.httpHost, self.settings.httpPort, .httpPort)
+        let sockets = try settings.httpHost.listen(
+            port: settings.httpPort,
+            hostVariable: "MESSENGER_HTTP_HOST",
+            portVariable: "MESSENGER_HTTP_PORT"
+        )
         let loops = MultiThreadedEventLoopGroup.singleton
         let limits = self.settings.httpLimits
         let connections = HTTPConnections(maximum: limits.possibleConnections, reserve: limits.reservedConnections)

@@ -32,7 +32,7 @@ struct Routes: Sendable {
     init(room: some RemoteRoom, inbox: Inbox, memory: HTTPMemory, settings: ClientSettings) {
         let sending = Sending(
             room: room,
-            limits: settings.messageLimits,
+            limits: settings.shared.messageLimits,
             maximum: settings.httpLimits.possibleConnections
         )
         self.table = [

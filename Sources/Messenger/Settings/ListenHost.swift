@@ -1,12 +1,12 @@
 public import GRPC
 import Glibc
 
-/// On which of the machine's addresses a program listens.
+/// The addresses of this machine on which a program listens.
 public struct ListenHost: SettingValue, Hashable {
-    /// The host as it was given, an IPv6 address without brackets.
+    /// The host as given, an IPv6 address without brackets.
     public let settingText: String
 
-    /// Every address, of IPv4 and IPv6.
+    /// All IPv4 and IPv6 addresses.
     public static let all = ListenHost(unchecked: "*")
 
     private init(unchecked text: String) {
@@ -47,51 +47,50 @@ public struct ListenHost: SettingValue, Hashable {
 }
 
 extension ListenHost {
-    /// The host with a port, as ``ListenAddress`` takes it: `*:8080`, `localhost:8080`, `[::1]:8080`.
+    /// The host with a port, as ``ListenAddress`` reads it: `*:8080`, `localhost:8080`, `[::1]:8080`.
     public func address(port: Port) -> String {
         settingText.utf8.contains(UInt8(ascii: ":")) ? "[\(settingText)]:\(port)" : "\(settingText):\(port)"
     }
 
-    /// What a channel of this machine takes as its target to reach a server that listens here.
+    /// The target of a channel on this machine to a server that listens here.
     public func target(port: Port) -> String {
         // Connections to 0.0.0.0 and :: go to this machine too.
         let address = self == .all ? "127.0.0.1:\(port)" : address(port: port)
-        // With its scheme, as a host may have the name of one; there, a percent sign stands for itself only if escaped.
+        // A host may have the name of a scheme, so the scheme comes first. In a URI a percent sign must be escaped.
         return "dns:///" + address.split(separator: "%").joined(separator: "%25")
     }
 }
 
-extension Setting where Value == ListenHost {
-    /// Listens on a host's addresses with sockets that accept connections from now on, one for each address.
+extension ListenHost {
+    /// Listens on the host's addresses: one socket for each, which accepts connections from now on.
     ///
     /// - Parameters:
-    ///   - host: This setting's value.
-    ///   - port: The port's value.
-    ///   - portSetting: What the error names if the port is taken.
-    /// - Throws: ``StartError`` if one of them is not possible, as when another program has the port in one family only.
+    ///   - hostVariable: The variable that errors name if the host is the problem.
+    ///   - portVariable: The variable that errors name if the port is the problem.
+    /// - Throws: ``StartError`` if any of the addresses fails, for example because its port is in use.
     public func listen(
-        _ host: ListenHost,
-        _ port: Port,
-        _ portSetting: Setting<Port>
-    ) throws(StartError)
-        -> [ListeningSocket]
-    {
-        do throws(SystemError) {
-            return try ListeningSocket.listen(on: host.address(port: port))
+        port: Port,
+        hostVariable: String,
+        portVariable: String
+    ) throws(StartError) -> [ListeningSocket] {
+        do {
+            return try ListeningSocket.listen(on: address(port: port))
         } catch {
-            throw cannotListen(error, portSetting)
+            throw .cannotListen(error, hostVariable: hostVariable, portVariable: portVariable)
         }
     }
+}
 
-    /// Why a program cannot listen, and what to change.
-    public func cannotListen(_ error: SystemError, _ portSetting: Setting<Port>) -> StartError {
+extension StartError {
+    /// Why a program cannot listen, and which setting to change.
+    public static func cannotListen(_ error: SystemError, hostVariable: String, portVariable: String) -> StartError {
         switch error.errno {
         case EADDRINUSE:
-            StartError(.unavailable, "Cannot serve: \(error). Choose another port with \(portSetting.variable).")
+            StartError(.unavailable, "Cannot serve: \(error). Choose another port with \(portVariable).")
         case EACCES:
-            StartError(.notPermitted, "Cannot serve: \(error). Choose a port above 1023 with \(portSetting.variable).")
+            StartError(.notPermitted, "Cannot serve: \(error). Choose a port above 1023 with \(portVariable).")
         case EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL:
-            StartError(.unavailable, "Cannot serve: \(error). Choose an address of this machine with \(variable).")
+            StartError(.unavailable, "Cannot serve: \(error). Choose an address of this machine with \(hostVariable).")
         default:
             StartError(.unavailable, "Cannot serve: \(error).")
         }

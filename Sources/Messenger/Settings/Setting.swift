@@ -1,135 +1,139 @@
 public import ArgumentParser
+internal import Synchronization
 
-/// One thing that can be set: by a flag, else by an environment variable, else by its default.
-///
-/// ```swift
-/// extension Setting where Value == Port {
-///     static var httpPort: Self {
-///         Setting("MESSENGER_HTTP_PORT", default: 8080, summary: "Port of the HTTP server; 0 takes any free one.")
-///     }
-/// }
-///
-/// struct Options: ParsableArguments {
-///     @Option(.httpPort) var httpPort: Port?      // --http-port
-/// }
-///
-/// let port = try Setting.httpPort.value(flag: options.httpPort, environment: .current)
-/// ```
-public struct Setting<Value: SettingValue>: Sendable {
-    /// The environment variable, for example `MESSENGER_HTTP_PORT`.
-    public let variable: String
-    /// The value when neither the flag nor the variable gives one.
-    public let defaultValue: Value
+/// A type whose values can be set with a flag or an environment variable.
+public protocol SettingValue: Sendable {
+    /// What a value looks like. It follows the word "expected", for example `a port number`.
+    static var form: String { get }
 
-    private let summary: String
-    private let range: (@Sendable (Value) -> Bool)
-    private let expectation: String
+    /// Whether a value may hold a password. Errors do not quote it then.
+    static var isSecret: Bool { get }
 
-    /// Creates a setting that takes every value of its type.
-    ///
-    /// - Parameters:
-    ///   - variable: The environment variable, beginning with `MESSENGER_`; the flag's name follows from the rest.
-    ///   - defaultValue: The value when nothing is set.
-    ///   - summary: One sentence for `--help`.
-    public init(_ variable: String, default defaultValue: Value, summary: String) {
-        self.init(variable, default: defaultValue, summary: summary, range: { _ in true }, expectation: Value.form)
-    }
+    /// What is wrong with an invalid text; `nil` if ``form`` says enough.
+    static func objection(to settingText: String) -> String?
 
-    /// Creates a setting that takes the values within a range.
-    ///
-    /// - Parameters:
-    ///   - variable: The environment variable, beginning with `MESSENGER_`; the flag's name follows from the rest.
-    ///   - defaultValue: The value when nothing is set.
-    ///   - range: The values allowed, bounds included.
-    ///   - summary: One sentence for `--help`.
-    public init(_ variable: String, default defaultValue: Value, in range: ClosedRange<Value>, summary: String)
-    where Value: Comparable {
-        self.init(
-            variable,
-            default: defaultValue,
-            summary: summary,
-            range: { range.contains($0) },
-            expectation: "\(Value.form), from \(range.lowerBound.settingText) to \(range.upperBound.settingText)"
-        )
-    }
+    /// Parses a value; `nil` if the text is invalid.
+    init?(settingText: String)
 
-    private init(
-        _ variable: String,
-        default defaultValue: Value,
-        summary: String,
-        range: @escaping @Sendable (Value) -> Bool,
-        expectation: String
-    ) {
-        self.variable = variable
-        self.defaultValue = defaultValue
-        self.summary = summary
-        self.range = range
-        self.expectation = expectation
-    }
+    /// The value as ``init(settingText:)`` reads it, for `--help` and the log. It holds no password.
+    var settingText: String { get }
+}
 
-    /// The flag's name without its dashes, for example `http-port`.
-    public var flag: String {
-        let name =
-            self.variable.hasPrefix("MESSENGER_") ? self.variable.dropFirst("MESSENGER_".count) : self.variable[...]
-        return String(name.lowercased().map { $0 == "_" ? "-" : $0 })
-    }
+extension SettingValue {
+    public static var isSecret: Bool { false }
 
-    /// What `--help` says of the setting.
-    public var help: ArgumentHelp {
-        """
-        \(self.summary) Takes \(self.expectation). \
-        (environment: \(self.variable); default: \(self.defaultValue.settingText))
-        """
-    }
+    public static func objection(to settingText: String) -> String? { nil }
 
-    /// Chooses between the flag's value, the environment variable's and the default, in this order.
-    ///
-    /// A variable that is set to the empty string counts as not set.
-    ///
-    /// - Parameters:
-    ///   - flag: The value that the command line gave, if it did.
-    ///   - environment: Where to look for ``variable``.
-    /// - Throws: ``StartError`` with the code ``StartError/Code/badConfiguration`` when the variable holds no allowed
-    ///   value. A bad variable does not matter when the flag is given.
-    public func value(flag: Value?, environment: ProcessEnvironment) throws(StartError) -> Value {
-        if let flag { return flag }
-        guard let text = environment[self.variable], !text.isEmpty else { return self.defaultValue }
-        return try self.value(of: text, in: "'\(self.variable)'", .badConfiguration)
-    }
-
-    /// Chooses like ``value(flag:environment:)`` for a flag that was taken as it is: ArgumentParser's errors quote the
-    /// values that they refuse, and this one may hold a password.
-    public func value(secretFlag flag: String?, environment: ProcessEnvironment) throws(StartError) -> Value {
-        guard let flag else { return try self.value(flag: nil, environment: environment) }
-        return try self.value(of: flag, in: "'--\(self.flag)'", .badUsage)
-    }
-
-    /// Parses a text that came from some place.
-    ///
-    /// - Parameters:
-    ///   - place: What errors call the place.
-    ///   - code: What a bad value there is.
-    public func value(of text: String, in place: String, _ code: StartError.Code) throws(StartError) -> Value {
-        do {
-            return try self.parse(text)
-        } catch {
-            let what = Value.isSecret ? "The value" : "The value '\(text)'"
-            throw StartError(code, "\(what) is invalid for \(place): \(error)")
+    /// Parses a text from a flag, a variable or a file.
+    public init(
+        parsing text: String,
+        expecting expectation: String = form,
+        where isAllowed: (Self) -> Bool = { _ in true }
+    ) throws(InvalidSetting) {
+        // Bytes that are not UTF-8 have become this character. A path would name another file.
+        guard !text.unicodeScalars.contains("\u{FFFD}") else { throw InvalidSetting("expected UTF-8") }
+        guard let value = Self(settingText: text), isAllowed(value) else {
+            throw InvalidSetting(Self.objection(to: text) ?? "expected \(expectation)")
         }
-    }
-
-    /// Parses and checks a value, whichever way it came.
-    func parse(_ text: String) throws(SettingExpectation) -> Value {
-        // Bytes that are no UTF-8 have become this character: a path would name another file.
-        guard !text.unicodeScalars.contains("\u{FFFD}") else { throw SettingExpectation(description: "expected UTF-8") }
-        guard let value = Value(settingText: text), self.range(value) else {
-            throw SettingExpectation(description: Value.objection(to: text) ?? "expected \(self.expectation)")
-        }
-        return value
+        self = value
     }
 }
 
-/// What a setting would have taken.
-struct SettingExpectation: Error, CustomStringConvertible {
-    let description: String
+/// Why a text is not a value of a setting. It does not quote the text.
+public struct InvalidSetting: Error, CustomStringConvertible {
+    public let description: String
+
+    public init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// What is known of a setting without its type. ``Option`` declares it.
+struct SettingDeclaration: Sendable {
+    /// The environment variable, for example `MESSENGER_HTTP_PORT`.
+    let variable: String
+    let isSecret: Bool
+    /// Throws if a text is not an allowed value.
+    let check: @Sendable (String) throws(InvalidSetting) -> Void
+
+    /// The flag's name without its dashes, for example `http-port`.
+    var flag: String {
+        let name = variable.hasPrefix("MESSENGER_") ? variable.dropFirst("MESSENGER_".count) : variable[...]
+        return String(name.lowercased().map { $0 == "_" ? "-" : $0 })
+    }
+
+    func check(_ text: String, in place: String, _ code: StartError.Code) throws(StartError) {
+        do {
+            try check(text)
+        } catch {
+            let value = isSecret ? "The value" : "The value '\(text)'"
+            throw StartError(code, "\(value) is invalid for '\(place)': \(error)")
+        }
+    }
+
+    /// The settings whose properties `body` creates.
+    static func collected(by body: () -> Void) -> [SettingDeclaration] {
+        let collector = Collector()
+        $collector.withValue(collector, operation: body)
+        return collector.settings.withLock { $0 }
+    }
+
+    fileprivate func collect() {
+        Self.collector?.settings.withLock { $0.append(self) }
+    }
+
+    @TaskLocal private static var collector: Collector?
+
+    private final class Collector: Sendable {
+        let settings = Mutex<[SettingDeclaration]>([])
+    }
+}
+
+extension Option where Value: SettingValue {
+    /// Declares a setting: `--http-port` and `MESSENGER_HTTP_PORT` set this property.
+    ///
+    /// ```swift
+    /// @Option("MESSENGER_HTTP_PORT", "Port of the HTTP server; 0 takes any free one.") var httpPort: Port = 8080
+    /// ```
+    ///
+    /// `--help`, the log line at the start and `docs/configuration.md` show what is declared here.
+    ///
+    /// - Parameters:
+    ///   - wrappedValue: The default.
+    ///   - variable: The environment variable. The flag's name is the rest after `MESSENGER_`.
+    ///   - summary: One or two sentences.
+    public init(wrappedValue: Value, _ variable: String, _ summary: String) {
+        self.init(wrappedValue, variable, expectation: Value.form, summary) { _ in true }
+    }
+
+    /// Declares a setting whose values are within a range, bounds included.
+    public init(wrappedValue: Value, _ variable: String, in range: ClosedRange<Value>, _ summary: String)
+    where Value: Comparable {
+        let bounds = "from \(range.lowerBound.settingText) to \(range.upperBound.settingText)"
+        self.init(wrappedValue, variable, expectation: "\(Value.form), \(bounds)", summary) { range.contains($0) }
+    }
+
+    private init(
+        _ defaultValue: Value,
+        _ variable: String,
+        expectation: String,
+        _ summary: String,
+        where isAllowed: @escaping @Sendable (Value) -> Bool
+    ) {
+        let parse = { @Sendable (text: String) throws(InvalidSetting) -> Value in
+            try Value(parsing: text, expecting: expectation, where: isAllowed)
+        }
+        let setting = SettingDeclaration(variable: variable, isSecret: Value.isSecret) {
+            (text) throws(InvalidSetting) in _ = try parse(text)
+        }
+        setting.collect()
+        let defaultText = defaultValue.settingText.isEmpty ? "none" : defaultValue.settingText
+        let facts = "(environment: \(variable); default: \(defaultText))"
+        self.init(
+            wrappedValue: defaultValue,
+            name: .customLong(setting.flag),
+            help: ArgumentHelp("\(summary) Allowed: \(expectation). \(facts)"),
+            transform: parse
+        )
+    }
 }

@@ -1,32 +1,73 @@
+public import ArgumentParser
+public import GRPC
 public import Logging
 
-// What both programs can be told.
+/// The settings that both programs have.
+public struct SharedSettings: ParsableArguments, Sendable {
+    @Option("MESSENGER_MAX_AUTHOR_BYTES", in: 1 ... .kibibytes(64), "Longest author of a message, in bytes of UTF-8.")
+    public var maxAuthorBytes: ByteCount = 256
 
-extension Setting where Value == Logger.Level {
-    /// `MESSENGER_LOG_LEVEL`: which events are logged.
-    public static var logLevel: Self {
-        Setting("MESSENGER_LOG_LEVEL", default: .info, summary: "Least level of the events that are logged.")
+    @Option(
+        "MESSENGER_MAX_TEXT_BYTES",
+        in: 1 ... .mebibytes(1),
+        "Longest text of a message, in bytes of UTF-8. Set it to the same value for server and client."
+    )
+    public var maxTextBytes: ByteCount = .kibibytes(64)
+
+    @Option(
+        "MESSENGER_TLS_CERT",
+        """
+        PEM file with the program's certificate, followed by the certificates of intermediate authorities. With it the \
+        server's port accepts only TLS. The client shows it to a server that requires a certificate; it needs \
+        MESSENGER_TLS_CA too.
+        """
+    )
+    public var tlsCertificate: FilePath = .none
+
+    @Option("MESSENGER_TLS_KEY", "PEM file with the private key of the certificate, without a password.")
+    public var tlsKey: FilePath = .none
+
+    @Option("MESSENGER_LOG_LEVEL", "Lowest level that is logged to standard error.")
+    public var logLevel: Logger.Level = .info
+
+    public init() {}
+
+    /// How long a message's author and text may be.
+    public var messageLimits: MessageLimits {
+        MessageLimits(authorBytes: maxAuthorBytes.bytes, textBytes: maxTextBytes.bytes)
+    }
+
+    /// Reads the files with the certificate and its key; `nil` if neither is set.
+    public func tlsIdentity() throws(StartError) -> TLSIdentity? {
+        guard tlsCertificate.path != nil || tlsKey.path != nil else { return nil }
+        guard let certificate = tlsCertificate.path, let keyPath = tlsKey.path else {
+            throw StartError(.badConfiguration, "MESSENGER_TLS_CERT and MESSENGER_TLS_KEY must be set together")
+        }
+        let key = try PEM(in: keyPath, setting: "MESSENGER_TLS_KEY")
+        guard key.holdsPrivateKey else {
+            throw StartError(.badConfiguration, "MESSENGER_TLS_KEY: there is no key without a password in \(keyPath)")
+        }
+        let chain = try PEM(certificatesIn: certificate, setting: "MESSENGER_TLS_CERT")
+        return TLSIdentity(certificateChain: chain, privateKey: key)
     }
 }
 
-extension Setting where Value == ByteCount {
-    /// `MESSENGER_MAX_AUTHOR_BYTES`: the longest author.
-    public static var maxAuthorBytes: Self {
-        Setting(
-            "MESSENGER_MAX_AUTHOR_BYTES",
-            default: 256,
-            in: 1 ... .kibibytes(64),
-            summary: "Longest author of a message, in bytes of UTF-8."
-        )
+extension PEM {
+    /// Reads a file with certificates.
+    ///
+    /// - Parameter setting: The variable that errors name.
+    public init(certificatesIn path: String, setting: String) throws(StartError) {
+        try self.init(in: path, setting: setting)
+        guard holdsCertificate else {
+            throw StartError(.badConfiguration, "\(setting): there is no certificate in \(path)")
+        }
     }
 
-    /// `MESSENGER_MAX_TEXT_BYTES`: the longest text.
-    public static var maxTextBytes: Self {
-        Setting(
-            "MESSENGER_MAX_TEXT_BYTES",
-            default: .kibibytes(64),
-            in: 1 ... .mebibytes(1),
-            summary: "Longest text of a message, in bytes of UTF-8."
-        )
+    fileprivate init(in path: String, setting: String) throws(StartError) {
+        do {
+            self = try PEM(contentsOfFile: path)
+        } catch {
+            throw StartError(.badConfiguration, "\(setting): \(error)")
+        }
     }
 }

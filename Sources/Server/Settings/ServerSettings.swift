@@ -1,38 +1,93 @@
+import ArgumentParser
 import GRPC
-import Logging
 import Messenger
 
-/// What the server can be told, each by a flag or an environment variable.
-struct ServerSettings: Sendable {
-    /// Where the server listens.
-    var host = ListenHost.all
-    var port: Port = 51075
-    var logLevel = Logger.Level.info
-    var messageLimits = MessageLimits()
-    /// Most messages held for readers that come back.
-    var historyMessages: Count = 1_000_000
-    /// Most memory for them.
-    var historyBytes = ByteCount.mebibytes(256)
-    /// Where more is held than in memory.
-    var history = HistorySettings()
-    /// Most memory for what is on its way on all connections.
-    var connectionBytes = ByteCount.mebibytes(1024)
-    /// Most connections at the same time.
-    var maxConnections: Count = 10_000
-    /// Most calls at the same time on one connection.
-    var maxStreams: Count = 1_000
-    /// Most calls at the same time on all connections.
-    var maxCalls: Count = 20_000
-    /// What is shown to clients at the port; insecure without a certificate.
-    var credentials = ServerCredentials.insecure
-    /// What ``credentials`` is, for the log.
-    var encryption = Encryption.none
-    /// A unix socket to listen on too, without encryption.
-    var socket = FilePath.none
+/// The server's settings.
+struct ServerSettings: ParsableArguments, Sendable {
+    @Option("MESSENGER_SERVER_HOST", "Addresses on which the gRPC server listens.")
+    var serverHost: ListenHost = .all
 
-    enum Encryption: String {
-        case none
-        case tls = "TLS"
-        case mutualTLS = "mutual TLS"
+    @Option("MESSENGER_SERVER_PORT", "Port of the gRPC server; 0 for any free one.")
+    var serverPort: Port = 51075
+
+    @Option(
+        "MESSENGER_SERVER_SOCKET",
+        """
+        Path of a Unix socket on which the server listens too, without TLS, for programs of the same user. The health \
+        check of a server with TLS needs it.
+        """
+    )
+    var serverSocket: FilePath = .none
+
+    @Option(
+        "MESSENGER_HISTORY_MESSAGES",
+        in: 1...1_000_000_000,
+        "Most messages held in memory for readers that come back."
+    )
+    var historyMessages: Count = 1_000_000
+
+    @Option("MESSENGER_HISTORY_BYTES", in: .kibibytes(64) ... .mebibytes(65535), "Most memory for these messages.")
+    var historyBytes: ByteCount = .mebibytes(256)
+
+    @OptionGroup var history: HistorySettings
+
+    @Option(
+        "MESSENGER_MAX_CONNECTIONS",
+        in: 1...1_000_000,
+        """
+        Most connections at the same time. More wait to be accepted. At least 128 of the file descriptors, or half of \
+        them, are kept free for everything else.
+        """
+    )
+    var maxConnections: Count = 10_000
+
+    @Option(
+        "MESSENGER_MAX_STREAMS",
+        in: 1...1_000_000,
+        "Most calls at the same time on one connection. Its client waits before it starts more."
+    )
+    var maxStreams: Count = 1_000
+
+    @Option(
+        "MESSENGER_MAX_CALLS",
+        in: 1...10_000_000,
+        "Most calls at the same time on all connections. More fail with RESOURCE_EXHAUSTED."
+    )
+    var maxCalls: Count = 20_000
+
+    @Option(
+        "MESSENGER_CONNECTION_BYTES",
+        in: .mebibytes(16) ... .mebibytes(65535),
+        "Most memory for data that is being sent or received on all connections. Beyond it the server ends calls."
+    )
+    var connectionBytes: ByteCount = .mebibytes(1024)
+
+    @Option(
+        "MESSENGER_TLS_CLIENT_CA",
+        """
+        PEM file with the authorities that sign clients' certificates. Clients must then show a certificate (mutual TLS).
+        """
+    )
+    var tlsClientAuthorities: FilePath = .none
+
+    @OptionGroup var shared: SharedSettings
+
+    /// Reads the files for TLS. Without a certificate the port has no encryption.
+    func credentials() throws(StartError) -> ServerCredentials {
+        guard let identity = try shared.tlsIdentity() else {
+            guard tlsClientAuthorities == .none else {
+                throw StartError(
+                    .badConfiguration,
+                    "MESSENGER_TLS_CLIENT_CA needs MESSENGER_TLS_CERT and MESSENGER_TLS_KEY"
+                )
+            }
+            return .insecure
+        }
+        guard let clients = tlsClientAuthorities.path else { return .tls(identity) }
+        let authorities = try PEM(certificatesIn: clients, setting: "MESSENGER_TLS_CLIENT_CA")
+        return .tls(identity, clientCertificates: .required(trusting: authorities))
     }
+
+    /// Whether the port accepts only TLS.
+    var usesTLS: Bool { shared.tlsCertificate != .none }
 }

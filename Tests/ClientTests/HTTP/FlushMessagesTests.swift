@@ -63,7 +63,7 @@ import Testing
     @Test func nothingIsFlushedBeforeTheStreamHasBeenOpen() async throws {
         let inbox = Inbox(capacity: .mebibytes(1))
         try await inbox.append(.numbered(0))
-        var settings = ClientSettings.forTests
+        var settings = try ClientSettings.forTests()
         settings.openTimeout = .zero
         try await withHTTP(room: FakeRoom(hasBeenOpen: false), inbox: inbox, settings: settings) { client in
             try await client.execute(uri: "/getAndFlushMessages", method: .POST) { response in

@@ -19,7 +19,7 @@ import Testing
     {
         let service = HTTPService(
             route: { _ in Route(path: "", methods: [], answer: reply) },
-            limits: HTTPLimits(requestTimeout: .seconds(30)),
+            limits: try ClientSettings.forTests().httpLimits,
             memory: self.memory,
             allowedHosts: .none,
             greatestBodyBytes: 100,

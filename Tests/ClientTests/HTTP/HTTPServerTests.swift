@@ -7,7 +7,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct HTTPServerTests {
     @Test func aPortInUseIsNamed() async throws {
         try await withHTTP { client in
-            var settings = ClientSettings.forTests
+            var settings = try ClientSettings.forTests()
             settings.httpPort = Port(UInt16(client.port))
             let error = await #expect(throws: StartError.self) { try await withHTTP(settings: settings) { _ in } }
             #expect(error?.code == .unavailable)
@@ -19,7 +19,7 @@ import Testing
 
     @Test func aGracefulShutdownEndsTheWaitForTheFirstOpening() async throws {
         let room = FakeRoom(hasBeenOpen: false)
-        var settings = ClientSettings.forTests
+        var settings = try ClientSettings.forTests()
         settings.openTimeout = .seconds(3600)
         try await withHTTP(room: room, settings: settings) { client in
             async let status = client.execute(uri: "/getAndFlushMessages", method: .POST) { $0.status }

@@ -9,8 +9,8 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct SendLimitTests {
     @Test func moreSendsThanMayBeUnderWayAreRefused() throws {
         let room = FakeRoom(answersLater: true)
-        var settings = ClientSettings.forTests
-        settings.httpLimits.connections = 1
+        var settings = try ClientSettings.forTests()
+        settings.httpConnections = 1
         let routes = Routes(room: room, inbox: Inbox(capacity: 1), memory: HTTPMemory(limit: 1), settings: settings)
         let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "/sendMessage")
         let request = HTTPRequest(head: head, body: ByteBuffer(string: #"{"author":"Ivan","text":"hey"}"#))

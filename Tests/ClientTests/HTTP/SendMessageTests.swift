@@ -61,8 +61,9 @@ import Testing
         status: HTTPResponseStatus,
         error: String?
     ) async throws {
-        var settings = ClientSettings.forTests
-        settings.messageLimits = MessageLimits(authorBytes: 4, textBytes: 6)
+        var settings = try ClientSettings.forTests()
+        settings.shared.maxAuthorBytes = 4
+        settings.shared.maxTextBytes = 6
         let strings = [author, text].map { String(repeating: "\\u0000", count: $0) }
         let body = ByteBuffer(string: #"{"author":"\#(strings[0])","text":"\#(strings[1])"}"#)
         try await withHTTP(settings: settings) { client in
@@ -86,9 +87,10 @@ import Testing
 
     @Test func aBodyOverItsLimitIsAnsweredWith413() async throws {
         let room = FakeRoom()
-        var settings = ClientSettings.forTests
-        settings.messageLimits = MessageLimits(authorBytes: 1, textBytes: 1)
-        let limit = settings.messageLimits.greatestBodyBytes
+        var settings = try ClientSettings.forTests()
+        settings.shared.maxAuthorBytes = 1
+        settings.shared.maxTextBytes = 1
+        let limit = settings.shared.messageLimits.greatestBodyBytes
         try await withHTTP(room: room, settings: settings) { client in
             let padded = { (size: Int) in
                 let json = #"{"author":"a","text":"b"}"#
@@ -122,7 +124,7 @@ import Testing
 
     @Test func nothingIsSentBeforeTheStreamHasBeenOpen() async throws {
         let room = FakeRoom(hasBeenOpen: false)
-        var settings = ClientSettings.forTests
+        var settings = try ClientSettings.forTests()
         settings.openTimeout = .zero
         try await withHTTP(room: room, settings: settings) { client in
             try await client.execute(uri: "/sendMessage", method: .POST, body: Self.body) { response in

@@ -6,8 +6,8 @@ import Testing
 /// Peers that keep a connection busy, over real connections.
 @Suite(.timeLimit(.minutes(1))) struct SlowPeerTests {
     @Test func aRequestThatTakesTooLongToArriveIsAnsweredWith408() async throws {
-        var settings = ClientSettings.forTests
-        settings.httpLimits.requestTimeout = .milliseconds(10)
+        var settings = try ClientSettings.forTests()
+        settings.httpRequestTimeout = .milliseconds(10)
         try await withHTTP(settings: settings) { client in
             let connection = try await RawConnection(port: client.port)
             let answer = try await connection.exchange(
@@ -21,8 +21,8 @@ import Testing
     }
 
     @Test func aHeadThatNeverEndsClosesTheConnection() async throws {
-        var settings = ClientSettings.forTests
-        settings.httpLimits.idleTimeout = .milliseconds(10)
+        var settings = try ClientSettings.forTests()
+        settings.httpIdleTimeout = .milliseconds(10)
         try await withHTTP(settings: settings) { client in
             let connection = try await RawConnection(port: client.port)
             // The end may come as a reset; that it comes is the point.
@@ -36,8 +36,8 @@ import Testing
         for number in 0..<1000 {
             try await inbox.append(.numbered(number, text: String(repeating: "x", count: 32 * 1024)))
         }
-        var settings = ClientSettings.forTests
-        settings.httpLimits.requestTimeout = .milliseconds(10)
+        var settings = try ClientSettings.forTests()
+        settings.httpRequestTimeout = .milliseconds(10)
         try await withHTTP(inbox: inbox, settings: settings) { client in
             let connection = try await RawConnection(port: client.port)
             let request = "POST /getAndFlushMessages HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"

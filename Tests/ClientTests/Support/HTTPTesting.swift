@@ -1,3 +1,4 @@
+import ArgumentParser
 import GRPC
 import Logging
 import Messenger
@@ -9,11 +10,11 @@ import ServiceLifecycle
 func withHTTP<Value: Sendable>(
     room: FakeRoom = FakeRoom(),
     inbox: Inbox = Inbox(capacity: .mebibytes(64)),
-    settings: ClientSettings = .forTests,
+    settings: ClientSettings? = nil,
     test: (HTTPTestClient) async throws -> Value
 ) async throws -> Value {
     let (ports, listening) = AsyncStream<Port>.makeStream()
-    let server = HTTPServer(settings: settings, inbox: inbox, room: room, logger: .quiet) {
+    let server = HTTPServer(settings: try settings ?? .forTests(), inbox: inbox, room: room, logger: .quiet) {
         listening.yield(Port($0[0].port))
     }
     let group = ServiceGroup(services: [server], logger: .quiet)
@@ -36,7 +37,7 @@ func withHTTP<Value: Sendable>(
 
 extension ClientSettings {
     /// The defaults, on any free port.
-    static var forTests: ClientSettings {
-        ClientSettings(httpHost: .all, httpPort: 0)
+    static func forTests() throws -> ClientSettings {
+        try parse(["--http-port", "0"])
     }
 }

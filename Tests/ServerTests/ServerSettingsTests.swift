@@ -1,28 +1,28 @@
 import ArgumentParser
 import Logging
-import Messenger
 import Testing
 
+@testable import Messenger
 @testable import Server
 
-@Suite struct ServerFlagsTests {
+@Suite struct ServerSettingsTests {
     private func settings(_ arguments: [String] = [], environment: [String: String] = [:]) throws -> ServerSettings {
-        try ServerFlags.parse(arguments).settings(environment: ProcessEnvironment(environment))
+        try ServerSettings.parse(arguments) { environment[$0] }
     }
 
     @Test func defaults() throws {
         let settings = try settings()
-        #expect(settings.port == 51075)
-        #expect(settings.logLevel == .info)
-        #expect(settings.messageLimits == MessageLimits(authorBytes: 256, textBytes: 65536))
+        #expect(settings.serverPort == 51075)
+        #expect(settings.shared.logLevel == .info)
+        #expect(settings.shared.messageLimits == MessageLimits(authorBytes: 256, textBytes: 65536))
         #expect(settings.historyMessages == 1_000_000)
         #expect(settings.historyBytes == .mebibytes(256))
         #expect(settings.connectionBytes == .mebibytes(1024))
         #expect(settings.maxConnections == 10_000)
         #expect(settings.maxStreams == 1_000)
         #expect(settings.maxCalls == 20_000)
-        #expect(settings.encryption == .none)
-        #expect(settings.socket == .none)
+        #expect(!settings.usesTLS)
+        #expect(settings.serverSocket == .none)
     }
 
     @Test func everySettingHasItsVariable() throws {
@@ -58,15 +58,15 @@ import Testing
     }
 
     private func expectAll(_ settings: ServerSettings) {
-        #expect(settings.port == 1)
-        #expect(settings.logLevel == .debug)
-        #expect(settings.messageLimits == MessageLimits(authorBytes: 2, textBytes: 3))
+        #expect(settings.serverPort == 1)
+        #expect(settings.shared.logLevel == .debug)
+        #expect(settings.shared.messageLimits == MessageLimits(authorBytes: 2, textBytes: 3))
         #expect(settings.historyMessages == 4)
         #expect(settings.historyBytes == .mebibytes(5))
         #expect(settings.maxConnections == 6)
         #expect(settings.maxStreams == 7)
         #expect(settings.maxCalls == 8)
-        #expect(settings.socket.path == "9")
+        #expect(settings.serverSocket.path == "9")
         #expect(settings.connectionBytes == .mebibytes(16))
     }
 

@@ -1,28 +1,28 @@
 import ArgumentParser
 import Glibc
 import Logging
-import Messenger
 import Testing
 
 @testable import Client
+@testable import Messenger
 
-@Suite struct ClientOptionsTests {
+@Suite struct ClientSettingsTests {
     private func settings(_ arguments: [String] = [], environment: [String: String] = [:]) throws -> ClientSettings {
-        try ClientOptions.parse(arguments).settings(environment: ProcessEnvironment(environment))
+        try ClientSettings.parse(arguments) { environment[$0] }
     }
 
     @Test func defaults() throws {
         let settings = try self.settings()
         #expect(settings.serverAddress.description == "localhost:51075")
         #expect(settings.httpPort == 8080)
-        #expect(settings.httpLimits.connections == 4096)
-        #expect(settings.httpLimits.idleTimeout == .seconds(120))
-        #expect(settings.httpLimits.requestTimeout == .seconds(30))
-        #expect(settings.logLevel == .info)
+        #expect(settings.httpConnections == 4096)
+        #expect(settings.httpIdleTimeout == .seconds(120))
+        #expect(settings.httpRequestTimeout == .seconds(30))
+        #expect(settings.shared.logLevel == .info)
         #expect(settings.openTimeout == .seconds(10))
         #expect(settings.sendTimeout == .seconds(10))
         #expect(settings.bufferBytes == .mebibytes(64))
-        #expect(settings.messageLimits == MessageLimits(authorBytes: 256, textBytes: 65536))
+        #expect(settings.shared.messageLimits == MessageLimits(authorBytes: 256, textBytes: 65536))
     }
 
     @Test func everySettingHasItsVariable() throws {
@@ -41,14 +41,14 @@ import Testing
         ])
         #expect(settings.serverAddress.description == "server:1")
         #expect(settings.httpPort == 2)
-        #expect(settings.logLevel == .debug)
+        #expect(settings.shared.logLevel == .debug)
         #expect(settings.openTimeout == .seconds(3))
         #expect(settings.sendTimeout == .seconds(4))
         #expect(settings.bufferBytes == .mebibytes(5))
-        #expect(settings.messageLimits == MessageLimits(authorBytes: 6, textBytes: 7))
-        #expect(settings.httpLimits.connections == 8)
-        #expect(settings.httpLimits.idleTimeout == .seconds(9))
-        #expect(settings.httpLimits.requestTimeout == .seconds(10))
+        #expect(settings.shared.messageLimits == MessageLimits(authorBytes: 6, textBytes: 7))
+        #expect(settings.httpConnections == 8)
+        #expect(settings.httpIdleTimeout == .seconds(9))
+        #expect(settings.httpRequestTimeout == .seconds(10))
     }
 
     @Test func everySettingHasItsFlag() throws {
@@ -62,21 +62,21 @@ import Testing
         )
         #expect(settings.serverAddress.description == "server:1")
         #expect(settings.httpPort == 2)
-        #expect(settings.logLevel == .debug)
+        #expect(settings.shared.logLevel == .debug)
         #expect(settings.openTimeout == .seconds(3))
         #expect(settings.sendTimeout == .seconds(4))
         #expect(settings.bufferBytes == .mebibytes(5))
-        #expect(settings.messageLimits == MessageLimits(authorBytes: 6, textBytes: 7))
-        #expect(settings.httpLimits.connections == 8)
-        #expect(settings.httpLimits.idleTimeout == .seconds(9))
-        #expect(settings.httpLimits.requestTimeout == .seconds(10))
+        #expect(settings.shared.messageLimits == MessageLimits(authorBytes: 6, textBytes: 7))
+        #expect(settings.httpConnections == 8)
+        #expect(settings.httpIdleTimeout == .seconds(9))
+        #expect(settings.httpRequestTimeout == .seconds(10))
     }
 
     @Test func connectionsLeaveHalfOfTheFileDescriptors() throws {
-        let limits = try self.settings(["--http-connections", "1000000"]).httpLimits
+        let limits = try settings(["--http-connections", "1000000"]).httpLimits
         #expect(limits.connections == 1_000_000)
         #expect(limits.possibleConnections <= sysconf(Int32(_SC_OPEN_MAX)) / 2)
-        #expect(try self.settings(["--http-connections", "1"]).httpLimits.possibleConnections == 1)
+        #expect(try settings(["--http-connections", "1"]).httpLimits.possibleConnections == 1)
     }
 
     @Test(arguments: [
@@ -87,7 +87,7 @@ import Testing
         ("MESSENGER_HTTP_REQUEST_TIMEOUT", "2h"),
     ])
     func aBadVariableIsNamed(variable: String, value: String) {
-        let error = #expect(throws: StartError.self) { try self.settings(environment: [variable: value]) }
+        let error = #expect(throws: StartError.self) { try settings(environment: [variable: value]) }
         #expect(error?.code == .badConfiguration)
         #expect(error?.message.hasPrefix("The value '\(value)' is invalid for '\(variable)': expected ") == true)
     }

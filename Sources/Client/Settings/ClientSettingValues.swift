@@ -1,0 +1,134 @@
+import Messenger
+
+/// Where the gRPC server listens: `host:port`, the host a name, an IPv4 address or an IPv6 address in brackets.
+struct ServerAddress: SettingValue, Hashable, CustomStringConvertible {
+    /// The address as given, for example `localhost:51075` or `[::1]:51075`.
+    let description: String
+
+    /// The address as a URI for gRPC's resolver. Without the scheme, a host named `dns`, `unix` or `xds` would be read as
+    /// one.
+    var target: String {
+        var text = description[...]
+        // No name server resolves the absolute form.
+        if text.lowercased().hasPrefix("localhost.:") { text = "localhost" + text.dropFirst("localhost.".count) }
+        let path = text.utf8.map { byte in
+            switch Unicode.Scalar(byte) {
+            case "[": "%5B"
+            case "]": "%5D"
+            case "%": "%25"
+            default: String(Unicode.Scalar(byte))
+            }
+        }
+        return "dns:///" + path.joined()
+    }
+
+    static var form: String { "host:port, such as localhost:51075 or [::1]:51075" }
+
+    init?(settingText: String) {
+        guard
+            let colon = settingText.utf8.lastIndex(of: UInt8(ascii: ":")),
+            let port = Port(settingText: String(settingText[settingText.index(after: colon)...])), port != 0,
+            Self.isHost(settingText[..<colon])
+        else { return nil }
+        description = settingText
+    }
+
+    private init(unchecked description: String) {
+        self.description = description
+    }
+
+    var settingText: String { description }
+
+    /// The server's default address: `localhost:51075`.
+    static let standard = ServerAddress(unchecked: "localhost:51075")
+
+    /// Whether the text can be a host. The resolver finds out whether it exists.
+    private static func isHost(_ text: Substring) -> Bool {
+        if text.hasPrefix("[") && text.hasSuffix("]") {
+            // The percent sign begins a zone, as in [fe80::1%eth0].
+            let inner = text.dropFirst().dropLast()
+            return inner.contains(":")
+                && inner.utf8.allSatisfy { isNameByte($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "%") }
+        }
+        return !text.isEmpty && text.utf8.allSatisfy(isNameByte)
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch Unicode.Scalar(byte) {
+        case "a"..."z", "A"..."Z", "0"..."9", "-", "_", ".": true
+        default: false
+        }
+    }
+}
+
+/// Whether the client connects to the server through an HTTP proxy.
+enum ServerProxy: String, SettingValue {
+    /// No proxy, whatever the environment says.
+    case none
+    /// The proxy that the environment names.
+    case environment
+
+    static var form: String { "none or environment" }
+
+    init?(settingText: String) {
+        self.init(rawValue: settingText)
+    }
+
+    var settingText: String { rawValue }
+}
+
+/// The authorities that the client trusts to sign the server's certificate. They also decide whether it uses TLS at all.
+enum TLSAuthorities: SettingValue, Hashable {
+    /// No encryption.
+    case none
+    /// The system's authorities.
+    case system
+    /// Those in a PEM file.
+    case file(String)
+
+    static var form: String { "none, system or the path of a PEM file" }
+
+    init(settingText: String) {
+        switch settingText {
+        case "none": self = .none
+        case "system": self = .system
+        default: self = .file(settingText)
+        }
+    }
+
+    var settingText: String {
+        switch self {
+        case .none: "none"
+        case .system: "system"
+        case .file(let path): path
+        }
+    }
+}
+
+/// Host names, separated by commas.
+struct HostNames: SettingValue, Hashable {
+    let settingText: String
+    private let names: Set<HostName>
+
+    static var form: String { "names of hosts separated by commas" }
+
+    static let none = HostNames(settingText: "", names: [])
+
+    private init(settingText: String, names: Set<HostName>) {
+        self.settingText = settingText
+        self.names = names
+    }
+
+    init?(settingText: String) {
+        var names: Set<HostName> = []
+        for part in settingText.utf8.split(separator: UInt8(ascii: ",")) {
+            let text = part.filter { $0 != UInt8(ascii: " ") }
+            guard !text.contains(UInt8(ascii: ":")), let name = HostName(field: String(decoding: text, as: UTF8.self))
+            else { return nil }
+            names.insert(name)
+        }
+        self.init(settingText: settingText, names: names)
+    }
+
+    func contains(_ name: HostName) -> Bool { names.contains(name) }
+}
