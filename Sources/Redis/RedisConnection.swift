@@ -1,26 +1,27 @@
 import CHiredis
 import Glibc
+import Synchronization
 
-/// A connection to Redis that blocks. Used by one thread at a time: it is not `Sendable`, so the compiler sees to it.
+/// A blocking connection to Redis, for one thread at a time. It is not `Sendable`, so the compiler checks that.
 public final class RedisConnection {
     private let context: UnsafeMutablePointer<redisContext>
     private let interrupt: RedisInterrupt?
 
-    /// Connects; no answer may take longer than `timeout`, from then on too.
+    /// Connects. `timeout` applies to connecting and to every later reply.
     ///
-    /// While it connects, an interrupt is not noticed.
+    /// An interrupt has no effect while it connects.
     ///
-    /// From then on the process ignores SIGPIPE: hiredis writes to connections that may have ended.
+    /// Makes the process ignore SIGPIPE, because hiredis writes to connections that may be closed.
     public init(host: String, port: UInt16, timeout: Duration, interrupt: RedisInterrupt? = nil) throws(RedisError) {
         signal(SIGPIPE, SIG_IGN)
-        let limit = timeval(timeout)
-        guard let context = redisConnectWithTimeout(host, Int32(port), limit) else {
+        let timeout = timeval(timeout)
+        guard let context = redisConnectWithTimeout(host, Int32(port), timeout) else {
             throw RedisError(description: "no memory for a connection")
         }
         self.context = context
         self.interrupt = interrupt
-        guard context.pointee.err == 0 else { throw failure }
-        redisSetTimeout(context, limit)
+        guard context.pointee.err == 0 else { throw connectionError }
+        redisSetTimeout(context, timeout)
         redisEnableKeepAlive(context)
         guard interrupt?.add(context.pointee.fd) ?? true else { throw RedisError(description: "interrupted") }
     }
@@ -30,57 +31,56 @@ public final class RedisConnection {
         redisFree(context)
     }
 
-    /// Whether it can be seen, without waiting, that the other side has ended the connection. For when all answers have
-    /// been taken: there is nothing else to read then.
-    public var hasEnded: Bool {
+    /// Whether the peer has closed the connection, or it has failed. Does not block. Only for use when every command has
+    /// its reply, because then nothing else can arrive.
+    public var isClosedByPeer: Bool {
         var descriptor = pollfd(fd: context.pointee.fd, events: Int16(POLLIN), revents: 0)
         return context.pointee.err != 0 || poll(&descriptor, 1, 0) != 0
     }
 
-    /// Queues a command, for ``reply()`` to send and to take its answer. Any number of them may be on their way.
-    public func send(_ command: [String]) {
+    /// Queues a command. ``reply()`` sends it. Any number of commands may be in flight.
+    public func queue(_ command: [String]) {
         var bytes: [UInt8] = []
-        for word in command { bytes.append(contentsOf: word.utf8) }
+        for argument in command { bytes.append(contentsOf: argument.utf8) }
         let counts = command.map(\.utf8.count)
         bytes.withUnsafeBytes { bytes in
             var next = bytes.assumingMemoryBound(to: CChar.self).baseAddress
-            var words = counts.map { count in
+            var arguments = counts.map { count in
                 defer { next = next.map { $0 + count } }
                 return next
             }
-            // Fails for want of memory alone.
-            _ = redisAppendCommandArgv(context, Int32(words.count), &words, counts)
+            // Fails only without memory.
+            _ = redisAppendCommandArgv(context, Int32(arguments.count), &arguments, counts)
         }
     }
 
-    /// Sends what is queued, and waits for the answer to the first command that has none yet.
+    /// Sends the queued commands, and waits for the reply to the first command that has none yet.
     ///
-    /// - Throws: When the connection has failed, which it has for good. What Redis refuses is an answer.
+    /// - Throws: When the connection has failed, which is final. An error from Redis is a reply.
     public func reply() throws(RedisError) -> RedisReply {
         var pointer: UnsafeMutableRawPointer?
-        guard redisGetReply(context, &pointer) == REDIS_OK, let pointer else { throw failure }
+        guard redisGetReply(context, &pointer) == REDIS_OK, let pointer else { throw connectionError }
         defer { freeReplyObject(pointer) }
         return RedisReply(pointer.assumingMemoryBound(to: redisReply.self).pointee)
     }
 
-    /// Sends a command and waits for its answer.
-    /// - Throws: Also what Redis refuses.
+    /// Sends a command and waits for its reply.
+    /// - Throws: Also errors from Redis.
     @discardableResult
     public func call(_ command: [String]) throws(RedisError) -> RedisReply {
-        send(command)
+        queue(command)
         let reply = try reply()
-        if case .error(let words) = reply { throw RedisError(refusal: words) }
+        if case .error(let message) = reply { throw RedisError(serverError: message) }
         return reply
     }
 
-    private var failure: RedisError {
-        let words = withUnsafeBytes(of: context.pointee.errstr) { bytes in
+    private var connectionError: RedisError {
+        let message = withUnsafeBytes(of: context.pointee.errstr) { bytes in
             String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         }
-        // What the system says when a time limit has passed, which tells nobody anything.
-        let isLate = context.pointee.err == REDIS_ERR_IO && words == String(cString: strerror(EAGAIN))
-        if isLate { return RedisError(description: "Redis does not answer") }
-        return RedisError(description: words)
+        // The system's message for a timeout is "Resource temporarily unavailable".
+        let isTimeout = context.pointee.err == REDIS_ERR_IO && message == String(cString: strerror(EAGAIN))
+        return RedisError(description: isTimeout ? "Redis does not answer" : message)
     }
 }
 
@@ -88,5 +88,42 @@ extension timeval {
     fileprivate init(_ duration: Duration) {
         let (seconds, attoseconds) = duration.components
         self.init(tv_sec: Int(seconds), tv_usec: suseconds_t(attoseconds / 1_000_000_000_000))
+    }
+}
+
+/// Shuts down connections on which other threads are waiting. Thread-safe.
+public final class RedisInterrupt: Sendable {
+    private struct State {
+        var descriptors: Set<Int32> = []
+        var isTriggered = false
+    }
+
+    private let state = Mutex(State())
+
+    /// For any number of connections.
+    public init() {}
+
+    /// Whether ``trigger()`` was called.
+    public var isTriggered: Bool { state.withLock { $0.isTriggered } }
+
+    /// Makes every connection fail, also those that are created later.
+    public func trigger() {
+        state.withLock { state in
+            state.isTriggered = true
+            for descriptor in state.descriptors { shutdown(descriptor, Int32(SHUT_RDWR)) }
+        }
+    }
+
+    /// - Returns: `false` after ``trigger()``.
+    func add(_ descriptor: Int32) -> Bool {
+        state.withLock { state in
+            if !state.isTriggered { state.descriptors.insert(descriptor) }
+            return !state.isTriggered
+        }
+    }
+
+    /// Must be called before the descriptor is closed, because the system may then reuse its number.
+    func remove(_ descriptor: Int32) {
+        state.withLock { _ = $0.descriptors.remove(descriptor) }
     }
 }

@@ -1,16 +1,16 @@
 import CHiredis
 
-/// What Redis answers.
+/// A reply from Redis.
 public enum RedisReply: Sendable, Equatable {
-    /// There is nothing.
+    /// No value.
     case null
     /// A number.
     case integer(Int64)
-    /// A string, as far as it is UTF-8, or a status.
+    /// A string or a status. Invalid UTF-8 is repaired.
     case text(String)
-    /// Replies in a row.
+    /// An array of replies.
     case list([RedisReply])
-    /// Redis refuses, in these words.
+    /// An error, with Redis's message.
     case error(String)
 
     /// The text, if it is one.
@@ -37,4 +37,27 @@ extension RedisReply {
     private static func text(_ reply: redisReply) -> String {
         String(decoding: UnsafeRawBufferPointer(start: reply.str, count: reply.len), as: UTF8.self)
     }
+}
+
+/// A connection to Redis has failed, or Redis has replied with an error.
+public struct RedisError: Error, CustomStringConvertible {
+    /// Redis's message or the system's. It never quotes a command, which may contain a password or a user's text.
+    public let description: String
+
+    /// An error with a description of its own.
+    public init(description: String) {
+        self.description = description
+    }
+
+    /// An error that Redis replied with.
+    ///
+    /// - Parameter message: It begins with a code such as `NOPERM`.
+    public init(serverError message: String) {
+        // "ERR unknown command 'AUTH', with args beginning with: 'user' 'password'"
+        let end = message.firstRange(of: ", with args")?.lowerBound ?? message.endIndex
+        description = String(message[..<end].prefix(300))
+    }
+
+    /// The first word: the code, if it is an error from Redis.
+    public var code: Substring { description.prefix { $0 != " " } }
 }

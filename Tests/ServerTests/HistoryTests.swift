@@ -35,14 +35,14 @@ import Testing
         #expect(try history.contents(from: sequence) == expected)
     }
 
-    @Test func beforeItsBeginningItDoesNotKnow() {
+    @Test func aTimeBeforeItsBeginning() {
         var history = history([110])
         #expect(throws: RoomError.noLongerHeld(heldAfter: Self.time(100))) {
             try history.sequence(after: Self.time(99), now: Self.time(200))
         }
     }
 
-    @Test func letsGoOfTheOldestByNumber() throws {
+    @Test func theOldestAreDroppedByCount() throws {
         var history = history([110, 120, 130, 140], messages: 2)
         #expect(history.heldAfter == Self.time(120))
         #expect(try history.contents(from: 2) == [130, 140])
@@ -53,25 +53,25 @@ import Testing
         #expect(try history.sequence(after: Self.time(120), now: Self.time(200)) == 2)
     }
 
-    @Test func letsGoOfTheOldestByBytes() throws {
+    @Test func theOldestAreDroppedByBytes() throws {
         let cost = 10 + History<Int64>.overhead
         let history = history([110, 120, 130, 140], bytes: 3 * cost)
         #expect(try history.contents(from: 1) == [120, 130, 140])
         #expect(throws: RoomError.self) { try history.content(at: 0) }
     }
 
-    @Test func holdsTheLatestHoweverLarge() throws {
+    @Test func theLatestMessageStays() throws {
         let history = history([110, 120], bytes: 1)
         #expect(try history.contents(from: 1) == [120])
     }
 
-    @Test func theFutureIsNobodys() {
+    @Test func aTimeInTheFuture() {
         var history = history([110])
         #expect(throws: RoomError.inTheFuture) { try history.sequence(after: Self.time(201), now: Self.time(200)) }
     }
 
-    /// The times are of a clock that is set back and forth; the instants are not.
-    @Test func findsWhatWasAcceptedSinceAnInstant() {
+    /// Send times follow a clock that is set back and forth. Instants do not.
+    @Test func messagesAcceptedSinceAnInstant() {
         let start = ContinuousClock.now
         var history = History<Int64>(limits: .init(messages: 3, bytes: .max), start: Self.time(100), at: start)
         func positions(_ seconds: Int...) -> [Int64?] {
@@ -82,14 +82,14 @@ import Testing
             history.append(0, sendTime: Self.time(Int64(time)), byteCount: 0, at: start + .seconds(seconds))
         }
         #expect(positions(-1, 0, 10, 11, 20, 25, 30, 31) == [nil, 100, 100, 5000, 5000, 5001, 5001, 5002])
-        // The first one goes.
+        // The first one is dropped.
         history.append(0, sendTime: Self.time(9000), byteCount: 0, at: start + .seconds(40))
         #expect(positions(5, 10, 15, 50) == [nil, 5000, 5000, 9000])
         history.reset(heldAfter: Self.time(9500), at: start + .seconds(60))
         #expect(positions(50, 60) == [nil, 9500])
     }
 
-    @Test func nothingIsAcceptedBehindAReadersBack() throws {
+    @Test func laterMessagesGetTimesAfterAReadersPosition() throws {
         var history = history([110])
         _ = try history.sequence(after: Self.time(150), now: Self.time(200))
         #expect(history.nextSendTime(clock: Self.time(120)) == Self.time(151))
@@ -97,7 +97,7 @@ import Testing
 }
 
 extension History {
-    /// All that comes from a sequence number on.
+    /// All contents from a sequence number on.
     fileprivate func contents(from sequence: Int) throws -> [Content] {
         var contents: [Content] = []
         while let content = try content(at: sequence + contents.count) { contents.append(content) }

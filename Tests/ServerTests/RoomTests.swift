@@ -10,7 +10,7 @@ struct RoomTests {
         Room(limits: .init(messages: messages, bytes: .max)) { ($0, $0.text.utf8.count) }
     }
 
-    @Test func aReaderGetsWhatIsAcceptedAfterItCame() async throws {
+    @Test func aReaderReceivesLaterMessages() async throws {
         let room = room()
         _ = try room.append(author: "a", text: "before")
         let cursor = try room.cursor()
@@ -18,7 +18,7 @@ struct RoomTests {
         #expect(try room.all(cursor) == [Message(author: "a", text: "after", sendTime: time)])
     }
 
-    @Test func readersAreToldOfEachMessageAndOfTheEnd() throws {
+    @Test func readersAreNotifiedOfMessagesAndOfTheEnd() throws {
         let changes = Atomic(0)
         let limits = History<Message>.Limits(messages: 100, bytes: .max)
         let room = Room(limits: limits, onChange: { changes.add(1, ordering: .relaxed) }) { (message: Message) in
@@ -27,13 +27,12 @@ struct RoomTests {
         let cursor = try room.cursor()
         #expect(try room.next(cursor) == nil)
         _ = try room.append(author: "a", text: "1")
-        // Told after it is there.
         #expect(changes.load(ordering: .relaxed) == 1)
         room.close()
         #expect(changes.load(ordering: .relaxed) == 2)
     }
 
-    @Test func aReaderLearnsWhetherMoreIsThere() throws {
+    @Test func aReaderLearnsWhetherMoreMessagesFollow() throws {
         let room = room()
         let cursor = try room.cursor()
         for text in ["1", "2", "3"] { _ = try room.append(author: "a", text: text) }
@@ -43,15 +42,15 @@ struct RoomTests {
         #expect(try room.next(cursor) == nil)
     }
 
-    @Test func thePositionIsWhereTheStreamBegins() throws {
+    @Test func aCursorHasItsPosition() throws {
         let room = room()
         let time = try room.append(author: "a", text: "1")
         #expect(try room.cursor().position == time)
         #expect(try room.cursor(after: time).position == time)
     }
 
-    /// Whatever the wall clock says: it is an hour ahead here, and is then set back.
-    @Test func aReaderGetsWhatWasAcceptedSinceItsStart() throws {
+    /// Although the wall clock is an hour ahead at first, and is then set back.
+    @Test func aReaderReceivesMessagesSinceItsStart() throws {
         let isSetBack = Atomic(false)
         let room = Room<Message>(
             limits: .init(messages: 100, bytes: .max),
@@ -69,7 +68,7 @@ struct RoomTests {
         #expect(try room.all(all).map(\.text) == ["1", "2", "3", "4"])
     }
 
-    @Test func resumesWithoutASeam() async throws {
+    @Test func resuming() async throws {
         let room = room()
         let times = try (0..<10).map { try room.append(author: "a", text: "\($0)") }
         let cursor = try room.cursor(after: times[4])
@@ -77,7 +76,7 @@ struct RoomTests {
         #expect(try room.all(cursor).map(\.text) == (5...10).map { "\($0)" })
     }
 
-    /// Send times go on increasing, and a reader that comes back misses nothing and gets nothing twice.
+    /// Send times still increase. A reader that resumes misses nothing and receives nothing twice.
     @Test func theClockIsSetBackByAYear() async throws {
         let clock = Mutex(SendTime(nanosecondsSinceEpoch: 1_000_000_000_000))
         let limits = History<Message>.Limits(messages: 100, bytes: .max)
@@ -98,8 +97,8 @@ struct RoomTests {
         #expect(try room.all(returning).map(\.sendTime) == Array(times[2...]))
     }
 
-    /// Several senders and several readers at once: all readers get the same, in one order, each message once.
-    @Test func oneOrderForAll() async throws {
+    /// Several senders and readers at once. All readers receive the same messages in the same order.
+    @Test func allReadersReceiveTheSameOrder() async throws {
         let room = room()
         let (senders, perSender, readers) = (4, 500, 8)
         let cursors = try (0..<readers).map { _ in try room.cursor() }
@@ -134,7 +133,7 @@ struct RoomTests {
         }
     }
 
-    @Test func aReaderThatFellBehindIsTold() async throws {
+    @Test func aReaderThatHasFallenBehindGetsAnError() async throws {
         let room = room(messages: 2)
         let cursor = try room.cursor()
         let times = try (0..<3).map { try room.append(author: "a", text: "\($0)") }
@@ -148,19 +147,29 @@ struct RoomTests {
         room.close()
         let last = try #require(try room.next(cursor))
         #expect(last.message.text == "last")
-        // Who asks only where there is more asks for the end too.
+        // The end follows.
         #expect(last.hasMore)
         #expect(throws: RoomError.closed) { try room.next(cursor) }
         #expect(throws: RoomError.closed) { try room.cursor() }
-        #expect(throws: RoomError.closed) { try room.append(author: "a", text: "too late") }
+        #expect(throws: RoomError.closed) { try room.append(author: "a", text: "late") }
     }
 }
 
 extension Room<Message> {
-    /// All that there is for a reader.
+    /// All messages that a reader can receive now.
     fileprivate func all(_ cursor: Cursor) throws -> [Message] {
         var messages: [Message] = []
         while let next = try next(cursor) { messages.append(next.message) }
         return messages
+    }
+}
+
+extension Room {
+    /// Appends a message to the room's store. When this returns, it is stored.
+    func append(author: String, text: String, store: any HistoryStore) async throws(RoomError) -> SendTime {
+        let result = await withCheckedContinuation { continuation in
+            store.append(author: author, text: text) { continuation.resume(returning: $0) }
+        }
+        return try result.mapError(RoomError.init).get()
     }
 }

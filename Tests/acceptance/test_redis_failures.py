@@ -232,4 +232,4 @@ def test_a_start_without_a_name_server(launch, redis):
     """It ends with one line within seconds. The system would take a minute to give up."""
     with closing(SilentNameServer()) as names:
         server = launch.server(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command)
-        assert "no name server has told the address of redis" in one_line(server, 69)
+        assert "no name server has answered for redis" in one_line(server, 69)

@@ -17,7 +17,7 @@ ENCODED = quote(SECRET, safe="")
 REFUSED = [
     ("redis://ivan:hunter2@localhost/0", "bare number"),
     ("redis://ivan:hunter2@localhost/0/room", "bare number"),
-    ("redis://ivan:hun/ter2@localhost/room", "holds '@'"),
+    ("redis://ivan:hun/ter2@localhost/room", "contains '@'"),
     ("redis://ivan:hunter2@localhost/room?db=hunter2", "'?'"),
     ("redis://ivan:hunter2@localhost/room#hunter2", "'#'"),
     ("redis://ivan:hunter2@localhost/", "key is missing"),

@@ -1,40 +1,40 @@
 import DequeModule
 import Messenger
 
-/// The ordered, bounded log of accepted messages: a value, without locks or waiting.
+/// The ordered, bounded history of accepted messages, as a value without locks.
 ///
-/// An entry has a sequence number, by which cursors find it at once, and a send time, by which readers from outside do.
+/// Cursors find an entry by its sequence number in constant time. Readers that resume find it by its send time.
 struct History<Content: Sendable>: Sendable {
-    /// How much is held. When either limit is passed the oldest entries go.
+    /// How much is held. The oldest entries are dropped when either limit is exceeded.
     struct Limits: Sendable {
-        /// Most entries; at least 1.
+        /// At least 1.
         var messages: Int
-        /// Most bytes of all entries, each with ``History/overhead``.
+        /// Of all entries, each with ``History/overhead``.
         var bytes: Int
     }
 
     private struct Entry {
         var sendTime: SendTime
-        /// By a clock that is never set, unlike the one of the times.
+        /// On the monotonic clock.
         var acceptedAt: ContinuousClock.Instant
         var byteCount: Int
         var content: Content
     }
 
-    /// The memory that an entry takes beside its content, estimated, in bytes.
+    /// The estimated bytes that an entry needs besides its content.
     static var overhead: Int { 128 }
 
     private let limits: Limits
     private var entries: Deque<Entry> = []
     private var byteCount = 0
-    /// The sequence number of the oldest message held.
+    /// The sequence number of the oldest entry.
     private(set) var firstSequence = 0
 
     /// Every message accepted after this time is held.
     private(set) var heldAfter: SendTime
     /// The time of the latest message, or of the history's beginning.
     private(set) var latest: SendTime
-    /// No message will be accepted with this time or an earlier one. Not before ``latest``.
+    /// The next message gets a later time than this. Not before ``latest``.
     private(set) var floor: SendTime
     /// Every message accepted from this instant on is held.
     private var heldSince: ContinuousClock.Instant
@@ -51,26 +51,26 @@ struct History<Content: Sendable>: Sendable {
     /// The sequence number of the next message.
     var end: Int { firstSequence + entries.count }
 
-    /// The time for a message accepted now: the clock's, or just after the latest if the clock is not ahead of that.
+    /// The time for the next message: the clock's, or just after ``floor`` if the clock is not ahead of that.
     func nextSendTime(clock: SendTime) -> SendTime {
-        let (next, isBehindAllTimes) = floor.nanosecondsSinceEpoch.addingReportingOverflow(1)
-        return isBehindAllTimes ? floor : max(clock, SendTime(nanosecondsSinceEpoch: next))
+        let (next, overflows) = floor.nanosecondsSinceEpoch.addingReportingOverflow(1)
+        return overflows ? floor : max(clock, SendTime(nanosecondsSinceEpoch: next))
     }
 
-    /// A time for a message that will be appended when it has been kept elsewhere, or never.
+    /// Reserves a time for a message that is stored first, and appended later or never.
     mutating func reserve(clock: SendTime) -> SendTime {
         floor = nextSendTime(clock: clock)
         return floor
     }
 
-    /// Whatever the clock does, nothing is accepted behind the back of a reader that has read up to `time`.
+    /// Makes later messages get times after a reader's position, so that it does not miss them.
     mutating func raiseFloor(to time: SendTime) {
         floor = max(floor, time)
     }
 
-    /// Lets go of all entries: only those after `time` will be held. Who follows is told.
+    /// Drops all entries. Only messages after `time` will be held. Cursors get an error.
     mutating func reset(heldAfter time: SendTime, at instant: ContinuousClock.Instant = .now) {
-        // One more, so that those at the end are behind too.
+        // Skip one number, so that cursors at the end are behind too.
         firstSequence = end + 1
         entries.removeAll()
         byteCount = 0
@@ -80,7 +80,7 @@ struct History<Content: Sendable>: Sendable {
         floor = max(floor, time)
     }
 
-    /// Adds an entry with a time that ``nextSendTime(clock:)`` gave, and lets go of the oldest ones over the limits.
+    /// Appends an entry with a time from ``nextSendTime(clock:)``, and drops the oldest entries over the limits.
     mutating func append(
         _ content: Content,
         sendTime: SendTime,
@@ -103,7 +103,7 @@ struct History<Content: Sendable>: Sendable {
 
     /// The sequence number of the first message after `time`.
     ///
-    /// - Parameter now: The clock's time: a later one than this and ``floor`` is nobody's.
+    /// - Parameter now: The clock's time. No reader can have a later position than this and ``floor``.
     mutating func sequence(after time: SendTime, now: SendTime) throws(RoomError) -> Int {
         guard time >= heldAfter else { throw RoomError.noLongerHeld(heldAfter: heldAfter) }
         guard time <= max(floor, now) else { throw RoomError.inTheFuture }
@@ -111,15 +111,15 @@ struct History<Content: Sendable>: Sendable {
         return sequence(after: time)
     }
 
-    /// The sequence number of the first message after `time`, where all later than `time` are held.
+    /// The sequence number of the first message after `time`, which is not before ``heldAfter``.
     func sequence(after time: SendTime) -> Int {
-        firstSequence + entries.countOfFirst { $0.sendTime <= time }
+        firstSequence + entries.partitionPoint { $0.sendTime <= time }
     }
 
-    /// The time after which the messages come that were accepted from `instant` on; `nil` if some of them may not be held.
+    /// The time after which the messages accepted from `instant` on begin; `nil` if some of them may have been dropped.
     func position(at instant: ContinuousClock.Instant) -> SendTime? {
         guard instant >= heldSince else { return nil }
-        let earlier = entries.countOfFirst { $0.acceptedAt < instant }
+        let earlier = entries.partitionPoint { $0.acceptedAt < instant }
         guard earlier < entries.count else { return latest }
         return earlier == 0 ? heldAfter : entries[earlier - 1].sendTime
     }
@@ -131,13 +131,13 @@ struct History<Content: Sendable>: Sendable {
         return index < entries.count ? entries[index].content : nil
     }
 
-    /// The time of a message that is held.
+    /// The time at a sequence number that is held.
     func sendTime(at sequence: Int) -> SendTime { entries[sequence - firstSequence].sendTime }
 }
 
 extension RandomAccessCollection where Index == Int {
-    /// How many elements at the beginning satisfy the condition, which no later one does: by bisection.
-    fileprivate func countOfFirst(where condition: (Element) -> Bool) -> Int {
+    /// The number of leading elements that satisfy a condition, which no element after them satisfies. A binary search.
+    fileprivate func partitionPoint(where condition: (Element) -> Bool) -> Int {
         var low = startIndex
         var high = endIndex
         while low < high {

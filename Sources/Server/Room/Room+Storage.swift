@@ -1,11 +1,11 @@
 import Messenger
 import Synchronization
 
-// A room whose messages have a store beyond memory. Its readers follow the same tail as without one; a reader whose place
-// is not in the tail is looked up by time, there or in the store.
+// A room with a store. Readers follow the same tail in memory as without one. A reader's position is its last time. Its
+// sequence number is looked up when it is in the tail.
 
 extension Room {
-    /// What its store sees of it.
+    /// The store's access to this room.
     var tail: HistoryTail {
         HistoryTail(
             reserve: { [self] in reserve($0) },
@@ -36,7 +36,7 @@ extension Room {
 }
 
 extension Room {
-    /// Begins to read after a time, or after the latest message that is in the tail or acknowledged.
+    /// A cursor after a time, or after the latest message that is in the tail or acknowledged.
     func cursor(after time: SendTime?, store: any HistoryStore) throws(RoomError) -> Cursor {
         if let time { return try cursor(after: time, store: store) }
         let acknowledged = store.lastAcknowledged
@@ -48,16 +48,16 @@ extension Room {
         }
     }
 
-    /// Begins to read after a time, which may be before the tail, or later than its end while messages that are earlier
-    /// still are on their way to the store.
+    /// A cursor after a time. It may be before the tail, or after the tail's end while earlier messages are still being
+    /// stored.
     private func cursor(after time: SendTime, store: any HistoryStore) throws(RoomError) -> Cursor {
         let now = clock().nanosecondsSinceEpoch
-        let horizon = SendTime(nanosecondsSinceEpoch: now + Int64(store.maxClockSkew / .nanoseconds(1)))
+        let latestPossible = SendTime(nanosecondsSinceEpoch: now + Int64(store.maxClockSkew / .nanoseconds(1)))
         let heldAfter = store.heldAfter
         return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             guard time >= min(heldAfter, state.history.heldAfter) else { throw .noLongerHeld(heldAfter: heldAfter) }
-            guard time <= max(state.history.floor, horizon) else { throw .inTheFuture }
+            guard time <= max(state.history.floor, latestPossible) else { throw .inTheFuture }
             state.history.raiseFloor(to: time)
             return Cursor(position: time, next: nil)
         }
@@ -68,28 +68,30 @@ extension Room {
         let start = ContinuousClock.now - age
         let now = clock()
         let heldAfter = store.heldAfter
-        let tolerance = store.maxClockSkew
+        let maxClockSkew = store.maxClockSkew
         return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
-            let tail = state.history.heldAfter
+            let tailHeldAfter = state.history.heldAfter
             var position: SendTime
             if let known = state.history.position(at: start) {
                 position = known
-                // What other servers accepted may have come late.
-                if tolerance > .zero { position = max(position, min(state.history.latest, now - (age + tolerance))) }
+                // Messages of other servers may have arrived late.
+                if maxClockSkew > .zero {
+                    position = max(position, min(state.history.latest, now - (age + maxClockSkew)))
+                }
             } else {
-                // A clock that has been set back says nothing about what was accepted before.
-                position = tail <= now ? min(tail, max(heldAfter, now - age)) : tail
+                // If the clock was set back, it cannot tell what was accepted since.
+                position = tailHeldAfter <= now ? min(tailHeldAfter, max(heldAfter, now - age)) : tailHeldAfter
             }
             return Cursor(position: position, next: nil)
         }
     }
 
-    /// The next messages of a reader that has fallen behind the tail, if any; `nil` when it is in the tail again.
+    /// The next messages from the store, for a reader that has fallen behind the tail; `nil` once it is in the tail.
     func catchUp(_ cursor: Cursor, limit: HistoryPage.Limit) async throws(RoomError) -> [Content]? {
         guard let store else { return nil }
         let last = cursor.last
-        // At the moment when it is there, it goes on there: memory costs less than the store.
+        // Memory costs less than the store.
         guard state.withLock({ last < $0.history.heldAfter }) else { return nil }
         let page: HistoryPage
         do {
@@ -97,7 +99,7 @@ extension Room {
         } catch {
             throw RoomError(error)
         }
-        // The tail has let go of messages after `last`: a store without them has lost them.
+        // The tail has dropped messages after `last`. If the store has none, they are lost.
         guard page.upTo > last else {
             throw .noLongerHeld(heldAfter: state.withLock { $0.history.heldAfter })
         }
@@ -111,7 +113,7 @@ extension Room {
             let sequence: Int
             if let known = cursor.next {
                 sequence = known
-            } else if let found = try Self.find(cursor.last, in: state) {
+            } else if let found = try Self.sequence(after: cursor.last, in: state) {
                 sequence = found
             } else {
                 return nil
@@ -130,10 +132,10 @@ extension Room {
         }
     }
 
-    /// The sequence number of the first message after a time; `nil` where there is none yet.
-    private static func find(_ last: SendTime, in state: borrowing State) throws(RoomError) -> Int? {
-        guard last >= state.history.heldAfter else { throw .onlyInStorage }
-        if last <= state.history.latest { return state.history.sequence(after: last) }
+    /// The sequence number of the first message after a time; `nil` if the tail does not reach that time yet.
+    private static func sequence(after time: SendTime, in state: borrowing State) throws(RoomError) -> Int? {
+        guard time >= state.history.heldAfter else { throw .onlyInStorage }
+        if time <= state.history.latest { return state.history.sequence(after: time) }
         guard !state.isClosed else { throw .closed }
         return nil
     }
@@ -157,16 +159,5 @@ extension Room.Cursor {
 extension SendTime {
     fileprivate static func - (time: SendTime, duration: Duration) -> SendTime {
         SendTime(nanosecondsSinceEpoch: time.nanosecondsSinceEpoch - Int64(duration / .nanoseconds(1)))
-    }
-}
-
-extension RoomError {
-    init(_ error: StorageError) {
-        switch error {
-        case .noLongerHeld(let heldAfter): self = .noLongerHeld(heldAfter: heldAfter)
-        case .full(let reason): self = .full(reason)
-        case .unavailable(let reason): self = .unavailable(reason)
-        case .closed: self = .closed
-        }
     }
 }

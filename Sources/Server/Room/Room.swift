@@ -3,18 +3,18 @@ import Synchronization
 
 /// The room: accepts messages in one order, and lets any number of readers follow at their own pace.
 ///
-/// A reader is a ``Cursor`` into the room's history: what it has not read costs nothing, and nobody waits for it. A
-/// reader that falls so far behind that the history has let go of its next message gets an error, never a gap.
+/// A reader is a ``Cursor`` into the room's history. What it has not read costs nothing, and nobody waits for it. A reader
+/// whose next message was dropped from the history gets an error, never a gap.
 ///
-/// `Content` is what readers get for a message: made once, when the message is accepted. Thread-safe.
+/// `Content` is what readers receive. It is encoded once, when the message is accepted. Thread-safe.
 final class Room<Content: Sendable>: Sendable {
-    /// A reader's place in the history. Used by its reader alone.
+    /// A reader's position in the history. Only for its reader.
     final class Cursor: Sendable {
         /// The time after which the reader began.
         let position: SendTime
-        /// The sequence number of its next message; -1 where that has to be found first, in a room with a store.
+        /// The sequence number of the next message; -1 if it has to be searched first, in a room with a store.
         let sequence: Atomic<Int>
-        /// In a room with a store: the nanoseconds of the last message that the reader has had, or of its beginning.
+        /// In a room with a store: the time of the last message that was read, in nanoseconds. At first the ``position``.
         let lastTime: Atomic<Int64>
 
         init(position: SendTime, next: Int?) {
@@ -24,10 +24,10 @@ final class Room<Content: Sendable>: Sendable {
         }
     }
 
-    /// What readers will get for a message, and its size in bytes.
+    /// Returns what readers receive for a message, and its size in bytes.
     typealias Encode = @Sendable (Message) -> (content: Content, byteCount: Int)
 
-    /// Where messages are kept beyond memory, if they are.
+    /// Stores messages beyond memory; `nil` for a room in memory only.
     let store: (any HistoryStore)?
     let state: Mutex<State>
     let clock: @Sendable () -> SendTime
@@ -38,15 +38,15 @@ final class Room<Content: Sendable>: Sendable {
         var history: History<Content>
         var isClosed = false
 
-        /// Whether a reader that has had a message has to ask again: for another one, or to be told that there are no more.
+        /// Whether a reader has to ask again after a message: for another one, or for the end.
         func hasMore(after sequence: Int) -> Bool { sequence + 1 < history.end || isClosed }
     }
 
     /// - Parameters:
-    ///   - limits: What the history holds at the most.
-    ///   - start: The time of the last message in the store; without a store, now.
+    ///   - limits: How much the history holds.
+    ///   - start: The time of the last message in the store. Without a store, now.
     ///   - clock: The wall clock. It may step back; send times do not.
-    ///   - onChange: Told, from any thread, that readers have something to read: a message, or that the room is closed.
+    ///   - onChange: Called on any thread, when readers have something to read: a message or the end.
     init(
         limits: History<Content>.Limits,
         store: (any HistoryStore)? = nil,
@@ -62,9 +62,9 @@ final class Room<Content: Sendable>: Sendable {
         state = Mutex(State(history: History(limits: limits, start: start ?? clock())))
     }
 
-    /// Accepts a message: when this returns, it is in the history.
+    /// Accepts a message. When this returns, the message is in the history.
     /// - Returns: Its time, later than that of any message before.
-    /// - Throws: ``RoomError/closed``; the message is not in the history then.
+    /// - Throws: ``RoomError/closed``. Then the message is not in the history.
     func append(author: String, text: String) throws(RoomError) -> SendTime {
         let sendTime = try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
@@ -77,7 +77,7 @@ final class Room<Content: Sendable>: Sendable {
         return sendTime
     }
 
-    /// Begins to read: after a time, or after the latest message.
+    /// A cursor after a time, or after the latest message.
     func cursor(after time: SendTime? = nil) throws(RoomError) -> Cursor {
         if let store { return try cursor(after: time, store: store) }
         return try state.withLock { state throws(RoomError) in
@@ -87,7 +87,7 @@ final class Room<Content: Sendable>: Sendable {
         }
     }
 
-    /// Begins to read with the messages that were accepted within the last `age`, as far as they are held.
+    /// A cursor at the messages accepted within the last `age`, as far as they are held.
     func cursor(acceptedWithin age: Duration) throws(RoomError) -> Cursor {
         if let store { return try cursor(acceptedWithin: age, store: store) }
         return try state.withLock { state throws(RoomError) in
@@ -97,9 +97,9 @@ final class Room<Content: Sendable>: Sendable {
         }
     }
 
-    /// The next message of a reader, and whether there is another one already, or the end; `nil` if it has had all of them.
-    /// - Throws: ``RoomError/closed`` in place of `nil` when there will be no more, and ``RoomError/onlyInStorage`` where
-    ///   ``catchUp(_:limit:)`` has it.
+    /// A reader's next message, and whether another one or the end follows; `nil` if there is no message yet.
+    /// - Throws: ``RoomError/closed`` instead of `nil` at the end, and ``RoomError/onlyInStorage`` if the reader needs
+    ///   ``catchUp(_:limit:)``.
     func next(_ cursor: Cursor) throws(RoomError) -> (message: Content, hasMore: Bool)? {
         guard store == nil else { return try nextInTail(cursor) }
         let sequence = cursor.sequence.load(ordering: .relaxed)
@@ -113,10 +113,34 @@ final class Room<Content: Sendable>: Sendable {
         }
     }
 
-    /// Accepts no more messages and no more readers; those that are there get ``RoomError/closed`` when they have read
-    /// what there is.
+    /// Accepts no more messages and readers. Existing readers get ``RoomError/closed`` after the last message.
     func close() {
         state.withLock { $0.isClosed = true }
         onChange()
+    }
+}
+
+/// Why the room refuses a message or a reader.
+enum RoomError: Error, Equatable {
+    /// Some messages that the reader has not received are no longer held, only those after this time.
+    case noLongerHeld(heldAfter: SendTime)
+    /// No message can have the time after which the reader wants to begin.
+    case inTheFuture
+    /// The reader's next message is no longer in memory, but in the room's store.
+    case onlyInStorage
+    /// The storage has no space for the message. It was not stored.
+    case full(StorageError.Reason)
+    /// The storage cannot be used now.
+    case unavailable(StorageError.Reason)
+    /// The room accepts no more messages and readers.
+    case closed
+
+    init(_ error: StorageError) {
+        switch error {
+        case .noLongerHeld(let heldAfter): self = .noLongerHeld(heldAfter: heldAfter)
+        case .full(let reason): self = .full(reason)
+        case .unavailable(let reason): self = .unavailable(reason)
+        case .closed: self = .closed
+        }
     }
 }

@@ -1,12 +1,12 @@
 import Messenger
 
-/// Where the room's history is kept.
+/// Where the room's history is stored.
 enum HistoryLocation: SettingValue, Hashable {
-    /// In the process's memory alone.
+    /// Only in the process's memory.
     case memory
-    /// In a file of SQLite's.
+    /// In an SQLite database.
     case sqlite(path: String)
-    /// In a stream of Redis's.
+    /// In a Redis stream.
     case redis(RedisAddress)
 
     static var form: String { "memory:, sqlite:PATH or redis://[USER:PASSWORD@]HOST[:PORT]/KEY" }
@@ -41,7 +41,7 @@ enum HistoryLocation: SettingValue, Hashable {
         switch self {
         case .memory: "memory:"
         case .sqlite(let path): "sqlite:\(path)"
-        // Without the password: this is what the log says.
+        // Without the password, because the log has this text.
         case .redis(let address): address.description
         }
     }

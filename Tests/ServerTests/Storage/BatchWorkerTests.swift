@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1)))
 struct BatchWorkerTests {
-    @Test func inOrderAndAllThatWaitsAtOnce() async throws {
+    @Test func jobsAreHandledInOrderAndInBatches() async throws {
         let batches = Mutex<[[Int]]>([])
         let gate = DispatchSemaphore(value: 0)
         let worker = try BatchWorker<Int>(named: "test", limit: 1000) { jobs in
@@ -20,7 +20,7 @@ struct BatchWorkerTests {
         #expect(batches.withLock { $0.count } <= 2)
     }
 
-    @Test func takesNoMoreThanItsLimit() async throws {
+    @Test func theQueueIsLimited() async throws {
         let gate = DispatchSemaphore(value: 0)
         let started = DispatchSemaphore(value: 0)
         let worker = try BatchWorker<Int>(named: "test", limit: 10) { _ in
@@ -29,7 +29,7 @@ struct BatchWorkerTests {
         }
         #expect(worker.submit(0, cost: 1) == nil)
         await Task.detached { started.wait() }.value
-        #expect(worker.submit(1, cost: 11) == nil, "one alone is taken, however large")
+        #expect(worker.submit(1, cost: 11) == nil, "an empty queue accepts any job")
         #expect(worker.submit(2, cost: 1) == .queueIsFull)
         gate.signal()
         gate.signal()
@@ -37,7 +37,7 @@ struct BatchWorkerTests {
         #expect(worker.submit(3) == .closed)
     }
 
-    @Test func worksWithoutJobsNowAndThen() async throws {
+    @Test func ticksWithoutJobs() async throws {
         let ticks = Atomic(0)
         let worker = try BatchWorker<Int>(named: "test", limit: 1, tick: .milliseconds(1)) { jobs in
             if jobs.isEmpty { ticks.add(1, ordering: .relaxed) }
@@ -46,7 +46,7 @@ struct BatchWorkerTests {
         await worker.close()
     }
 
-    @Test func closingTwiceIsOnce() async throws {
+    @Test func closingTwiceEndsOnce() async throws {
         let ends = Atomic(0)
         let worker = try BatchWorker<Int>(
             named: "test",

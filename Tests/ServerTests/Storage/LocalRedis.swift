@@ -1,14 +1,15 @@
 import Foundation
+import Messenger
 import Redis
 import Testing
 
 @testable import Server
 
-/// A redis-server of a test's own, which keeps nothing on disk and ends with its last user.
+/// A redis-server for one test, without persistence. It ends with its last user.
 final class LocalRedis: Sendable {
-    /// In CI there has to be one: tests that are passed over there would be missed by nobody.
+    /// In CI a missing redis-server is an error. A skipped test would go unnoticed there.
     static var isAvailable: Bool { isInCI || program != nil }
-    static let absence: Comment = "there is no redis-server here"
+    static let absence: Comment = "there is no redis-server on the PATH"
 
     private static let isInCI = ProcessInfo.processInfo.environment["CI"] != nil
     private static let program: String? = {
@@ -21,7 +22,7 @@ final class LocalRedis: Sendable {
 
     init() throws {
         let program = try #require(Self.program, Self.absence)
-        // Another process may take the port in between, which redis-server says by ending.
+        // If another process takes the port first, redis-server ends.
         for _ in 0..<20 {
             let port = UInt16.random(in: 10_000..<32_000)
             let redis = Process()
@@ -45,37 +46,40 @@ final class LocalRedis: Sendable {
         kill(process, SIGKILL)
     }
 
-    /// Stops it where it is: its connections stay, and get no answer.
+    /// Stops the process. Its connections stay open, and get no replies.
     func freeze() { kill(process, SIGSTOP) }
 
     func thaw() { kill(process, SIGCONT) }
 
     @discardableResult
-    func ask(_ command: String...) throws -> RedisReply {
+    func call(_ command: String...) throws -> RedisReply {
         try RedisConnection(host: address.host, port: address.port, timeout: .seconds(20)).call(command)
     }
 }
 
-// MARK: - A room
+/// A room in a Redis of its own. Its n-th message has the time of the millisecond n, and that number as its text.
+struct RedisRoom {
+    let redis: LocalRedis
+    let stream: RedisStream
 
-extension LocalRedis {
-    /// Makes a room from the beginning of time on with so many messages, the n-th of the millisecond n.
-    func makeRoom(messages count: Int) throws -> RedisStream {
-        try ask("SET", "room:begun", "0000000000000000000")
+    init(messages count: Int) throws {
+        redis = try LocalRedis()
+        try redis.call("SET", "room:begun", "0000000000000000000")
+        stream = try RedisStream(at: RedisHost(redis.address))
         for number in 1...count { try add(number) }
-        return try RedisStream(at: RedisHost(address))
     }
 
-    /// Adds the message of the millisecond `number`, whose text it is.
     func add(_ number: Int) throws {
-        try ask("XADD", "room", "\(number)-0", "a", "Ivan", "t", "\(number)")
+        try redis.call("XADD", "room", "\(number)-0", "a", "Ivan", "t", "\(number)")
     }
-}
 
-extension RedisStream {
-    /// How far a server has come that has seen all that there is.
-    func progress() throws -> RedisProgress {
-        let snapshot = try snapshot(after: .zero, atMost: 1)
-        return RedisProgress(StreamWatch(snapshot), heldAfter: try #require(snapshot.heldAfter))
+    func time(_ number: Int64, plus nanoseconds: Int64 = 0) -> SendTime {
+        SendTime(nanosecondsSinceEpoch: number * 1_000_000 + nanoseconds)
+    }
+
+    /// The state of a store that has read the whole stream.
+    func state() throws -> RedisStoreState {
+        let snapshot = try stream.snapshot(after: .zero, count: 1)
+        return RedisStoreState(LossDetector(snapshot), heldAfter: try #require(snapshot.heldAfter))
     }
 }

@@ -4,15 +4,15 @@
 struct RedisAddress: Sendable, Hashable {
     let host: String
     let port: UInt16
-    /// The key of the room's stream. Others of the room's begin with it.
+    /// The key of the room's stream, and the prefix of the room's other keys.
     let key: String
     let user: String?
     let password: String?
     /// The address without the password, for logs.
     let description: String
 
-    /// What is wrong with a text that is no address. Never quotes the text: it may hold a password.
-    struct Flaw: Error, CustomStringConvertible {
+    /// What is wrong with an address. It never quotes the address, which may hold a password.
+    struct ParseError: Error, CustomStringConvertible {
         let description: String
 
         init(_ description: String) { self.description = description }
@@ -23,7 +23,7 @@ struct RedisAddress: Sendable, Hashable {
         self = address
     }
 
-    init(parsing text: String) throws(Flaw) {
+    init(parsing text: String) throws(ParseError) {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { throw .space }
         guard let scheme = text.firstRange(of: "://") else { throw .form }
         switch text[..<scheme.lowerBound].lowercased() {
@@ -32,16 +32,16 @@ struct RedisAddress: Sendable, Hashable {
         default: throw .form
         }
         let rest = text[scheme.upperBound...]
-        // As in any URL, the host ends at the first slash.
+        // As in any URL, the authority ends at the first slash.
         let authority = rest.prefix { $0 != "/" }
         let path = rest.dropFirst(authority.count)
         guard !path.utf8.contains(UInt8(ascii: "@")) else { throw .atSign }
         guard path.utf8.allSatisfy({ $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }) else { throw .query }
 
         let at = authority.lastIndex(of: "@")
-        (user, password) = try at.map { at throws(Flaw) in try Self.credentials(authority[..<at]) } ?? (nil, nil)
-        let place = at.map { authority[authority.index(after: $0)...] } ?? authority
-        (host, port) = try Self.hostAndPort(place)
+        (user, password) = try at.map { at throws(ParseError) in try Self.credentials(authority[..<at]) } ?? (nil, nil)
+        let hostPort = at.map { authority[authority.index(after: $0)...] } ?? authority
+        (host, port) = try Self.hostAndPort(hostPort)
         key = try Self.key(path.dropFirst())
 
         let name = host.contains(":") ? "[\(host)]" : host
@@ -49,34 +49,34 @@ struct RedisAddress: Sendable, Hashable {
         description = "redis://\(login)\(name):\(port)/\(key)"
     }
 
-    /// What `AUTH` takes.
+    /// The arguments of `AUTH`.
     var credentials: [String]? { password.map { [user, $0].compactMap(\.self) } }
 }
 
-// MARK: - Parts
+// MARK: - Parsing
 
 extension RedisAddress {
-    private static func credentials(_ text: Substring) throws(Flaw) -> (user: String?, password: String?) {
+    private static func credentials(_ text: Substring) throws(ParseError) -> (user: String?, password: String?) {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, !parts[1].isEmpty else { throw .noPassword }
         return (parts[0].isEmpty ? nil : try decoded(parts[0]), try decoded(parts[1]))
     }
 
-    private static func hostAndPort(_ text: Substring) throws(Flaw) -> (String, UInt16) {
+    private static func hostAndPort(_ text: Substring) throws(ParseError) -> (String, UInt16) {
         let host: Substring
         let rest: Substring
         if text.hasPrefix("[") {
             guard let end = text.firstIndex(of: "]") else { throw .brackets }
             host = text[..<end].dropFirst()
             rest = text[text.index(after: end)...]
-            // What is between brackets is an address: `::1`, `fe80::1%eth0`.
+            // Brackets are for IPv6 addresses only, such as `::1` or `fe80::1%eth0`.
             guard host.utf8.contains(UInt8(ascii: ":")) else { throw .brackets }
         } else {
             host = text.prefix { $0 != ":" }
             rest = text.dropFirst(host.count)
             guard !rest.dropFirst().contains(":") else { throw .brackets }
         }
-        guard !host.isEmpty, host.utf8.allSatisfy(isOfHost) else { throw .host }
+        guard !host.isEmpty, host.utf8.allSatisfy(isHostByte) else { throw .host }
         guard !rest.isEmpty else { return (String(host), 6379) }
         guard rest.hasPrefix(":"), let port = port(rest.dropFirst()) else { throw .port }
         return (String(host), port)
@@ -87,7 +87,7 @@ extension RedisAddress {
         return port
     }
 
-    private static func key(_ text: Substring) throws(Flaw) -> String {
+    private static func key(_ text: Substring) throws(ParseError) -> String {
         guard !text.isEmpty else { throw .noKey }
         guard !text.hasPrefix("/"), !text.hasSuffix("/") else { throw .slash }
         let key = try decoded(text)
@@ -100,7 +100,7 @@ extension RedisAddress {
         !text.isEmpty && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     }
 
-    private static func isOfHost(_ byte: UInt8) -> Bool {
+    private static func isHostByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
         case UInt8(ascii: "0")...UInt8(ascii: "9"): true
@@ -108,8 +108,8 @@ extension RedisAddress {
         }
     }
 
-    /// The text with `%40` as `@`.
-    private static func decoded(_ text: Substring) throws(Flaw) -> String {
+    /// Decodes percent-encoding.
+    private static func decoded(_ text: Substring) throws(ParseError) -> String {
         var bytes: [UInt8] = []
         var rest = text.utf8[...]
         while let byte = rest.popFirst() {
@@ -122,7 +122,7 @@ extension RedisAddress {
             }
             bytes.append(high << 4 | low)
         }
-        guard let decoded = String(validating: bytes, as: UTF8.self) else { throw .notText }
+        guard let decoded = String(validating: bytes, as: UTF8.self) else { throw .notUTF8 }
         return decoded
     }
 
@@ -136,28 +136,28 @@ extension RedisAddress {
     }
 }
 
-// MARK: - Flaws
+// MARK: - Errors
 
-extension RedisAddress.Flaw {
-    static let form = Self("a room in Redis is redis://[USER:PASSWORD@]HOST[:PORT]/KEY")
+extension RedisAddress.ParseError {
+    static let form = Self("the address of a room in Redis has the form redis://[USER:PASSWORD@]HOST[:PORT]/KEY")
     static let tls = Self(
-        "TLS to Redis is not supported: use redis:// in a private network, or a tunnel such as stunnel"
+        "TLS to Redis is not supported; use redis:// in a private network, or a tunnel such as stunnel"
     )
-    static let space = Self("it holds a space or a control character; percent-encode it (%20 is a space)")
+    static let space = Self("it contains a space or a control character; percent-encode it (%20 is a space)")
     static let atSign = Self(
-        "the key holds '@'; in the user and the password, write %40 for '@' and %2F for '/', and in the key %40 for '@'"
+        "the key contains '@'; write %40 for '@', and %2F for '/' in the user and the password"
     )
-    static let query = Self("the key holds '?' or '#': it takes no options, and in a key these are written %3F and %23")
-    static let noPassword = Self("before '@' stands USER:PASSWORD, or :PASSWORD without a user; one of them is missing")
-    static let brackets = Self("an IPv6 address is written in brackets, such as redis://[::1]:6379/room")
-    static let host = Self("the host is missing or holds a character that no host has")
+    static let query = Self("the key contains '?' or '#', but there are no options; in a key write %3F and %23")
+    static let noPassword = Self("the password is missing; write USER:PASSWORD before '@', or :PASSWORD without a user")
+    static let brackets = Self("an IPv6 address needs brackets, such as redis://[::1]:6379/room")
+    static let host = Self("the host is missing or contains an invalid character")
     static let port = Self("the port is not a number from 1 to 65535")
-    static let noKey = Self("the key is missing: the room's name in Redis, such as redis://localhost/room")
+    static let noKey = Self("the key is missing; it is the room's name in Redis, such as redis://localhost/room")
     static let slash = Self("the key begins or ends with '/'")
     static let number = Self(
-        "the key is a bare number; it names the room and not a database (that is always 0): choose a name such as /room"
+        "the key is a bare number; it names the room and not a database, which is always 0; choose a name such as /room"
     )
-    static let control = Self("the key holds a control character")
+    static let control = Self("the key contains a control character")
     static let percent = Self("a '%' is not followed by two hexadecimal digits; write %25 for '%'")
-    static let notText = Self("what is percent-encoded is not UTF-8")
+    static let notUTF8 = Self("the percent-encoded bytes are not UTF-8")
 }

@@ -4,63 +4,65 @@ import Messenger
 import Redis
 import Synchronization
 
-/// A store in a stream of Redis's: several servers share one room.
+/// Stores the history in a Redis stream, which several servers can share.
 ///
-/// Redis gives out the times, as IDs of the stream's entries, so they are the same on every server. A server's own
-/// messages come to its tail like all others: from the stream. Three threads have a connection each: one adds what
-/// waits, pipelined; one follows; one reads for those who have fallen behind memory.
+/// Redis assigns the times, as IDs of the stream's entries, so they are the same on every server. A server receives its
+/// own messages as all others: from the stream. Three threads have one connection each. The writer adds messages in a
+/// pipeline, the consumer follows the stream, and the reader serves readers that have fallen behind memory.
 final class RedisStore: HistoryStore {
-    private struct Follower {
-        var hasEnded = true
-        var waitingForEnd: [CheckedContinuation<Void, Never>] = []
-    }
-
     private let host: RedisHost
     private let logger: Logger
-    private let progress: RedisProgress
-    private let follower = Mutex(Follower())
+    private let state: RedisStoreState
     private let writer: BatchWorker<AppendJob>
     private let reader: BatchWorker<ReadJob>
+    private let consumer: BatchWorker<RedisConsumer>
     let latest: SendTime
 
-    /// How long Redis may take for what waits for it at the end. With the calls' grace it has to be less than what those who
-    /// stop a container allow, mostly ten seconds.
-    private static let closingPatience = Duration.seconds(2)
+    /// How long Redis may take for waiting messages at the end. Together with the grace period for calls it must stay below
+    /// the 10 s after which container engines kill.
+    private static let closeTimeout = Duration.seconds(2)
 
     /// Connects. Blocks.
     init(_ address: RedisAddress, retention: RetentionPolicy, logger: Logger) throws(StartError) {
         let host = RedisHost(address)
         do {
             let stream = try RedisStream(at: host)
-            let snapshot = try stream.begun()
-            guard let heldAfter = snapshot.heldAfter else { throw RedisError(description: "it is being emptied") }
-            let progress = RedisProgress(StreamWatch(snapshot), heldAfter: heldAfter)
-            self.progress = progress
-            latest = progress.acknowledged
-            // A Redis that refuses to be written to says so to senders.
-            try? stream.trim(toMost: retention.maxMessages)
-            let failureLog = FailureLog(logger: logger)
-            var connected = RedisAdder(
+            let snapshot = try stream.begin()
+            guard let heldAfter = snapshot.heldAfter else {
+                throw RedisError(description: "Redis was emptied just now")
+            }
+            let state = RedisStoreState(LossDetector(snapshot), heldAfter: heldAfter)
+            self.state = state
+            latest = state.acknowledged
+            // If Redis refuses writes, senders learn that later.
+            try? stream.trim(toLength: retention.maxMessages)
+            var connectedWriter = RedisWriter(
                 host,
                 retention: retention,
-                latest: try RetentionClock.trustedStart(
-                    latest: latest,
-                    age: retention.maxAge,
-                    neighbors: stream.neighbors
+                clock: RetentionClock(
+                    latest: try RetentionClock.trustedStart(
+                        latest: latest,
+                        age: retention.maxAge,
+                        neighbors: stream.neighbors
+                    ),
+                    age: retention.maxAge
                 ),
-                failureLog: failureLog,
-                interrupt: progress.interrupt
+                failureLog: FailureLog(logger: logger),
+                interrupt: state.interrupt
             )
-            try connected.connect()
-            let adder = Mutex(connected)
+            try connectedWriter.connect()
+            let redisWriter = Mutex(connectedWriter)
             writer = try BatchWorker(
                 named: "history-writer",
                 limit: AppendJob.queueLimit,
                 tick: retention.maxAge == nil ? nil : .seconds(1)
-            ) { jobs in adder.withLock { $0.add(jobs) } }
-            let source = Mutex(RedisReader(host, progress))
-            reader = try BatchWorker(named: "history-reader", limit: ReadJob.queueLimit) { reads in
-                source.withLock { $0.serve(reads) }
+            ) { jobs in redisWriter.withLock { $0.append(jobs) } }
+            let redisReader = Mutex(RedisReader(host, state))
+            reader = try BatchWorker(named: "history-reader", limit: ReadJob.queueLimit) { jobs in
+                redisReader.withLock { $0.read(jobs) }
+            }
+            consumer = try BatchWorker(named: "history-follow", limit: 1) { consumers in
+                for var consumer in consumers { consumer.run() }
             }
         } catch {
             let advice = (error as? RedisError)?.advice.map { ". \($0)" } ?? ""
@@ -70,33 +72,19 @@ final class RedisStore: HistoryStore {
         self.logger = logger
     }
 
-    var heldAfter: SendTime { progress.heldAfter }
-    var lastAcknowledged: SendTime { progress.acknowledged }
-    /// Times are given out by Redis's clock. Small: a reader whose own clock is ahead, and who begins with that, gets nothing
-    /// until Redis's has caught up.
+    var heldAfter: SendTime { state.heldAfter }
+    var lastAcknowledged: SendTime { state.acknowledged }
+    /// Redis's clock assigns times. The tolerance is small: a reader that begins ahead of Redis's clock receives nothing until
+    /// that clock has caught up.
     var maxClockSkew: Duration { .seconds(2) }
 
-    func follow(into tail: HistoryTail) throws(StartError) {
-        let initial = RedisFollower(host: host, tail: tail, progress: progress, logger: logger)
-        follower.withLock { $0.hasEnded = false }
-        do {
-            try Thread.start(named: "history-follow") { [self] in
-                var work = initial
-                work.run()
-                let waiting = follower.withLock { follower in
-                    follower.hasEnded = true
-                    return follower.waitingForEnd
-                }
-                for continuation in waiting { continuation.resume() }
-            }
-        } catch {
-            throw StartError(.unavailable, "Cannot follow the history: \(error)")
-        }
+    func follow(into tail: HistoryTail) {
+        _ = consumer.submit(RedisConsumer(host: host, tail: tail, state: state, logger: logger))
     }
 
     func append(author: String, text: String, completion: @escaping AppendCompletion) {
         writer.append(author: author, text: text) { [self] result in
-            if case .success(let time) = result { progress.acknowledge(time) }
+            if case .success(let time) = result { state.acknowledge(time) }
             completion(result)
         }
     }
@@ -106,37 +94,160 @@ final class RedisStore: HistoryStore {
     }
 
     func close() async {
-        if await finishes(within: Self.closingPatience, { [self] in await closeInOrder() }) { return }
-        logger.warning("Redis does not answer: what waits for it is given up")
-        progress.interrupt.trigger()
-        // Who is connecting at that moment notices it later, and is left alone.
+        if await finishes(within: Self.closeTimeout, { [self] in await closeInOrder() }) { return }
+        logger.warning("Redis does not answer: waiting messages fail")
+        state.interrupt.trigger()
+        // A connection attempt cannot be interrupted. It is left behind.
         _ = await finishes(within: .milliseconds(500)) { [self] in await closeInOrder() }
     }
 
     private func closeInOrder() async {
         await writer.close()
-        progress.close()
-        await withCheckedContinuation { continuation in
-            let hasEnded = follower.withLock { follower in
-                if !follower.hasEnded { follower.waitingForEnd.append(continuation) }
-                return follower.hasEnded
-            }
-            if hasEnded { continuation.resume() }
-        }
+        state.close()
+        await consumer.close()
         await reader.close()
     }
 }
 
 extension RedisError {
-    /// What an operator can do about it at a start.
+    /// What an operator can do about it at the start.
     fileprivate var advice: String? {
         switch code {
-        case "WRONGTYPE": "The key, or KEY:begun, holds something else than a room: choose another key."
-        case "NOAUTH": "Redis wants a user or a password: redis://USER:PASSWORD@HOST/KEY."
+        case "WRONGTYPE": "KEY or KEY:begun has something that is not a room: choose another key."
+        case "NOAUTH": "Redis needs a user or a password: redis://USER:PASSWORD@HOST/KEY."
         case "NOPERM": "docs/scaling.md lists the rights that the user needs."
         case "READONLY": "This is a replica: start a server at the primary first."
         case "MOVED", "CROSSSLOT", "CLUSTERDOWN": "Redis Cluster is not supported: a room is in one Redis."
         default: nil
         }
+    }
+}
+
+/// The state that the three threads of a store share. Thread-safe.
+final class RedisStoreState: Sendable {
+    private struct State {
+        var detector: LossDetector
+        var heldAfter: SendTime
+        var acknowledged: SendTime
+        var newlyAcknowledged: [SendTime] = []
+        var isClosed = false
+    }
+
+    /// Ends all connections of the store.
+    let interrupt = RedisInterrupt()
+    private let state: Mutex<State>
+
+    /// Starts at the end of the stream.
+    init(_ detector: LossDetector, heldAfter: SendTime) {
+        let latest = max(heldAfter, detector.lastID.time)
+        state = Mutex(State(detector: detector, heldAfter: heldAfter, acknowledged: latest))
+    }
+
+    /// How far the consumer has read. Everything before is in the tail, or on its way there.
+    var detector: LossDetector { state.withLock { $0.detector } }
+    /// Every message after this time is in the stream.
+    var heldAfter: SendTime { state.withLock { $0.heldAfter } }
+    /// The latest time that a sender at this server has received.
+    var acknowledged: SendTime { state.withLock { $0.acknowledged } }
+    /// Whether this server adds no more messages.
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+    /// Whether the store is closed, and the consumer has read all acknowledged messages.
+    var isDrained: Bool { state.withLock { $0.isClosed && $0.detector.lastID.time >= $0.acknowledged } }
+
+    func update(_ detector: LossDetector, heldAfter: SendTime) {
+        state.withLock { state in
+            state.detector = detector
+            state.heldAfter = heldAfter
+        }
+    }
+
+    func acknowledge(_ time: SendTime) {
+        state.withLock { state in
+            state.acknowledged = max(state.acknowledged, time)
+            state.newlyAcknowledged.append(time)
+        }
+    }
+
+    /// The times acknowledged since the last call. Each of these messages is in the stream, or lost.
+    func takeNewlyAcknowledged() -> [SendTime] {
+        state.withLock { exchange(&$0.newlyAcknowledged, with: []) }
+    }
+
+    func close() {
+        state.withLock { $0.isClosed = true }
+    }
+}
+
+/// Adds messages to the stream in a pipeline, and completes their jobs.
+struct RedisWriter {
+    private let retention: RetentionPolicy
+    private let maxLength: String
+    private let failureLog: FailureLog
+    private let interrupt: RedisInterrupt
+    private var stream: ReconnectingStream
+    private var clock: RetentionClock
+    private var lastTrim = ContinuousClock.now
+
+    private static let trimInterval = Duration.seconds(1)
+    /// The most commands in flight.
+    private static let pipelineDepth = 1000
+
+    init(
+        _ host: RedisHost,
+        retention: RetentionPolicy,
+        clock: RetentionClock,
+        failureLog: FailureLog,
+        interrupt: RedisInterrupt
+    ) {
+        self.retention = retention
+        self.clock = clock
+        self.failureLog = failureLog
+        self.interrupt = interrupt
+        maxLength = "\(retention.maxMessages)"
+        stream = ReconnectingStream(host, interrupt)
+    }
+
+    /// Connects ahead of the first message, so that the server can add messages even if it is out of file descriptors then.
+    mutating func connect() throws(RedisError) { _ = try stream.connected() }
+
+    /// Adds messages, and sometimes removes those that are too old.
+    mutating func append(_ jobs: [AppendJob]) {
+        var unanswered = jobs[...]
+        var refusal: RedisError?
+        do throws(RedisError) {
+            let stream = try stream.connected()
+            while !unanswered.isEmpty {
+                let batch = unanswered.prefix(Self.pipelineDepth)
+                for job in batch { stream.queueAppend(author: job.author, text: job.text, maxLength: maxLength) }
+                for job in batch {
+                    let result = try stream.appendResult()
+                    unanswered.removeFirst()
+                    if case .failure(let error) = result { refusal = error }
+                    job.completion(result.mapError(Self.storageError))
+                }
+            }
+            if retention.maxAge != nil, ContinuousClock.now - lastTrim >= Self.trimInterval {
+                lastTrim = .now
+                try stream.trim(before: retention.cutoff(now: clock.now()))
+            }
+            guard let refusal else {
+                // A trim without messages also succeeds when nothing can be added.
+                if !jobs.isEmpty { failureLog.recovered() }
+                return
+            }
+            failureLog.failed("the history cannot be written", refusal)
+            // A Redis that has become a replica refuses too. The next connection may lead to the new primary.
+            if Self.storageError(refusal) != .full(.memoryIsFull) { self.stream.disconnect() }
+        } catch {
+            stream.disconnect()
+            // After an interrupt, the one that triggered it has logged it.
+            if !interrupt.isTriggered { failureLog.failed("the history cannot be written", error) }
+            // These messages may have been added, so the error must not say that they were refused.
+            for job in unanswered { job.completion(.failure(.unavailable(.cannotBeReached))) }
+        }
+    }
+
+    private static func storageError(_ error: RedisError) -> StorageError {
+        error.code == "OOM" ? .full(.memoryIsFull) : .unavailable(.cannotBeWritten)
     }
 }

@@ -1,40 +1,39 @@
-import GRPC
 import Messenger
 import Redis
 
-/// A room's stream in Redis, and the commands for it.
+/// A room's stream in Redis, and the commands for it. Calls block.
 ///
-/// Beside the stream at KEY there is `KEY:begun`, the time after which the room holds messages.
+/// The stream is at KEY. `KEY:begun` has the time after which the room holds messages.
 struct RedisStream {
     let address: RedisAddress
     let connection: RedisConnection
 
-    /// Connects. Blocks.
+    private var begunKey: String { "\(address.key):begun" }
+
     init(at host: RedisHost, interrupt: RedisInterrupt? = nil) throws(RedisError) {
         address = host.address
         connection = try host.connect(interrupt: interrupt)
         if let credentials = address.credentials { try authenticate(credentials) }
     }
 
-    /// The code alone is said of an error: what stands between us and Redis might quote the password.
     private func authenticate(_ credentials: [String]) throws(RedisError) {
-        connection.send(["AUTH"] + credentials)
-        guard case .error(let words) = try connection.reply() else { return }
-        let code = RedisError(refusal: words).code
+        connection.queue(["AUTH"] + credentials)
+        guard case .error(let message) = try connection.reply() else { return }
+        // Only the code: a proxy's message might quote the password.
+        let code = RedisError(serverError: message).code
         throw RedisError(description: "\(code): Redis refuses the user or the password")
     }
 
-    var begunKey: String { "\(address.key):begun" }
+    // MARK: - Writing
 
-    // MARK: - Adding
-
-    /// Queues the adding of a message to a stream of `most` messages; `addedTime()` takes the answer.
-    func add(author: String, text: String, keeping most: String) {
-        connection.send(["XADD", address.key, "MAXLEN", "~", most, "*", "a", author, "t", text])
+    /// Queues an `XADD`. ``appendResult()`` receives the reply.
+    /// - Parameter maxLength: The approximate number of messages that the stream keeps.
+    func queueAppend(author: String, text: String, maxLength: String) {
+        connection.queue(["XADD", address.key, "MAXLEN", "~", maxLength, "*", "a", author, "t", text])
     }
 
-    /// The time of the message that was added first of those whose answers have not been taken.
-    func addedTime() throws(RedisError) -> Result<SendTime, RedisError> {
+    /// The reply to the first queued `XADD` that has none yet: the message's time.
+    func appendResult() throws(RedisError) -> Result<SendTime, RedisError> {
         switch try connection.reply() {
         case .text(let text):
             guard let time = StreamID(text)?.sendTime else {
@@ -43,44 +42,51 @@ struct RedisStream {
                 )
             }
             return .success(time)
-        case .error(let words): return .failure(RedisError(refusal: words))
-        default: return .failure(RedisError(description: "XADD gave no ID"))
+        case .error(let message): return .failure(RedisError(serverError: message))
+        default: return .failure(RedisError(description: "XADD returned no ID"))
         }
     }
 
-    /// Lets go of messages up to a time.
+    /// Removes messages before a time, approximately.
     func trim(before time: SendTime) throws(RedisError) {
         try connection.call(["XTRIM", address.key, "MINID", "~", "\(StreamID(time))"])
     }
 
-    /// Lets go of all but the newest messages, about: the limit may have been greater before.
-    func trim(toMost messages: Int) throws(RedisError) {
-        try connection.call(["XTRIM", address.key, "MAXLEN", "~", "\(messages)", "LIMIT", "0"])
+    /// Removes all but the newest messages, approximately. For the start: the limit may have been higher before.
+    func trim(toLength maxLength: Int) throws(RedisError) {
+        try connection.call(["XTRIM", address.key, "MAXLEN", "~", "\(maxLength)", "LIMIT", "0"])
     }
 
-    /// The last message before a time, and the first one that is not.
+    /// - Throws: With the code `READONLY` if this is a replica.
+    func checkIsPrimary() throws(RedisError) {
+        // A write that removes nothing, and that Redis accepts when it is out of memory.
+        try connection.call(["XTRIM", address.key, "MINID", "0"])
+    }
+
+    // MARK: - Reading
+
+    /// The last message before a time, and the first one at or after it.
     func neighbors(of time: SendTime) throws(RedisError) -> (before: SendTime?, after: SendTime?) {
         let id = "\(StreamID(time))"
         let before = try connection.call(["XREVRANGE", address.key, "(\(id)", "-", "COUNT", "1"])
         let after = try connection.call(["XRANGE", address.key, id, "+", "COUNT", "1"])
-        return (before.list?.first.flatMap(Self.id)?.time, after.list?.first.flatMap(Self.id)?.time)
+        let ids = [before, after].map { reply in reply.list?.first.flatMap { StreamID(entry: $0) } }
+        return (ids[0]?.time, ids[1]?.time)
     }
 
-    // MARK: - Following
-
-    /// Waits for a message after one, for a while.
-    func wait(after last: StreamID, for duration: Duration) throws(RedisError) {
-        let milliseconds = "\(Int(duration / .milliseconds(1)))"
+    /// Waits for an entry after an ID, or for the timeout.
+    func waitForEntry(after last: StreamID, timeout: Duration) throws(RedisError) {
+        let milliseconds = "\(Int(timeout / .milliseconds(1)))"
         let command = ["XREAD", "COUNT", "1", "BLOCK", milliseconds, "STREAMS", address.key, "\(last)"]
         try connection.call(command)
     }
 
-    /// The first messages after one, and the state of the stream, as of one moment.
-    /// - Parameter known: An entry that should be there.
+    /// Reads the first entries after an ID and the state of the stream, atomically.
+    /// - Parameter expected: An entry that should be in the stream.
     func snapshot(
         after last: StreamID,
-        atMost count: Int,
-        knowing known: StreamID? = nil
+        count: Int,
+        expecting expected: StreamID? = nil
     ) throws(RedisError) -> StreamSnapshot {
         var commands = [
             ["MULTI"],
@@ -88,31 +94,31 @@ struct RedisStream {
             ["XINFO", "STREAM", address.key],
             ["GET", begunKey],
         ]
-        if let known { commands.append(["XRANGE", address.key, "\(known)", "\(known)"]) }
+        if let expected { commands.append(["XRANGE", address.key, "\(expected)", "\(expected)"]) }
         commands.append(["EXEC"])
-        for command in commands { connection.send(command) }
-        var answers: [RedisReply] = []
-        for _ in commands { answers.append(try connection.reply()) }
-        let refusals = answers.compactMap(\.refusal)
-        if refusals.contains(where: { $0.code == "OOM" }) {
-            return try scriptedSnapshot(after: last, atMost: count, knowing: known)
+        for command in commands { connection.queue(command) }
+        var replies: [RedisReply] = []
+        for _ in commands { replies.append(try connection.reply()) }
+        let errors = replies.compactMap(\.serverError)
+        if errors.contains(where: { $0.code == "OOM" }) {
+            return try scriptedSnapshot(after: last, count: count, expecting: expected)
         }
-        if let refusal = refusals.first { throw refusal }
-        return try Self.snapshot(answers.last ?? .null, count, knowing: known)
+        if let error = errors.first { throw error }
+        return try StreamSnapshot(replies.last ?? .null, count: count, expecting: expected)
     }
 
-    /// The same by a script, which costs Redis four times as much: at its `maxmemory` it refuses all within MULTI.
+    /// The same by a read-only script, which costs Redis four times as much. At its `maxmemory` Redis refuses `MULTI`.
     private func scriptedSnapshot(
         after last: StreamID,
-        atMost count: Int,
-        knowing known: StreamID?
+        count: Int,
+        expecting expected: StreamID?
     ) throws(RedisError) -> StreamSnapshot {
-        let arguments = ["(\(last)", "\(count)"] + (known.map { ["\($0)"] } ?? [])
-        let command = ["EVAL_RO", Self.reading, "2", address.key, begunKey] + arguments
-        return try Self.snapshot(try connection.call(command), count, knowing: known)
+        let arguments = ["(\(last)", "\(count)"] + (expected.map { ["\($0)"] } ?? [])
+        let reply = try connection.call(["EVAL_RO", Self.snapshotScript, "2", address.key, begunKey] + arguments)
+        return try StreamSnapshot(reply, count: count, expecting: expected)
     }
 
-    private static let reading = """
+    private static let snapshotScript = """
         local reply = {
             redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2]),
             redis.pcall('XINFO', 'STREAM', KEYS[1]),
@@ -122,77 +128,98 @@ struct RedisStream {
         return reply
         """
 
-    private static func snapshot(
-        _ answer: RedisReply,
-        _ count: Int,
-        knowing known: StreamID?
-    ) throws(RedisError) -> StreamSnapshot {
-        guard let parts = answer.list, parts.count == (known == nil ? 3 : 4) else { throw .unexpected("EXEC") }
-        var snapshot = try Self.snapshot(entries: parts[0], state: parts[1], begun: parts[2], count)
-        if let known, parts[3] == .list([]) { snapshot.lacks = known }
-        return snapshot
-    }
+    // MARK: - Beginning
 
-    private static func snapshot(
-        entries: RedisReply,
-        state: RedisReply,
-        begun: RedisReply,
-        _ count: Int
-    ) throws(RedisError) -> StreamSnapshot {
-        guard let entries = entries.list else { throw entries.refusal ?? .unexpected("XRANGE") }
-        if let refusal = begun.refusal { throw refusal }
-        let messages = entries.map(message)
-        var fields: [String: RedisReply] = [:]
-        switch state {
-        case .list(let list):
-            for index in stride(from: 0, to: list.count - 1, by: 2) { fields[list[index].text ?? ""] = list[index + 1] }
-            guard fields["entries-added"] != nil else { throw .tooOld }
-        // There is no stream yet.
-        case .error(let words) where words.contains("no such key"): break
-        default: throw state.refusal ?? .unexpected("XINFO")
+    /// Creates the room if there is none, and takes a snapshot.
+    ///
+    /// Without `lost` it writes only what is missing, so that a server can also start at a replica.
+    /// - Parameter lost: The room holds no message up to this time from now on.
+    func begin(after lost: SendTime? = nil) throws(RedisError) -> StreamSnapshot {
+        if lost == nil {
+            let snapshot = try snapshot(after: .zero, count: 1)
+            if let begun = snapshot.begun, snapshot.lastGeneratedID >= StreamID(begun) { return snapshot }
         }
-        return StreamSnapshot(
-            messages: messages.compactMap(\.self),
-            entries: entries.count,
-            lastEntry: entries.last.flatMap(id),
-            foreign: messages.firstIndex(of: nil).flatMap { entries[$0].list?.first?.text },
-            isWhole: entries.count < count,
-            added: fields["entries-added"]?.integer ?? 0,
-            length: fields["length"]?.integer ?? 0,
-            first: fields["first-entry"].flatMap(id),
-            newest: fields["last-entry"].flatMap(id),
-            lastRemoved: fields["max-deleted-entry-id"]?.text.flatMap { StreamID($0) } ?? .zero,
-            last: fields["last-generated-id"]?.text.flatMap { StreamID($0) } ?? .zero,
-            begun: begun.text.flatMap { Int64($0) }.map { SendTime(nanosecondsSinceEpoch: $0) }
-        )
+        try setBegun(to: lost)
+        return try snapshot(after: .zero, count: 1)
     }
 
-    private static func id(_ entry: RedisReply) -> StreamID? { entry.list?.first?.text.flatMap { StreamID($0) } }
+    /// Sets `KEY:begun` to a time, unless it is later already; without a time, to now unless it is set. All later IDs are
+    /// after it.
+    func setBegun(to time: SendTime?) throws(RedisError) {
+        let argument = time.map(Self.digits) ?? ""
+        do throws(RedisError) {
+            try connection.call(["EVAL", Self.beginScript, "2", begunKey, address.key, argument])
+        } catch {
+            // Redis before 7 cannot parse the flags in a script's first line.
+            throw error.description.contains("compiling script") ? .redisIsTooOld : error
+        }
+    }
 
-    /// `[ID, ["a", author, "t", text]]`; `nil` for what somebody else has added, and what has no time.
-    private static func message(_ entry: RedisReply) -> Message? {
-        guard
-            let time = id(entry)?.sendTime,
-            let parts = entry.list, parts.count == 2,
-            let fields = parts[1].list, fields.count == 4,
-            fields[0].text?.hasBytes(of: "a") == true, let author = fields[1].text,
-            fields[2].text?.hasBytes(of: "t") == true, let text = fields[3].text
-        else { return nil }
-        return Message(author: author, text: text, sendTime: time)
+    /// Also does what Redis has no command for:
+    /// - It makes later IDs start after `KEY:begun`. Redis assigns IDs by its clock alone, even if an earlier Redis with a
+    ///   clock ahead had the room.
+    /// - It creates a stream without an entry, which would count as added.
+    ///
+    /// It may allocate memory beyond `maxmemory`: 19 bytes, without which readers would not learn of a loss.
+    ///
+    /// Lua's numbers are too imprecise for nanoseconds. Times are 19 digits, compared as strings.
+    private static let beginScript = """
+        #!lua flags=allow-oom
+        local begun = redis.call('GET', KEYS[1])
+        if begun and (#begun ~= 19 or begun:find('%D')) then
+            return redis.error_reply('WRONGTYPE there is no time in KEY:begun')
+        end
+        local first = ARGV[1]
+        if first == '' then
+            local now = redis.call('TIME')
+            first = begun or string.format('%010d%06d000', tonumber(now[1]), tonumber(now[2]))
+        end
+        if not begun or begun < first then
+            begun = first
+            redis.call('SET', KEYS[1], begun)
+        end
+
+        if redis.call('EXISTS', KEYS[2]) == 0 then
+            redis.call('XGROUP', 'CREATE', KEYS[2], 'begun', '$', 'MKSTREAM')
+            redis.call('XGROUP', 'DESTROY', KEYS[2], 'begun')
+        end
+        local last = '0-0'
+        local stream = redis.call('XINFO', 'STREAM', KEYS[2])
+        for index = 1, #stream, 2 do
+            if stream[index] == 'last-generated-id' then last = stream[index + 1] end
+        end
+        local dash = last:find('-')
+        local milliseconds, number = tonumber(last:sub(1, dash - 1)), tonumber(last:sub(dash + 1))
+        local begunMilliseconds, begunNumber = tonumber(begun:sub(1, 13)), tonumber(begun:sub(14))
+        if milliseconds < begunMilliseconds or (milliseconds == begunMilliseconds and number < begunNumber) then
+            redis.call('XSETID', KEYS[2], string.format('%d-%d', begunMilliseconds, begunNumber))
+        end
+        """
+
+    private static func digits(_ time: SendTime) -> String {
+        let digits = "\(max(0, time.nanosecondsSinceEpoch))"
+        return String(repeating: "0", count: 19 - digits.count) + digits
     }
 }
 
-extension RedisReply {
-    /// What Redis refuses, if it does.
-    fileprivate var refusal: RedisError? {
-        if case .error(let words) = self { RedisError(refusal: words) } else { nil }
-    }
-}
+/// A room's stream that connects when it is first used, and reconnects after the connection was closed.
+struct ReconnectingStream {
+    private let host: RedisHost
+    private let interrupt: RedisInterrupt
+    private var stream: RedisStream?
 
-extension RedisError {
-    static var tooOld: RedisError { RedisError(description: "Redis 7 or later is needed") }
-
-    fileprivate static func unexpected(_ command: String) -> RedisError {
-        RedisError(description: "Redis's answer to \(command) has another form")
+    init(_ host: RedisHost, _ interrupt: RedisInterrupt) {
+        self.host = host
+        self.interrupt = interrupt
     }
+
+    /// Blocks while it connects.
+    mutating func connected() throws(RedisError) -> RedisStream {
+        if let stream, !stream.connection.isClosedByPeer { return stream }
+        let stream = try RedisStream(at: host, interrupt: interrupt)
+        self.stream = stream
+        return stream
+    }
+
+    mutating func disconnect() { stream = nil }
 }
