@@ -9,7 +9,22 @@ import grpc
 import pytest
 
 from support.api import connected, failure, pb, send_raw, stub
-from support.http2 import ACK, END_HEADERS, GOAWAY, HEADERS, PING, PREFACE, SETTINGS, call_headers, field, frame
+from support.http2 import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    PING,
+    PREFACE,
+    SETTINGS,
+    Answering,
+    Connection,
+    call_headers,
+    field,
+    frame,
+)
 from support.raw import Outcome, outcome
 from support.tls import SERVER
 from support.waiting import wait_until
@@ -153,6 +168,24 @@ def test_eight_connections_with_20000_calls_are_closed(launch):
     # All of them would be 1.8 GB. What each of the two threads has begun to take in is 230 MB.
     assert grown < 900 * MEGABYTE, f"grown by {grown / 1e6:.0f} MB"
     wait_served(server)
+
+
+def test_a_burst_within_the_limits_is_no_flood(launch):
+    """A client sends 1,000 calls at once, each with 4 KB of metadata. The server answers all of them."""
+    server = launch.server().wait_ready()
+    count, message = 1_000, pb.SendMessageRequest(author="burst", text="hello").SerializeToString()
+    heads = call_headers("SendMessage") + b"".join(field(f"token-{index}", "x" * 120) for index in range(30))
+    body = b"\0" + len(message).to_bytes(4) + message
+    with closing(Connection(server.port)) as connection:
+        answering = Answering([connection])
+        connection.send(
+            b"".join(
+                frame(HEADERS, END_HEADERS, 1 + 2 * index, heads) + frame(DATA, END_STREAM, 1 + 2 * index, body)
+                for index in range(count)
+            )
+        )
+        wait_until(lambda: len(answering.streams) == count, "all calls are answered")
+        answering.stop()
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
