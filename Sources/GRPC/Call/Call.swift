@@ -2,24 +2,24 @@ internal import CGRPC
 internal import CGRPCTuning
 internal import Synchronization
 
-/// One call of the core, on either side: the owner of its handle and of all that its operations point to.
+/// A call on a client or a server. It owns the core's handle and all memory that its operations point to.
 ///
-/// At most one operation of each ``Operation`` is in flight. An operation can be started from any thread; its event is
-/// handled on the thread of `queue`.
+/// At most one operation of each ``Operation`` is in flight. Any thread can start one. The thread of `queue` handles its
+/// event.
 ///
-/// `@unchecked`: a part of `storage` belongs to the operation that uses it from its start to its event, and is touched
-/// outside of that only by whoever may start that operation next; `lanes` decides who that is.
+/// `@unchecked`: an operation owns its part of `storage` from its start to its event. Otherwise only whoever may start
+/// that operation next uses it, and `lanes` decides who that is.
 class Call: EventTarget, @unchecked Sendable {
-    /// What can be in flight on a call at the same time.
+    /// The operations that can be in flight at the same time.
     enum Operation: UInt32 {
-        /// Server: waiting for a call to arrive. Client: initial metadata on its way, where no message goes with it.
+        /// Server: wait for a call to arrive. Client: send initial metadata without a message.
         case opening
-        /// A message, the close or the status on its way, with initial metadata if that has not been sent.
+        /// Send a message, the close or the status, with initial metadata if that has not been sent.
         case send
         case receiveInitialMetadata
         case receiveMessage
-        /// Client: the status; for a unary call, everything at once. Server: the peer's end, unless it is received with the
-        /// answer.
+        /// Client: receive the status, or do a whole unary call. Server: receive the peer's end, unless the batch of the
+        /// answer does.
         case end
     }
 
@@ -27,9 +27,9 @@ class Call: EventTarget, @unchecked Sendable {
     let storage: UnsafeMutablePointer<cgrpc_call_storage>
 
     private let lanes = Mutex(Lanes())
-    /// Held during a start: batches of one call must not be started concurrently.
+    /// Held during a start: the core does not allow concurrent starts on one call.
     private let starting = Mutex<Void>(())
-    /// What the send operation in flight points to, beside `storage`.
+    /// The send operation in flight points to it, as well as to `storage`.
     private var sentMetadata: (opening: CoreMetadata?, closing: CoreMetadata?)
 
     init(queue: CompletionQueue) {
@@ -56,29 +56,29 @@ class Call: EventTarget, @unchecked Sendable {
         completed(operation, succeeded: succeeded)
     }
 
-    /// Handles the event of an operation. A subclass overrides it for the operations that nobody awaits.
+    /// Handles the event of an operation. Subclasses override it for operations that no task awaits.
     func completed(_ operation: Operation, succeeded: Bool) {
         let waiting = lanes.withLock { $0[operation].complete(succeeded) }
         waiting?.resume(returning: succeeded)
     }
 
-    /// What may be received, in bytes, where the core does not check it.
+    /// The largest message that may be received, in bytes, if the core does not check it.
     var maxReceivedMessageSize: Int { .max }
 
-    /// Ends the call at once: operations in flight complete, the peer sees `CANCELLED`. Thread-safe, at any time.
+    /// Ends the call: operations in flight complete, and the peer sees `CANCELLED`. At any time. Thread-safe.
     func cancel() {
         guard let call = storage.pointee.call else { return }
         grpc_call_cancel(call, nil)
     }
 
-    /// The peer's address in the core's form, `ipv4:127.0.0.1:4242` for example. Not authenticated.
+    /// The peer's address in the core's form, for example `ipv4:127.0.0.1:4242`. Not authenticated.
     var peer: String {
         guard let call = storage.pointee.call, let peer = grpc_call_get_peer(call) else { return "unknown" }
         defer { gpr_free(peer) }
         return String(cString: peer)
     }
 
-    /// The names in the certificate that the peer has shown, if it was verified.
+    /// The names in the peer's certificate, if it was verified.
     final var peerIdentities: [String] {
         guard let call = storage.pointee.call, let context = grpc_call_auth_context(call) else { return [] }
         defer { grpc_auth_context_release(context) }
@@ -100,13 +100,13 @@ class Call: EventTarget, @unchecked Sendable {
 // MARK: - Operations
 
 extension Call {
-    /// Starts a batch that nobody waits for; its event goes to ``completed(_:succeeded:)``.
+    /// Starts a batch that no task awaits. Its event goes to ``completed(_:succeeded:)``.
     final func start(_ operation: Operation, _ batch: inout cgrpc_batch) throws(RPCError) {
         let error = queue.whileOpen {
             let tag = Tag(tagPointer(operation))
             tag.retain(self)
             let error = starting.withLock { _ in cgrpc_batch_start(&batch, storage.pointee.call, tag.pointer) }
-            // No event will come.
+            // No event will come for a start that failed.
             if error != GRPC_CALL_OK { tag.release() }
             return error
         }
@@ -116,14 +116,14 @@ extension Call {
         }
     }
 
-    /// Whether an operation that has been started is complete, and how it ended; it can be started again then.
+    /// Whether an operation succeeded, if it is complete; `nil` if it is in flight. Once complete it can start again.
     final func takeCompletion(of operation: Operation) -> Bool? {
         lanes.withLock { $0[operation].take() }
     }
 
     /// Starts the batch that `build` makes.
     ///
-    /// - Returns: Whether the operation succeeded, if it is complete already; `nil` if its event is still to come.
+    /// - Returns: Whether the operation succeeded, if it is complete already; `nil` if it is in flight.
     final func begin(
         _ operation: Operation,
         _ build: (inout cgrpc_batch) throws(RPCError) -> Void
@@ -140,15 +140,14 @@ extension Call {
             throw error
         }
         guard let succeeded = queue.takePostedEvent(of: Tag(tagPointer(operation))) else { return nil }
-        // A stream may wait for its next message for long.
+        // A stream may wait long for its next message. Do not keep the metadata until then.
         if operation == .send, sentMetadata.opening != nil { sentMetadata.opening = nil }
         lanes.withLock { $0[operation] = .idle }
         return succeeded
     }
 
-    /// Starts the batch that `build` makes and waits for its event.
-    ///
-    /// Cancelling the task cancels the call, which completes the operation.
+    /// Starts the batch that `build` makes and waits for its event. Cancelling the task cancels the call, which completes
+    /// the operation.
     /// - Returns: Whether the operation succeeded.
     final func perform(
         _ operation: Operation,
@@ -165,7 +164,7 @@ extension Call {
         return completed
     }
 
-    /// Waits for the event of an operation that has been claimed and started. Cancelling the task cancels the call.
+    /// Waits for the event of an operation that is in flight. Cancelling the task cancels the call.
     final func completion(of operation: Operation) async -> Bool {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
@@ -177,13 +176,13 @@ extension Call {
         }
     }
 
-    /// Claims an operation: until its event, what it uses of `storage` is the caller's. `false` if it is in flight.
+    /// Claims an operation. `false` if it is in flight. The caller owns the operation's part of `storage` until its event.
     final func begin(_ operation: Operation) -> Bool {
         lanes.withLock { $0[operation].begin() }
     }
 
-    /// Keeps what a send operation points to until the next one, in place of what the last one pointed to. The caller
-    /// has claimed ``Operation/send``.
+    /// Keeps what a send operation points to, in place of what the last one pointed to. The caller has claimed
+    /// ``Operation/send``.
     final func holdSent(opening: CoreMetadata? = nil, closing: CoreMetadata? = nil, message: ByteBuffer?) {
         message?.withSlice { cgrpc_call_storage_set_message(storage, $0) }
         sentMetadata = (opening, closing)
@@ -196,10 +195,10 @@ extension Call {
         storage.pointee.status = grpc_status_code(rawValue: Int32(status.code.rawValue))
     }
 
-    /// The core's flags for sending a message that is compressed if the call's are, or one that is not.
+    /// The core's flags for a message: compressed if the call's messages are, or never.
     static func flags(compressed: Bool) -> UInt32 { compressed ? 0 : UInt32(GRPC_WRITE_NO_COMPRESS) }
 
-    /// Receives one message; `nil` at the end of the stream, and when the call has failed.
+    /// Receives one message; `nil` at the end of the stream, or if the call has failed.
     final func receiveMessage() async throws(RPCError) -> ByteBuffer? {
         let succeeded = try await perform(.receiveMessage) { batch in
             cgrpc_batch_recv_message(&batch, storage)
@@ -207,11 +206,11 @@ extension Call {
         return succeeded ? try takeReceivedMessage() : nil
     }
 
-    /// Whether the last message that was waited for did not come because the call failed.
+    /// Whether the last message did not come because the call failed.
     final var receivingFailed: Bool { grpc_call_failed_before_recv_message(storage.pointee.call) != 0 }
 
-    /// - Throws: `UNIMPLEMENTED` if the message is compressed in an encoding that the core does not know: its bytes are not
-    ///   the message. `RESOURCE_EXHAUSTED` if it is larger than ``maxReceivedMessageSize``.
+    /// - Throws: `UNIMPLEMENTED` if the core does not know the message's compression. `RESOURCE_EXHAUSTED` if the message
+    ///   is larger than ``maxReceivedMessageSize``.
     final func takeReceivedMessage() throws(RPCError) -> ByteBuffer? {
         guard let received = storage.pointee.received_message else { return nil }
         storage.pointee.received_message = nil

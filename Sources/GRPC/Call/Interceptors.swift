@@ -1,19 +1,19 @@
-// Structs around closures: a bare function type in an array or an optional is wrapped anew for each use.
+// Closures are in structs, because Swift wraps a bare function type in an array or optional anew at each use.
 
-/// Learns how a call ended, on whichever thread that was: on a client, its status; on a server, the status that its
-/// handler gave, and the error behind it if there was one, which is for logs and never for clients.
+/// Is called once when a call has ended, on any thread.
 ///
-/// Called once for each call that has begun. (A call that cannot begin, because its queue has been shut down, does not
-/// end either. Of calls that a server refuses before they have a handler, ``ServerInterceptor`` tells.)
+/// On a client it receives the call's status. On a server it receives the handler's status and the error behind it, which
+/// is for logs and must not be sent to clients. A call that cannot begin because its queue has been shut down is not
+/// reported. For calls that a server refuses without a handler, see ``ServerInterceptor``.
 public struct CallObserver: Sendable {
     let callEnded: @Sendable (_ status: Status, _ cause: (any Error)?) -> Void
 
-    /// - Parameter callEnded: Called with the status, and the error behind it if there was one.
+    /// - Parameter callEnded: Receives the status, and the error behind it if there is one. It must not block.
     public init(_ callEnded: @escaping @Sendable (_ status: Status, _ cause: (any Error)?) -> Void) {
         self.callEnded = callEnded
     }
 
-    /// Whichever there are, the newer one first: observers are told in the reverse of the order in which they came.
+    /// Calls both, the newer one first, so that interceptors nest. `nil` if there is neither.
     init?(_ newer: CallObserver?, then older: CallObserver?) {
         guard let newer, let older else {
             guard let one = newer ?? older else { return nil }
@@ -27,16 +27,16 @@ public struct CallObserver: Sendable {
     }
 }
 
-/// Sees each call of a server before its handler, and its status when it has ended.
+/// Sees each call of a server before its handler, and its status when the call has ended.
 public struct ServerInterceptor: Sendable {
     let callBegan: @Sendable (ServerContext) throws -> CallObserver?
     let callRefused: @Sendable (RefusedCall) -> Void
 
-    /// Both are called on the thread that polls the call, so they must not block.
+    /// The call's event loop calls both, so they must not block.
     /// - Parameters:
     ///   - callRefused: Called for each call that the server ends without a handler.
-    ///   - callBegan: Called for every other call. It returns who is to learn the status, `nil` for nobody, or throws to
-    ///     refuse the call: with ``RPCError``, that is the call's status.
+    ///   - callBegan: Called for every other call. Returns an observer of the status or `nil`. Throws to refuse the call;
+    ///     an ``RPCError`` becomes the call's status.
     public init(
         callRefused: @escaping @Sendable (RefusedCall) -> Void = { _ in },
         _ callBegan: @escaping @Sendable (ServerContext) throws -> CallObserver?
@@ -46,12 +46,12 @@ public struct ServerInterceptor: Sendable {
     }
 }
 
-/// Sees each call of a channel before it begins, and its status when it has ended.
+/// Sees each call of a channel before it begins, and its status when the call has ended.
 public struct ClientInterceptor: Sendable {
     let callBegins: @Sendable (_ path: String, _ options: inout CallOptions) -> CallObserver?
 
-    /// - Parameter callBegins: May change the call's options, to add metadata for example. It returns who is to learn the
-    ///   status, `nil` for nobody.
+    /// - Parameter callBegins: May change the call's options, for example to add metadata. Returns an observer of the
+    ///   status or `nil`. Called on the thread that begins the call.
     public init(_ callBegins: @escaping @Sendable (_ path: String, _ options: inout CallOptions) -> CallObserver?) {
         self.callBegins = callBegins
     }

@@ -1,21 +1,21 @@
-/// Where one kind of operation of a call stands: a state machine without I/O.
+/// The state of one kind of operation of a call.
 ///
-/// The one who starts an operation and the event that completes it may be on different threads, so either of "waits" and
-/// "is complete" may come first.
+/// One thread may start an operation and wait for it while another one handles its event. So the wait and the event may
+/// come in either order.
 enum Lane {
     case idle
     case inFlight
     case awaited(UnsafeContinuation<Bool, Never>)
     case complete(Bool)
 
-    /// An operation is to be started; `false` if one is in flight.
+    /// Claims the operation before its start. `false` if one is in flight.
     mutating func begin() -> Bool {
         guard case .idle = self else { return false }
         self = .inFlight
         return true
     }
 
-    /// The operation's event has come. Returns who is to be resumed.
+    /// The operation's event has come. Returns the continuation to resume.
     mutating func complete(_ succeeded: Bool) -> UnsafeContinuation<Bool, Never>? {
         if case .awaited(let continuation) = self {
             self = .idle
@@ -25,14 +25,14 @@ enum Lane {
         return nil
     }
 
-    /// Whether the operation's event has come, and how it ended; the lane is idle then.
+    /// Whether the operation succeeded, if its event has come. The lane is idle then.
     mutating func take() -> Bool? {
         guard case .complete(let succeeded) = self else { return nil }
         self = .idle
         return succeeded
     }
 
-    /// Somebody waits for the event. Returns its outcome if it has come already.
+    /// A task waits for the event. Returns whether the operation succeeded, if the event has come already.
     mutating func wait(_ continuation: UnsafeContinuation<Bool, Never>) -> Bool? {
         if let succeeded = take() { return succeeded }
         self = .awaited(continuation)
@@ -40,7 +40,7 @@ enum Lane {
     }
 }
 
-/// The lanes that somebody awaits.
+/// One lane for each operation of a call.
 struct Lanes {
     private var opening = Lane.idle
     private var send = Lane.idle

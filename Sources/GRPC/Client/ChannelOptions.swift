@@ -1,34 +1,32 @@
 internal import CGRPC
 
-/// How a channel behaves.
+/// Limits and timing of a channel.
 public struct ChannelOptions: Sendable {
-    /// The largest message that the server may send, in bytes; a larger one fails the call with `RESOURCE_EXHAUSTED`.
+    /// The largest message that the server may send, in bytes. A larger one fails the call with `RESOURCE_EXHAUSTED`.
     public var maxReceiveMessageSize = 4 << 20
-    /// The time between the first two attempts to connect; from there it grows, with jitter.
+    /// The time between the first two attempts to connect. It grows from there, with jitter.
     public var initialBackoff: Duration = .milliseconds(100)
-    /// What the time between two attempts to connect grows to.
+    /// The longest time between two attempts to connect.
     public var maxBackoff: Duration = .seconds(2)
-    /// How long one attempt to connect may take, its TLS handshake included.
+    /// How long one attempt to connect may take, including its TLS handshake.
     public var connectTimeout: Duration = .seconds(10)
-    /// Finds a silent server; `nil` for none.
+    /// Detects a silent server; `nil` sends no pings.
     public var keepalive: Keepalive? = .default
-    /// What a stream that is not being read may hold back in memory, in bytes; `nil` leaves it to the core, which goes
-    /// up to 4 MiB and more.
+    /// How many bytes a stream may buffer that nobody reads. `nil` leaves it to the core, which buffers 4 MiB and more.
     public var streamWindow: Int?
-    /// How responses may be compressed; a server that knows gRPC compresses in no other way. With none, requests are not
-    /// compressed either, whatever their calls ask for, and calls do not pass through what would do it: each costs
-    /// less.
+    /// How the server may compress responses. If this allows none, requests are not compressed either, whatever their
+    /// options say, and each call costs less CPU.
     public var acceptedCompression: Set<CompressionAlgorithm> = [.none, .deflate, .gzip]
-    /// How the requests of calls are compressed that do not say it themselves.
+    /// How requests are compressed, unless ``CallOptions/compression`` says otherwise.
     public var compression = CompressionAlgorithm.none
-    /// The name that the server's certificate must have, where that is not the target's host.
+    /// The name that the server's certificate must have, if that is not the target's host.
     public var tlsServerName: String?
-    /// After this long without a call the connection is closed, until the next call; at least 1 s, `nil` for never.
+    /// The connection is closed after this long without a call, until the next call. At least 1 s; `nil` for never.
     public var idleTimeout: Duration?
-    /// Bounds the memory that the channel's connections take, with that of others that share it.
+    /// Limits the memory of the channel's connections, together with all others that share the quota.
     public var resourceQuota: ResourceQuota?
-    /// Whether to connect by way of the HTTP proxy that the environment names (`grpc_proxy`, `https_proxy`, `http_proxy`;
-    /// `no_grpc_proxy`, `no_proxy`).
+    /// Whether to connect through the HTTP proxy that the environment names (`grpc_proxy`, `https_proxy`, `http_proxy`;
+    /// exceptions in `no_grpc_proxy`, `no_proxy`).
     public var usesProxy = false
     /// Precedes the core's own name in the `user-agent` header.
     public var userAgent: String?
@@ -43,13 +41,12 @@ public struct ChannelOptions: Sendable {
         var arguments = CoreArguments()
         arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, maxReceiveMessageSize)
         arguments.setMilliseconds(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, initialBackoff)
-        // Whatever its name says, it bounds an attempt, not the time between two.
+        // Despite its name, it limits the duration of an attempt, not the time between two.
         arguments.setMilliseconds(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, connectTimeout)
         arguments.setMilliseconds(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, maxBackoff)
-        // A name that does not resolve yet, as when containers start together, is asked for as often as connections
-        // are tried; the core's own minimum is 30 s.
+        // A name may not resolve yet when containers start together. The core's default asks again only after 30 s.
         arguments.setMilliseconds(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, initialBackoff)
-        // Channels to one target would share a connection otherwise, and with it its options.
+        // Otherwise channels to one target share a connection, and thereby its options.
         arguments.set(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, true)
         arguments.set(GRPC_ARG_ENABLE_CHANNELZ, false)
         arguments.set(GRPC_ARG_ENABLE_HTTP_PROXY, usesProxy)
@@ -70,5 +67,29 @@ public struct ChannelOptions: Sendable {
         if let resourceQuota { arguments.set(resourceQuota) }
         if let userAgent { arguments.set(GRPC_ARG_PRIMARY_USER_AGENT_STRING, userAgent) }
         return arguments
+    }
+}
+
+/// Options of one call of a client.
+public struct CallOptions: Sendable {
+    /// The initial metadata of the call.
+    public var metadata: Metadata
+    /// The call fails with `DEADLINE_EXCEEDED` after this long; `nil` for never. The server receives the deadline.
+    public var timeout: Duration?
+    /// Whether the call waits for a connection until its deadline, instead of failing with `UNAVAILABLE`.
+    public var waitForReady: Bool
+    /// How the call's requests are compressed; `nil` for ``ChannelOptions/compression``.
+    public var compression: CompressionAlgorithm?
+
+    public init(
+        metadata: Metadata = [:],
+        timeout: Duration? = nil,
+        waitForReady: Bool = false,
+        compression: CompressionAlgorithm? = nil
+    ) {
+        self.metadata = metadata
+        self.timeout = timeout
+        self.waitForReady = waitForReady
+        self.compression = compression
     }
 }

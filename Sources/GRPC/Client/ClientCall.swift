@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// A call of a client, from its beginning to its status.
 ///
-/// `@unchecked`: as ``Call``; what is added here is immutable or in `ending`.
+/// `@unchecked`: as ``Call``. The properties here are immutable, in `ending`, or documented.
 final class ClientCall: Call, @unchecked Sendable {
     private let channel: Channel
     private let metadata: CoreMetadata?
@@ -11,9 +11,9 @@ final class ClientCall: Call, @unchecked Sendable {
     private let observer: CallObserver?
     private let streamQueue: CallbackQueue?
     private let ending = Mutex(Ending.open)
-    /// Who learns the outcome of an exchange that no task awaits. Set before that begins, and taken by whoever ends it.
+    /// The callback of an exchange without a task. Set before the exchange begins, taken by whoever ends it.
     private var exchanged: ExchangeCompletion?
-    /// The end of the stream of requests has been sent, or is about to be.
+    /// Whether the end of the stream of requests has been sent, or is about to be.
     private let hasFinished = Atomic<Bool>(false)
 
     typealias ExchangeCompletion = @Sendable (Result<ByteBuffer, RPCError>) -> Void
@@ -24,8 +24,8 @@ final class ClientCall: Call, @unchecked Sendable {
         case ended
     }
 
-    /// - Parameter isStream: Whether the server streams its responses: one that is there already is then received without
-    ///   waiting for an event.
+    /// - Parameter isStream: Whether the server streams its responses. Then the call is on a callback queue, and receives a
+    ///   response that has arrived already without waiting for an event.
     init(channel: Channel, path: String, options: CallOptions, isStream: Bool = false) throws(RPCError) {
         self.channel = channel
         var options = options
@@ -47,7 +47,7 @@ final class ClientCall: Call, @unchecked Sendable {
         super.init(queue: queue)
         streamQueue?.callBegan()
         let path = grpc_slice(copying: path.utf8)
-        // The core takes a reference of its own.
+        // The core retains the path.
         defer { grpc_slice_unref(path) }
         storage.pointee.call = queue.whileOpen {
             grpc_channel_create_call(
@@ -71,7 +71,7 @@ final class ClientCall: Call, @unchecked Sendable {
     override func completed(_ operation: Operation, succeeded: Bool) {
         guard operation == .end else { return super.completed(operation, succeeded: succeeded) }
         if let observer { observer.callEnded(receivedStatus, nil) }
-        // No task waits then, for the operation or for the end.
+        // Then no task waits, neither for the operation nor for the end.
         if let exchanged = exchanged.take() { return exchanged(takeResponse()) }
         super.completed(operation, succeeded: succeeded)
         let waiting = ending.withLock { ending in
@@ -91,12 +91,12 @@ final class ClientCall: Call, @unchecked Sendable {
         batch.sendInitialMetadata(metadata, flags: flags)
     }
 
-    /// Before something is sent.
+    /// Call it before each send.
     private func gather() {
         if let cork = channel.socket.cork { queue.gather(cork) }
     }
 
-    /// The whole of a call with one request and one response, as one batch.
+    /// Runs a unary call as one batch.
     func exchange(_ request: ByteBuffer) async throws(RPCError) -> ByteBuffer {
         _ = try await perform(.end) { batch in
             holdSent(message: request)
@@ -105,15 +105,15 @@ final class ClientCall: Call, @unchecked Sendable {
         return try takeResponse().get()
     }
 
-    /// As ``exchange(_:)``, without a task, and begun on the thread of the queue.
-    /// - Parameter completion: Called once, on that thread; on any when the queue has ended.
+    /// As ``exchange(_:)``, without a task. The thread of the queue begins the call.
+    /// - Parameter completion: Called once, on that thread, or on any thread if the queue has ended.
     func exchange(_ request: ByteBuffer, completion: @escaping ExchangeCompletion) {
         exchanged = completion
         holdSent(message: request)
         queue.perform(self)
     }
 
-    /// Adds all that one request and one response take.
+    /// Adds all operations of a unary call.
     private func addExchange(to batch: inout cgrpc_batch) {
         gather()
         addInitialMetadata(to: &batch)
@@ -124,7 +124,7 @@ final class ClientCall: Call, @unchecked Sendable {
         cgrpc_batch_recv_status_on_client(&batch, storage)
     }
 
-    /// Of a call with one response that has ended.
+    /// The outcome of a unary call that has ended.
     private func takeResponse() -> Result<ByteBuffer, RPCError> {
         if let error = receivedError { return .failure(error) }
         do throws(RPCError) {
@@ -153,7 +153,7 @@ final class ClientCall: Call, @unchecked Sendable {
         try startAll(.opening, &batch)
     }
 
-    /// Starts to wait for the status and for the server's initial metadata, and to send the first batch.
+    /// Starts to receive the status and the server's initial metadata, and to send the first batch.
     private func startAll(_ operation: Operation, _ batch: inout cgrpc_batch) throws(RPCError) {
         do {
             var status = cgrpc_batch()
@@ -167,14 +167,14 @@ final class ClientCall: Call, @unchecked Sendable {
 
             try start(operation, &batch)
         } catch {
-            // What has been started must still come to an end.
+            // What has been started must still end.
             cancel()
             throw error
         }
     }
 
     /// Sends one message of a stream.
-    /// - Parameter compressed: Whether the message is compressed if the call's are.
+    /// - Parameter compressed: Whether to compress the message if the call's messages are compressed.
     func send(_ message: ByteBuffer, compressed: Bool) async throws(RPCError) {
         guard !hasFinished.load(ordering: .relaxed) else {
             throw RPCError(code: .internal, message: "the stream of requests has been finished")
@@ -196,10 +196,10 @@ final class ClientCall: Call, @unchecked Sendable {
         guard succeeded else { throw statusOfFailedSend }
     }
 
-    /// The status is not waited for here: it comes behind messages that the one who sends may be about to read.
+    /// Does not wait for the status: it comes after messages that the caller may still have to read.
     private var statusOfFailedSend: RPCError {
         let hasEnded = ending.withLock { if case .ended = $0 { true } else { false } }
-        let unknown = RPCError(code: .cancelled, message: "the call has ended; its responses tell its status")
+        let unknown = RPCError(code: .cancelled, message: "the call has ended; its responses throw its status")
         return hasEnded ? receivedError ?? unknown : unknown
     }
 
@@ -208,7 +208,7 @@ final class ClientCall: Call, @unchecked Sendable {
         if await completion(of: .receiveInitialMetadata) {
             return receivedInitialMetadata
         }
-        // Without it the call has failed, or ended with a status alone.
+        // There is none: the call has failed, or the server sent only a status.
         await end()
         if let error = receivedError { throw error }
         return [:]
@@ -233,27 +233,26 @@ final class ClientCall: Call, @unchecked Sendable {
         }
     }
 
-    /// Of a call that has ended: its status.
+    // The values below are valid once the operation that receives them is complete.
+
     private var receivedStatus: Status {
         let code = Status.Code(rawValue: Int(storage.pointee.status.rawValue)) ?? .unknown
         return Status(code: code, message: String(copying: storage.pointee.status_details))
     }
 
-    /// Of a call that has ended: its status, unless that is OK.
+    /// The status, unless it is OK.
     var receivedError: RPCError? {
         let status = receivedStatus
         guard status.code != .ok else { return nil }
         return RPCError(code: status.code, message: status.message, metadata: trailingMetadata)
     }
 
-    /// Of a call that has received it: what the server sent before its response.
     var receivedInitialMetadata: Metadata { Metadata(copying: storage.pointee.received_initial_metadata) }
 
-    /// Of a call that has ended: what the server sent with the status.
     var trailingMetadata: Metadata { Metadata(copying: storage.pointee.received_trailing_metadata) }
 }
 
-/// The beginning of an exchange that no task awaits.
+/// Begins an exchange without a task.
 extension ClientCall: TurnWork {
     func run() {
         var batch = cgrpc_batch()
@@ -271,7 +270,7 @@ extension ClientCall: TurnWork {
 }
 
 extension RPCError {
-    /// The call ended with OK, but without the one response that its method promises.
+    /// The call ended with OK, but without a response.
     static var noResponse: RPCError {
         RPCError(code: .unimplemented, message: "the server sent no response message")
     }

@@ -1,8 +1,8 @@
 internal import CGRPC
 
-/// Arguments of a channel or server in the core's form.
+/// The arguments of a channel or server for the core.
 ///
-/// The core copies what it is given, so the memory need only live during ``withCoreArguments(_:)``.
+/// The core copies them, so their memory need only live during ``withCoreArguments(_:)``.
 struct CoreArguments {
     private var integers: [(key: String, value: Int32)] = []
     private var strings: [(key: String, value: String)] = []
@@ -34,7 +34,7 @@ struct CoreArguments {
         self.entrances = entrances
     }
 
-    /// In whole milliseconds; leaves the core's own value for `nil`.
+    /// Sets whole milliseconds. `nil` leaves the core's default.
     mutating func setMilliseconds(_ key: String, _ value: Duration?) {
         guard let value else { return }
         set(key, Int(min(max(value / .milliseconds(1), 0), Double(Int32.max))))
@@ -82,7 +82,7 @@ struct CoreArguments {
             entries.append(entry)
         }
         if let entrances { entries.append(entrances.argument) }
-        // The core takes a reference of its own to the quota while it copies the arguments.
+        // The core retains the quota while it copies the arguments.
         defer { extendLifetime(resourceQuota) }
         return entries.withUnsafeMutableBufferPointer { entries in
             var arguments = grpc_channel_args(num_args: entries.count, args: entries.baseAddress)

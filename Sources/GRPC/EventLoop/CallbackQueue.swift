@@ -1,29 +1,28 @@
 internal import CGRPC
 internal import Synchronization
 
-/// A completion queue for long-lived calls that has no thread of its own: its events are posted to the thread of a
-/// ``CompletionQueue``: by the start of the operation itself where that completes it, else by one of the core's threads.
+/// A completion queue without a thread, for long-lived calls. The start of an operation, or one of the core's threads,
+/// posts its events to the thread of a ``CompletionQueue``.
 ///
-/// Two reasons to bind streams to such queues. A send that the transport takes at once, as nearly all are, is complete
-/// when its start returns: no event has to be waited for. And a core built with its debug checks, as Debian's is,
-/// searches the list of all operations in flight on a queue at each event; a stream always has one in flight (it waits
-/// for the peer's end), so streams are spread over many small queues.
+/// Streams use such queues for two reasons. Nearly every send is accepted by the transport at once, and is then complete
+/// when its start returns. And a core with debug checks, as Debian's, searches all operations in flight on a queue at
+/// each event. Each stream always has one in flight, so the streams are spread over many small queues.
 ///
-/// `@unchecked`: the handle is thread-safe, and the tag is written before the shutdown that alone reads it.
+/// `@unchecked`: the handle is thread-safe, and the tag is written before the shutdown that reads it.
 final class CallbackQueue: @unchecked Sendable {
     let handle: OpaquePointer
 
     private let calls = Atomic<Int>(0)
-    /// What the core calls when the queue is drained.
+    /// The core calls it when the queue is drained.
     private let drained: UnsafeMutablePointer<cgrpc_tag>
 
-    /// Calls bound to one queue.
+    /// Calls on one queue, at most.
     private static let capacity = 16
 
     init() {
         drained = .allocate(capacity: 1)
         cgrpc_tag_init(drained, 0, callbackQueueDrained)
-        // Never NULL: it allocates and aborts on failure. The functor is the tag's first member.
+        // Never NULL: the core aborts if it cannot allocate. The functor is the tag's first member.
         handle = drained.withMemoryRebound(to: grpc_completion_queue_functor.self, capacity: 1) {
             grpc_completion_queue_create_for_callback($0, nil)
         }
@@ -34,10 +33,10 @@ final class CallbackQueue: @unchecked Sendable {
         drained.deallocate()
     }
 
-    /// Whether another call can be bound to this queue.
+    /// Whether the queue can take another call.
     var hasRoom: Bool { calls.load(ordering: .relaxed) < Self.capacity }
 
-    /// A call is bound to this queue; ``callEnded()`` must follow.
+    /// Counts a call on this queue. ``callEnded()`` must follow.
     func callBegan() {
         calls.add(1, ordering: .relaxed)
     }
@@ -46,10 +45,10 @@ final class CallbackQueue: @unchecked Sendable {
         calls.subtract(1, ordering: .relaxed)
     }
 
-    /// Calls `action` on some thread when no operation is in flight any more. At most once; nothing may be started on
-    /// the queue afterwards.
+    /// Calls `action` on some thread when no operation is in flight any more. At most once. Nothing may start on the queue
+    /// afterwards.
     func shutDown(_ action: @escaping @Sendable () -> Void) {
-        // The core is inside the queue when it calls back, so the callback holds the queue too.
+        // The core is inside the queue when it calls back, so the callback keeps the queue alive.
         let callback = Callback(queue: self, action: action)
         drained.pointee.target = Unmanaged.passRetained(callback).toOpaque()
         grpc_completion_queue_shutdown(handle)
@@ -71,4 +70,34 @@ private func callbackQueueDrained(_ functor: Tag.Functor?, _: CInt) {
     let tag = UnsafeMutableRawPointer(functor).assumingMemoryBound(to: cgrpc_tag.self)
     guard let target = tag.pointee.target else { return }
     Unmanaged<CallbackQueue.Callback>.fromOpaque(target).takeRetainedValue().action()
+}
+
+/// The callback queues of one completion queue. It makes as many as the streams need at a time.
+struct StreamQueues: ~Copyable, Sendable {
+    /// Not private, as ``Mailbox/State``.
+    struct State {
+        var queues: [CallbackQueue] = []
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+
+    /// A queue that can take another call; `nil` once closed.
+    func withRoom() -> CallbackQueue? {
+        state.withLock { state in
+            guard !state.isClosed else { return nil }
+            if let queue = state.queues.last(where: { $0.hasRoom }) { return queue }
+            let queue = CallbackQueue()
+            state.queues.append(queue)
+            return queue
+        }
+    }
+
+    /// Makes no more queues, and returns all that there are.
+    func close() -> [CallbackQueue] {
+        state.withLock { state in
+            state.isClosed = true
+            return state.queues
+        }
+    }
 }

@@ -2,16 +2,16 @@ internal import CGRPC
 internal import Glibc
 internal import Synchronization
 
-/// An event loop: one thread that polls one of the core's completion queues, and the task executor of the calls on it.
+/// An event loop: one thread that polls a completion queue of the core, and the task executor of the queue's calls.
 ///
-/// The thread works in *turns*. A turn takes every event that is there, runs the jobs of Swift tasks that became ready, and
-/// lets go what they have sent. A task that prefers this executor runs on the thread that polls its calls, so an event
-/// resumes it without a hop to another thread.
+/// The thread works in *turns*. A turn takes all events, runs the jobs of Swift tasks that became ready, and writes what
+/// they have sent. A task that prefers this executor runs on the thread that polls its calls, so an event resumes it
+/// without a switch of threads.
 ///
-/// Blocking the thread in a handler blocks every call on the queue.
+/// A handler that blocks the thread blocks every call on the queue.
 ///
-/// `@unchecked`: the C handles are used as the core's thread-safety rules allow, `gate` keeps starts and shutdown apart,
-/// and what is marked as the thread's own is touched on the thread alone.
+/// `@unchecked`: the core allows these uses of its handles from any thread, `gate` keeps starts and shutdown apart, and
+/// only the thread itself uses the properties below "The thread's own".
 public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     struct Event {
         let tag: Tag
@@ -20,47 +20,47 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
 
     /// The queue that the thread polls.
     let handle: OpaquePointer
-    /// For long-lived calls, whose events come to this queue's thread.
+    /// For long-lived calls. Their events come to this queue's thread.
     let streamQueues = StreamQueues()
-    /// Passed by every start of an operation on this queue or on ``streamQueues``, and held by a turn for all starts in it.
+    /// Every start of an operation on this queue or on ``streamQueues`` enters it. A turn enters it once for all of its
+    /// starts.
     let gate = OperationGate()
-    /// Passed by wake-ups: they go on until the thread has nothing more to wait for.
+    /// Wake-ups enter this one: they are still needed after `gate` is closed, until the thread ends.
     let wakeupGate = OperationGate()
-    /// What other threads bring.
     let mailbox = Mailbox()
     private let lateEvents = LateEvents()
     private let threadID = Atomic<UInt>(0)
-    /// Counts the beginnings and ends of polls: odd while the thread polls.
+    /// Counts the beginnings and ends of polls, so it is odd while the thread polls.
     private let pollCount = Atomic<UInt>(0)
     private let wakeup: Wakeup
-    /// Polls until then do not wait.
+    /// A deadline in the past: polls do not wait.
     private let now = gpr_inf_past(GPR_CLOCK_MONOTONIC)
 
     // The thread's own.
     private var jobs: [UnownedJob] = []
     private var runningJobs: [UnownedJob] = []
-    /// Unchecked: touched several times for each send, and never while it is being changed.
+    /// Unchecked, because each send accesses it several times. No access overlaps a change.
     @exclusivity(unchecked) private var events: [Event] = []
     private var work: [any TurnWork] = []
     private(set) var isPolling = false
     private var budget = PollBudget()
-    /// Whether this turn holds the gate.
+    /// Whether this turn is inside the gate.
     private(set) var holdsGate = false
-    /// The number of the turn, which no other queue of the group uses.
+    /// The turn's number. No other queue of the group uses the same one.
     private var turn: UInt64
-    /// Connections that hold back what is sent in this turn.
+    /// Connections whose writes wait for the end of this turn.
     private var gathering: [Cork] = []
     /// Operations that were complete when their start returned.
     private var immediateCompletions: UInt = 0
 
-    /// After so many operations for which no task had to wait, the one that has had the last of them does wait.
+    /// After this many operations that completed immediately, a task yields once, so that other calls get their turn.
     private static let immediateCompletionsInARow: UInt = 64
 
     /// Starts the thread.
-    /// - Parameter index: Its place in its group.
+    /// - Parameter index: The queue's place in its group.
     init(index: Int) throws(SystemError) {
         turn = UInt64(index + 1) << 48
-        // Never NULL: it allocates and aborts on failure.
+        // Never NULL: the core aborts if it cannot allocate.
         handle = grpc_completion_queue_create_for_next(nil)
         wakeup = Wakeup(handle)
         try Thread.start(named: "grpc-queue-\(index)") { self.run() }
@@ -72,14 +72,30 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     }
 }
 
+/// Work that a ``CompletionQueue`` does at the end of a turn, on its thread. What it sends leaves together with
+/// everything else that the turn has sent.
+protocol TurnWork: AnyObject, Sendable {
+    func run()
+    /// How many messages it is about to send, if there can be many. Called on the queue's thread.
+    var sendCount: Int { get }
+    /// Called instead of ``run()`` if the queue has ended, on any thread.
+    func queueHasEnded()
+}
+
+extension TurnWork {
+    var sendCount: Int { 0 }
+
+    func queueHasEnded() {}
+}
+
 // MARK: - The thread
 
 extension CompletionQueue {
     /// Whether the caller runs on this queue's thread.
     var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
 
-    /// From any thread: the number of the poll that the thread is in, and the processor time that the thread has used so far,
-    /// in milliseconds; `nil` if it is not polling.
+    /// The number of the poll that the thread is in, and the processor time that the thread has used so far, in
+    /// milliseconds. `nil` if the thread is not polling. Thread-safe.
     var poll: (number: UInt, milliseconds: UInt64)? {
         let (number, thread) = (pollCount.load(ordering: .relaxed), threadID.load(ordering: .relaxed))
         guard number % 2 == 1, thread != 0 else { return nil }
@@ -102,7 +118,7 @@ extension CompletionQueue {
         end()
     }
 
-    /// Delivers the event that a poll has given, and those that are there beside it. `false` if the queue has been shut down.
+    /// Delivers the event of a poll, and those that follow at once. `false` if the queue has been shut down.
     private func takeEvents(_ first: grpc_event) -> Bool {
         var event = first
         defer { budget.turnEnded() }
@@ -150,7 +166,7 @@ extension CompletionQueue {
         }
     }
 
-    /// Runs the jobs that are ready; those that they make ready wait for the next turn.
+    /// Runs the jobs that are ready. Jobs that become ready meanwhile wait for the next turn.
     private func runJobs() {
         swap(&jobs, &runningJobs)
         for job in runningJobs {
@@ -159,10 +175,12 @@ extension CompletionQueue {
         runningJobs.removeAll(keepingCapacity: true)
     }
 
-    /// A call is about to send something on a connection: what belongs together leaves in one piece, when the turn ends. Does
-    /// nothing on other threads.
-    func gather(_ cork: Cork) {
-        if isCurrent, cork.gather(in: turn) { gathering.append(cork) }
+    /// Runs last, so that everything that arrived in this turn leaves together.
+    private func runWork() {
+        guard !work.isEmpty else { return }
+        var batch: [any TurnWork] = []
+        swap(&batch, &work)
+        for work in batch { work.run() }
     }
 
     private func endTurn() {
@@ -172,14 +190,6 @@ extension CompletionQueue {
         guard holdsGate else { return }
         holdsGate = false
         leaveGate()
-    }
-
-    /// Last, so that all that came in this turn goes out in one go.
-    private func runWork() {
-        guard !work.isEmpty else { return }
-        var batch: [any TurnWork] = []
-        swap(&batch, &work)
-        for work in batch { work.run() }
     }
 
     private func takeMail() {
@@ -200,8 +210,8 @@ extension CompletionQueue {
         deliverPostedEvents()
         let unbegun = work + rest.work
         work = []
+        // Before the callbacks, which must find a queue that has ended.
         threadID.store(0, ordering: .relaxed)
-        // What it calls back finds a queue that has ended.
         for item in unbegun { item.queueHasEnded() }
         lateEvents.threadHasEnded()
         for job in jobs {
@@ -214,13 +224,14 @@ extension CompletionQueue {
     }
 }
 
-// MARK: - Work from anywhere
+// MARK: - Work from any thread
 
 extension CompletionQueue {
-    /// Queues a task's job. Thread-safe. After the group has been shut down jobs go to Swift's global executor, so no task hangs.
+    /// Queues a task's job. Thread-safe. After the group has been shut down, jobs go to Swift's global executor, so that
+    /// no task hangs.
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        // While the thread polls, what it appended here would not end its wait.
+        // While the thread polls, a job appended here would not end its wait.
         if isCurrent && !isPolling {
             jobs.append(job)
         } else if !bring({ $0.jobs.append(job) }) {
@@ -228,7 +239,7 @@ extension CompletionQueue {
         }
     }
 
-    /// Has work done at the end of the current turn, or soon. Thread-safe.
+    /// Runs `item` at the end of the current turn, or of the next one. Thread-safe.
     func perform(_ item: any TurnWork) {
         if isCurrent && !isPolling {
             work.append(item)
@@ -237,7 +248,7 @@ extension CompletionQueue {
         }
     }
 
-    /// Queues the event of an operation on one of the callback queues. Thread-safe.
+    /// Queues the event of an operation on a callback queue. Thread-safe.
     func post(_ event: Event) {
         if isCurrent && !isPolling {
             events.append(event)
@@ -246,10 +257,10 @@ extension CompletionQueue {
         }
     }
 
-    /// Brings work from another thread and wakes this one; `false` if it has ended.
+    /// Puts work into the mailbox and wakes the thread. `false` if the thread has ended.
     private func bring(_ add: (inout Mailbox.Contents) -> Void) -> Bool {
         let outcome = mailbox.bring(add)
-        // Once the gate is closed the thread ends without a wake-up, and takes what has been brought as it does.
+        // Once the gate is closed, the thread ends without a wake-up and empties the mailbox then.
         if outcome == .needsWakeup, wakeupGate.enter() {
             wakeup.start()
             if wakeupGate.leave() { grpc_completion_queue_shutdown(handle) }
@@ -257,8 +268,14 @@ extension CompletionQueue {
         return outcome != .hasEnded
     }
 
-    /// On the queue's own thread, right after the start of an operation on a callback queue: whether it succeeded, if it
-    /// is complete already. Its event is then taken.
+    /// A call is about to send on this connection. What one turn sends on it leaves in one write. Does nothing on other
+    /// threads.
+    func gather(_ cork: Cork) {
+        if isCurrent, cork.gather(in: turn) { gathering.append(cork) }
+    }
+
+    /// Takes the event of an operation that has just been started on a callback queue, if it is complete already.
+    /// - Returns: Whether the operation succeeded; `nil` if its event is still to come, or on another thread.
     func takePostedEvent(of tag: Tag) -> Bool? {
         guard isCurrent, let last = events.last, last.tag.pointer == tag.pointer else { return nil }
         events.removeLast()
@@ -266,8 +283,8 @@ extension CompletionQueue {
         return last.succeeded
     }
 
-    /// Counts an operation for which its task did not wait. Now and then the task is to yield, so that a stream for which
-    /// everything is always there shares the thread; never on another one.
+    /// Counts an operation that completed immediately. `true` if the task is to yield now. Always `false` on other
+    /// threads.
     func shouldYield() -> Bool {
         guard isCurrent else { return false }
         immediateCompletions &+= 1

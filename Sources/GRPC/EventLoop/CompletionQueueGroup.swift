@@ -1,11 +1,11 @@
 internal import Glibc
 internal import Synchronization
 
-/// The completion queues of a process, shared by its servers and channels.
+/// The completion queues of a process. Its servers and channels share them.
 ///
-/// Call ``shutDown()`` when the servers and channels on it have been shut down. Thread-safe.
+/// Shut down the servers and channels first, then the group with ``shutDown()``. Thread-safe.
 public final class CompletionQueueGroup: Sendable {
-    /// The queues, each with a thread of its own.
+    /// The queues. Each has a thread of its own.
     public let queues: [CompletionQueue]
     private let nextIndex = Atomic<Int>(0)
     private let users = Mutex(Users())
@@ -16,14 +16,14 @@ public final class CompletionQueueGroup: Sendable {
         var isShutDown = false
     }
 
-    /// How long a connection may take, after all its calls have been cancelled, to send what is left.
+    /// How long a connection may take to send what is left, after all its calls have been cancelled.
     static let farewell = Duration.milliseconds(500)
 
     /// Starts the threads.
-    /// - Parameter count: How many queues; by default one per processor that is online, which measured best, but at least two:
-    ///   while one takes in all that a peer has sent in one go, the other one sees what that is. Where the process may use
-    ///   fewer processors (`taskset`, a container's share), say how many.
-    /// - Throws: If a thread cannot be started; there is none then.
+    /// - Parameter count: How many queues. By default one for each processor that is online, and at least two: while one
+    ///   thread reads everything that a peer has sent in one go, the other one handles the calls in it. If the process may
+    ///   use fewer processors (`taskset`, a container's limit), set the count.
+    /// - Throws: ``SystemError`` if a thread cannot be started. No thread is left running then.
     public init(count: Int? = nil) throws(SystemError) {
         Library.initialize()
         var queues: [CompletionQueue] = []
@@ -38,14 +38,14 @@ public final class CompletionQueueGroup: Sendable {
         self.queues = queues
     }
 
-    /// The queue for a new call: the one whose thread the caller is on, else each in turn.
+    /// The queue for a new call: the caller's own if it runs on a queue's thread, else round robin.
     func next() -> CompletionQueue {
         if let current = queues.first(where: \.isCurrent) { return current }
         let index = nextIndex.wrappingAdd(1, ordering: .relaxed).newValue
         return queues[Int(UInt(bitPattern: index) % UInt(queues.count))]
     }
 
-    /// A server is being started on it; ``serverEnded()`` must follow. `false` if it has been shut down.
+    /// Counts a server that is about to start. ``serverEnded()`` must follow. `false` if the group has been shut down.
     func serverBegan() -> Bool {
         users.withLock { users in
             if !users.isShutDown { users.servers += 1 }
@@ -57,7 +57,7 @@ public final class CompletionQueueGroup: Sendable {
         users.withLock { $0.servers -= 1 }
     }
 
-    /// A channel to this socket has been made; ``channelEnded(_:)`` must follow.
+    /// Registers a new channel by its socket. ``channelEnded(_:)`` must follow.
     func channelBegan(_ socket: ChannelSocket) {
         users.withLock { $0.channels[ObjectIdentifier(socket)] = socket }
     }
@@ -68,17 +68,18 @@ public final class CompletionQueueGroup: Sendable {
 
     /// Waits for the operations in flight and ends the threads. Calls begun afterwards fail with `UNAVAILABLE`.
     ///
-    /// Calls still open must have been cancelled. Half a second later the channels' connections are ended, as a peer may not
-    /// read what is left to be sent; a call that was not cancelled then ends with `UNAVAILABLE`, and one that waits for a
-    /// connection is waited for. Servers must have been shut down: it would wait for ever for the calls that they wait for, so
-    /// it traps.
+    /// Cancel open calls first. After half a second this closes the channels' connections, because a peer may not read
+    /// what is left to send. A call that was not cancelled then fails with `UNAVAILABLE`; one that still waits for a
+    /// connection delays the shutdown until it ends.
+    ///
+    /// Shut down servers first: this traps if one is running, because it would wait for ever.
     public func shutDown() async {
         users.withLock { users in
-            precondition(users.servers == 0, "a server is to be shut down before its queues")
+            precondition(users.servers == 0, "shut down the server before its completion queues")
             users.isShutDown = true
         }
         for queue in queues { queue.close() }
-        // The core goes on with what it has begun to send, also for a call that has been cancelled.
+        // The core completes a send only when it has sent, even if the call has been cancelled.
         let disconnection = Task {
             try await Task.sleep(for: Self.farewell)
             for socket in users.withLock({ $0.channels.values }) { socket.disconnect() }

@@ -1,33 +1,33 @@
-/// How often a turn polls for events before it goes on with what they have brought.
+/// How often a turn polls for events before it handles what they have brought.
 ///
-/// A poll handles what one of the process's connections has received, and often that is no event for this queue: a client's
-/// acknowledgement, say. The first poll that gives nothing ends the taking, unless much is about to be sent: then it is worth
-/// to look further, as what has come in the meantime leaves along with it. Where nothing ever comes, less is looked.
+/// A poll handles what one connection of the process has received. Often that is no event for this queue, but a client's
+/// acknowledgement for example. So an empty poll ends the polling, unless the turn is about to send much: then it polls
+/// on, because what arrives meanwhile leaves in the same turn. When polling finds nothing, the next turn polls less.
 struct PollBudget {
     // This turn's.
     private var polls = 0
     private var misses = 0
     private var hasFound = false
 
-    /// A poll in vain for so many sends.
+    /// One empty poll is allowed for this many sends.
     private var sendsPerMiss = Self.fewestSendsPerMiss
 
     private static let pollsPerTurn = 256
-    /// A poll in vain takes about as long as one send.
+    /// An empty poll takes about as long as one send.
     private static let fewestSendsPerMiss = 16
     private static let mostSendsPerMiss = 128
-    /// Fewer are sent so soon that to wait for more would only keep their readers idle.
+    /// Fewer sends take so little time that polling on would only delay them.
     private static let manySends = 128
 
-    /// Whether to poll again, now that there was an event. So that jobs are not starved by a storm of them, not without end.
+    /// Whether to poll again after an event. Bounded, so that a storm of events does not starve the jobs.
     mutating func mayPollAfterEvent() -> Bool {
         polls += 1
         hasFound = hasFound || misses > 0
         return polls < Self.pollsPerTurn
     }
 
-    /// Whether to poll again, now that there was none.
-    /// - Parameter sends: What is to be sent in this turn, in messages.
+    /// Whether to poll again after an empty poll.
+    /// - Parameter sends: How many messages this turn is about to send.
     mutating func mayPollAfterNothing(before sends: Int) -> Bool {
         polls += 1
         misses += 1
@@ -35,7 +35,7 @@ struct PollBudget {
         return misses <= max(1, sends / sendsPerMiss)
     }
 
-    /// The next turn's polls are counted from now on.
+    /// Begins the next turn.
     mutating func turnEnded() {
         if hasFound {
             sendsPerMiss = Self.fewestSendsPerMiss

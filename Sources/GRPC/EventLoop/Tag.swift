@@ -1,27 +1,27 @@
 internal import CGRPC
 
-/// Something that starts operations and gets their events.
+/// Something that starts operations and handles their events.
 ///
-/// It owns the memory that its operations point to, and is retained for each operation in flight: so that memory lives
-/// until the event, whatever happens to the other references.
+/// It owns the memory that its operations point to. Each operation in flight retains it, so the memory lives until the
+/// event.
 class EventTarget {
-    /// Called once for each operation started, on the thread of the completion queue it was started for.
+    /// Called once for each operation started, on the thread of ``eventQueue``.
     func operationCompleted(_ operation: UInt32, succeeded: Bool) {
         preconditionFailure("an event target handles its events")
     }
 
-    /// The completion queue on whose thread events are to be handled.
+    /// The completion queue whose thread handles the events.
     var eventQueue: CompletionQueue {
         preconditionFailure("an event target has a completion queue")
     }
 }
 
-/// Where the event of an operation goes. Points into memory of the target.
+/// Where the event of an operation goes. It points into memory of the target.
 ///
-/// `@unchecked`: the memory is written before the operation is started and read at its event, and the core orders the
-/// two; the target keeps it alive.
+/// `@unchecked`: the memory is written before the operation starts and read at its event, and the core orders the two.
+/// The target keeps the memory alive.
 struct Tag: @unchecked Sendable {
-    /// The tag's first member, by which a callback queue knows it.
+    /// The tag's first member. A callback queue knows the tag by it.
     typealias Functor = UnsafeMutablePointer<grpc_completion_queue_functor>
 
     let pointer: UnsafeMutablePointer<cgrpc_tag>
@@ -46,23 +46,23 @@ struct Tag: @unchecked Sendable {
         pointer = event.assumingMemoryBound(to: cgrpc_tag.self)
     }
 
-    /// Before the start: the operation holds one reference to its target from here on.
+    /// Call it before the start: the operation retains its target from here on.
     func retain(_ target: EventTarget) {
         pointer.pointee.target = Unmanaged.passRetained(target).toOpaque()
     }
 
-    /// After a start that failed, for which no event will come: gives the reference back.
+    /// Releases the target. Call it if the start failed, because then no event will come.
     func release() {
         _ = takeTarget()
     }
 
-    /// Hands the event to the target and gives the operation's reference back.
+    /// Hands the event to the target and releases the operation's reference.
     func deliver(succeeded: Bool) {
         let operation = pointer.pointee.operation
         takeTarget()?.operationCompleted(operation, succeeded: succeeded)
     }
 
-    /// Queues the event for the thread on which ``deliver(succeeded:)`` is to be called.
+    /// Queues the event for the target's thread, which calls ``deliver(succeeded:)``.
     func post(succeeded: Bool) {
         guard let target = pointer.pointee.target else { return }
         // The operation holds its target, and that its queue.
@@ -78,7 +78,7 @@ struct Tag: @unchecked Sendable {
     }
 }
 
-/// What a callback queue calls, on any thread and also from within the start of an operation: it only queues the event.
+/// A callback queue calls it on any thread, also from within the start of an operation. It only queues the event.
 private func callbackQueueCompleted(_ functor: Tag.Functor?, _ succeeded: CInt) {
     Tag(UnsafeMutableRawPointer(functor))?.post(succeeded: succeeded != 0)
 }

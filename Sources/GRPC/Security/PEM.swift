@@ -2,21 +2,21 @@ internal import Glibc
 
 /// Certificates or a private key in PEM form: Base64 between `-----BEGIN …-----` and `-----END …-----`.
 ///
-/// What it holds is secret if it is a key, so it describes itself by its kind alone.
+/// A key is secret, so `description` only says what kind of content there is.
 public struct PEM: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
     let text: String
 
-    /// The most that a file may hold, in bytes: the certificates of all public authorities take a fifth of it.
+    /// In bytes. The certificates of all public authorities need a fifth of it.
     private static let maxFileSize = 1 << 20
 
-    /// Takes the text as it is; whether it holds what it should is for the handshake to find out.
+    /// Does not check the text. Wrong content makes the handshake fail.
     public init(_ text: String) {
         self.text = text
     }
 
     /// Reads a file.
     ///
-    /// - Throws: ``SystemError`` if it cannot be read, or with `EFBIG` if it is larger than 1 MiB.
+    /// - Throws: ``SystemError`` if the file cannot be read, or with `EFBIG` if it is larger than 1 MiB.
     public init(contentsOfFile path: String) throws(SystemError) {
         let action = "reading \(path)"
         let file = open(path, O_RDONLY | O_CLOEXEC)
@@ -43,7 +43,7 @@ public struct PEM: Sendable, Hashable, CustomStringConvertible, CustomReflectabl
         text.contains("PRIVATE KEY-----") && !text.contains("ENCRYPTED")
     }
 
-    /// What kind of thing it holds, never the thing itself.
+    /// The kind of content, never the content itself.
     public var description: String {
         holdsPrivateKey ? "PEM with a private key" : holdsCertificate ? "PEM with certificates" : "PEM"
     }

@@ -2,12 +2,13 @@ internal import CGRPC
 
 /// Immutable bytes in one block, shared without a copy: the encoded form of a message.
 ///
-/// A value can be sent on any number of calls at once; each send holds a reference to the same block. A message that was
-/// received may be part of a larger block, all of which it keeps: what is to stay for long is better copied.
+/// You can send a value on any number of calls at once. Each send holds a reference to the same block. A received message
+/// may be part of a larger block and keeps all of it alive, so copy what you keep for long. Thread-safe.
 public struct ByteBuffer: Sendable {
     private let storage: Storage
 
     /// Owns one reference to a slice.
+    ///
     /// `@unchecked`: a slice's bytes do not change after `init`, and its reference count is atomic.
     private final class Storage: @unchecked Sendable {
         let slice: grpc_slice
@@ -26,12 +27,13 @@ public struct ByteBuffer: Sendable {
         storage = Storage(slice)
     }
 
-    /// Makes a buffer in place: `body` writes up to `capacity` bytes (not negative), and what it has written is the buffer.
+    /// Makes a buffer in place: `body` writes up to `capacity` bytes, and these become the buffer.
+    /// - Precondition: `capacity` is not negative.
     public init<Failure: Error>(
         capacity: Int,
         initializingWith body: (inout OutputRawSpan) throws(Failure) -> Void
     ) throws(Failure) {
-        // Never one that holds its bytes itself: they are written through a pointer.
+        // Never a slice that holds its bytes in the struct: `body` writes through a pointer.
         var slice = grpc_slice_malloc_large(capacity)
         let memory = UnsafeMutableRawBufferPointer(start: slice.data.refcounted.bytes, count: capacity)
         do {
@@ -53,16 +55,16 @@ public struct ByteBuffer: Sendable {
     /// The number of bytes.
     public var count: Int { withBytes { $0.byteCount } }
 
-    /// Calls `body` with the bytes; they must not outlive the call.
+    /// Calls `body` with the bytes, which must not outlive the call.
     public func withBytes<Result, Failure: Error>(
         _ body: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        // Without it the block could be freed after the last use of `storage`, which is before the last use of its bytes.
+        // The last use of `storage` comes before the last use of its bytes.
         defer { extendLifetime(storage) }
         return try storage.slice.withBytes { bytes throws(Failure) in try body(bytes.bytes) }
     }
 
-    /// Lends the slice during the call.
+    /// Calls `body` with the slice, which must not outlive the call.
     func withSlice(_ body: (grpc_slice) -> Void) {
         defer { extendLifetime(storage) }
         body(storage.slice)
@@ -79,5 +81,44 @@ extension ByteBuffer: Hashable {
     /// Hashes the bytes.
     public func hash(into hasher: inout Hasher) {
         withBytes { bytes in bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
+    }
+}
+
+// MARK: - protobuf-c
+
+extension ByteBuffer {
+    /// Decodes the bytes with a C function that protobuf-c has generated, and frees its result after `body`.
+    ///
+    /// - Throws: `INVALID_ARGUMENT` if `unpack` fails, and what `body` throws.
+    @inlinable
+    package func unpacked<CMessage, Result>(
+        _ unpack: (Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<CMessage>?,
+        free: (UnsafeMutablePointer<CMessage>?) -> Void,
+        _ body: (CMessage) throws -> Result
+    ) throws -> Result {
+        let message = withBytes { bytes in
+            bytes.withUnsafeBytes { unpack($0.count, $0.assumingMemoryBound(to: UInt8.self).baseAddress) }
+        }
+        guard let message else {
+            throw RPCError(code: .invalidArgument, message: "the bytes are not a message of this type")
+        }
+        defer { free(message) }
+        return try body(message.pointee)
+    }
+
+    /// Encodes a message with the C functions that protobuf-c has generated. The pointers in `message` must be alive.
+    @inlinable
+    package init<CMessage>(
+        packing message: inout CMessage,
+        size: (UnsafePointer<CMessage>?) -> Int,
+        _ pack: (UnsafePointer<CMessage>?, UnsafeMutablePointer<UInt8>?) -> Int
+    ) {
+        self = withUnsafePointer(to: &message) { message in
+            ByteBuffer(capacity: size(message)) { span in
+                span.withUnsafeMutableBytes { bytes, count in
+                    count = pack(message, bytes.assumingMemoryBound(to: UInt8.self).baseAddress)
+                }
+            }
+        }
     }
 }

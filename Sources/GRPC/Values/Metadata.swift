@@ -1,14 +1,14 @@
-/// Key-value pairs that travel beside the messages of a call: before them (initial) or with the status (trailing).
+/// Key-value pairs of a call, sent before its messages (initial) or with its status (trailing).
 ///
-/// Keys are lower-case ASCII letters, digits, `-`, `_` and `.`; a key may occur more than once. Values are printable
-/// ASCII, or any bytes where the key ends in `-bin`. Keys and values that gRPC does not allow are refused when the
-/// metadata is sent, with `INVALID_ARGUMENT`. Keys that begin with `grpc-` are gRPC's own.
+/// Keys consist of lower-case ASCII letters, digits, `-`, `_` and `.`, and may repeat. Values are printable ASCII, or any
+/// bytes if the key ends in `-bin`. Sending anything else fails with `INVALID_ARGUMENT`. Keys that begin with `grpc-` are
+/// reserved for gRPC.
 public struct Metadata: Sendable, Hashable {
-    /// What a key stands for.
+    /// The value of an entry.
     public enum Value: Sendable, Hashable {
         /// Printable ASCII.
         case string(String)
-        /// Any bytes, for a key that ends in `-bin`.
+        /// Any bytes, if the key ends in `-bin`.
         case binary([UInt8])
     }
 
@@ -31,12 +31,12 @@ public struct Metadata: Sendable, Hashable {
     /// No entries.
     public init() {}
 
-    /// Adds a value, after those that the key already has.
+    /// Adds a value after those that the key already has.
     public mutating func append(_ value: Value, forKey key: String) {
         entries.append(Entry(key: key, value: value))
     }
 
-    /// The values of a key, in the order in which they were added or received.
+    /// The values of a key, in the order of their addition or arrival.
     public subscript(key: String) -> [Value] {
         entries.lazy.filter { $0.key.hasBytes(of: key) }.map(\.value)
     }
@@ -63,7 +63,7 @@ extension Metadata: RandomAccessCollection {
     public var startIndex: Int { entries.startIndex }
     /// The position after the last entry.
     public var endIndex: Int { entries.endIndex }
-    /// The entry at a position, in the order in which they were added or received.
+    /// The entry at a position, in the order of their addition or arrival.
     public subscript(position: Int) -> (key: String, value: Value) {
         (entries[position].key, entries[position].value)
     }
@@ -74,14 +74,14 @@ extension Metadata: RandomAccessCollection {
 }
 
 extension Metadata: ExpressibleByDictionaryLiteral {
-    /// Entries in the order of the literal, in which a key may occur more than once.
+    /// Keeps the order of the literal. A key may repeat.
     public init(dictionaryLiteral elements: (String, Value)...) {
         entries = elements.map { Entry(key: $0, value: $1) }
     }
 }
 
 extension Metadata.Value {
-    /// Whether both are of one kind and have the same bytes.
+    /// Whether both are of the same kind and have the same bytes.
     public static func == (left: Self, right: Self) -> Bool {
         switch (left, right) {
         case (.string(let left), .string(let right)): left.hasBytes(of: right)
@@ -112,5 +112,23 @@ extension Metadata {
         var result = self
         result.entries += other.entries
         return result
+    }
+}
+
+// MARK: - Text compared as bytes
+
+// Compare and hash text that a peer chose by its bytes. `String`'s own `==` and `hash(into:)` normalise both sides. That
+// takes quadratic time for a run of combining marks, and makes different keys equal.
+
+extension String {
+    /// Whether both texts have the same UTF-8 bytes.
+    package func hasBytes(of other: String) -> Bool {
+        utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
+    }
+
+    /// Hashes the UTF-8 bytes, to go with ``hasBytes(of:)``.
+    package func hashBytes(into hasher: inout Hasher) {
+        var text = self
+        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     }
 }

@@ -1,19 +1,19 @@
-/// The outcome of a call: a code, and for anything but `ok` a sentence for people.
+/// The outcome of a call: a code, and a sentence for people unless the code is `ok`.
 ///
 /// See [the definition of gRPC's status codes](https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
 public struct Status: Sendable, Hashable {
-    /// What happened.
+    /// The kind of outcome.
     public var code: Code
-    /// A sentence for people; empty where there is nothing to say. Travels as UTF-8.
+    /// A sentence for people, possibly empty. Sent as UTF-8.
     public var message: String
 
-    /// A status with its code and a sentence for people.
+    /// A status with a code and a sentence for people.
     public init(code: Code, message: String = "") {
         self.code = code
         self.message = message
     }
 
-    /// The call was completed.
+    /// The call succeeded.
     public static let ok = Status(code: .ok)
 
     /// Whether the codes are the same, and the messages byte for byte.
@@ -43,7 +43,7 @@ extension Status {
             self.value = value
         }
 
-        /// The code with this number on the wire; `nil` for a number that gRPC does not define.
+        /// The code with this number on the wire; `nil` if gRPC does not define it.
         public init?(rawValue: Int) {
             guard let value = Value(rawValue: rawValue) else { return nil }
             self.value = value
@@ -52,7 +52,7 @@ extension Status {
         /// The code's number on the wire.
         public var rawValue: Int { value.rawValue }
 
-        /// The code's name as gRPC writes it, `INVALID_ARGUMENT` for example.
+        /// The code's name as gRPC writes it, for example `INVALID_ARGUMENT`.
         public var description: String {
             var name = ""
             for character in "\(value)" {
@@ -64,37 +64,79 @@ extension Status {
 
         /// No error.
         public static let ok = Code(.ok)
-        /// Given up, most often by the caller.
+        /// The call was cancelled, usually by the caller.
         public static let cancelled = Code(.cancelled)
-        /// Failed for a reason that has no code, or that is not told.
+        /// The reason has no code, or is kept secret.
         public static let unknown = Code(.unknown)
-        /// The request is wrong, whatever the state of the server.
+        /// The request is wrong in any state of the server.
         public static let invalidArgument = Code(.invalidArgument)
-        /// The deadline passed first. The server may have done its work all the same.
+        /// The deadline passed first. The server may have done the work.
         public static let deadlineExceeded = Code(.deadlineExceeded)
-        /// What was asked for is not there.
+        /// What the caller asked for does not exist.
         public static let notFound = Code(.notFound)
-        /// What was to be created is there.
+        /// What the caller wanted to create exists already.
         public static let alreadyExists = Code(.alreadyExists)
-        /// The caller is known, and may not do this.
+        /// The caller is authenticated, but not allowed to do this.
         public static let permissionDenied = Code(.permissionDenied)
-        /// A limit was reached: message size, streams, memory.
+        /// A limit was reached, for example of message size, streams or memory.
         public static let resourceExhausted = Code(.resourceExhausted)
-        /// The server is not in a state for this; trying again without a change is of no use.
+        /// The server's state does not allow it. A retry fails until that state has changed.
         public static let failedPrecondition = Code(.failedPrecondition)
-        /// Broken off, by a conflict for example; the whole transaction can be tried again.
+        /// Aborted, for example by a conflict. The whole transaction can be retried.
         public static let aborted = Code(.aborted)
-        /// Past the range that is valid now; it may have been valid or become so.
+        /// Outside the range that is valid now. It may have been valid before, or may become valid.
         public static let outOfRange = Code(.outOfRange)
-        /// The server does not have this method, or not what the call needs.
+        /// The server does not have this method, or does not support what the call needs.
         public static let unimplemented = Code(.unimplemented)
-        /// Something that cannot be has happened.
+        /// Something impossible happened: a bug.
         public static let `internal` = Code(.internal)
-        /// The service cannot be reached or is going away; the call can be tried again.
+        /// The service cannot be reached, or is shutting down. The call can be retried.
         public static let unavailable = Code(.unavailable)
         /// Data is lost or damaged beyond repair.
         public static let dataLoss = Code(.dataLoss)
-        /// The caller has not shown who it is.
+        /// The caller is not authenticated.
         public static let unauthenticated = Code(.unauthenticated)
     }
+}
+
+// MARK: - RPCError
+
+/// Why a call failed. A client's calls throw it. A server's handler throws it to end its call with this status.
+public struct RPCError: Error, Sendable {
+    /// The kind of failure. `ok` is no error: a handler that throws it gives `UNKNOWN`.
+    public var code: Status.Code
+    /// A sentence for people. A server sends it to the client, so it must not reveal internals.
+    public var message: String
+    /// The trailing metadata of the status.
+    public var metadata: Metadata
+    /// The error that led to this one. Never sent.
+    public var cause: (any Error)?
+
+    /// An error with a code and a sentence that the peer may see.
+    public init(code: Status.Code, message: String, metadata: Metadata = [:], cause: (any Error)? = nil) {
+        self.code = code
+        self.message = message
+        self.metadata = metadata
+        self.cause = cause
+    }
+}
+
+extension RPCError: CustomStringConvertible {
+    /// The code's name and the sentence.
+    public var description: String { "\(code): \(message)" }
+}
+
+extension RPCError {
+    /// A handler's error as its client may see it. An error that is no ``RPCError`` becomes `UNKNOWN` with a fixed
+    /// sentence, so that no internals leak.
+    init(ofHandler error: any Error) {
+        switch error {
+        case let error as RPCError where error.code != .ok: self = error
+        case is CancellationError: self.init(code: .cancelled, message: "the call was cancelled", cause: error)
+        default: self.init(code: .unknown, message: "the handler of this method failed", cause: error)
+        }
+    }
+
+    /// The error of every call on a completion queue that has been shut down.
+    static var shutDown: RPCError { RPCError(code: .unavailable, message: "the completion queue has been shut down") }
 }

@@ -1,7 +1,23 @@
 internal import CGRPC
 internal import Glibc
 
-/// A thread of the system's, for those that wait in calls of C.
+/// The operating system refused something.
+public struct SystemError: Error, Sendable, CustomStringConvertible {
+    /// What was being done, for example "listening on 0.0.0.0:51075".
+    public let action: String
+    /// The system's error number.
+    public let errno: Int32
+
+    init(doing action: String, errno: Int32) {
+        self.action = action
+        self.errno = errno
+    }
+
+    /// The action, and the system's description of the error.
+    public var description: String { "\(action): \(String(cString: strerror(errno)))" }
+}
+
+/// A thread of the system, for code that blocks in C functions.
 package enum Thread {
     private final class Start {
         let name: String
@@ -14,7 +30,7 @@ package enum Thread {
     }
 
     /// Runs `body` on a new thread, which ends with it.
-    /// - Parameter name: What debuggers show, 15 bytes at the most.
+    /// - Parameter name: What debuggers show, at most 15 bytes.
     package static func start(named name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
         var thread = pthread_t()
         let start = Unmanaged.passRetained(Start(name: name, body: body))
