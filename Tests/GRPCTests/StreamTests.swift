@@ -226,20 +226,3 @@ struct StreamTests {
         }
     }
 }
-
-actor Counter {
-    private(set) var value = 0
-    func increment() { value += 1 }
-}
-
-extension Signal {
-    /// Returns when the task is cancelled.
-    nonisolated func waitUntilCancelled() async {
-        let (stream, continuation) = AsyncStream<Void>.makeStream()
-        await withTaskCancellationHandler {
-            for await _ in stream {}
-        } onCancel: {
-            continuation.finish()
-        }
-    }
-}

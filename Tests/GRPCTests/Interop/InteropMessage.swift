@@ -54,3 +54,75 @@ extension Arena {
         return one(message.pointee)
     }
 }
+
+// What interop messages are made of. A part that is left out is nil on both sides.
+
+/// What only makes a message larger.
+struct Payload: Sendable, Equatable {
+    var body: [UInt8]
+
+    /// Zeros, as the definition has it.
+    init(size: Int) {
+        body = [UInt8](repeating: 0, count: size)
+    }
+
+    init?(_ payload: UnsafeMutablePointer<Grpc__Testing__Payload>?) {
+        guard let payload else { return nil }
+        body = payload.pointee.body.bytes
+    }
+
+    func wireForm(_ arena: Arena) -> UnsafeMutablePointer<Grpc__Testing__Payload> {
+        arena.make(grpc__testing__payload__init) { $0.body = arena.bytes(body) }
+    }
+}
+
+/// One response that a client asks for.
+struct ResponseParameters: Sendable, Equatable {
+    var size: Int
+    var compressed: Bool?
+
+    init(size: Int, compressed: Bool? = nil) {
+        self.size = size
+        self.compressed = compressed
+    }
+
+    init(_ parameters: Grpc__Testing__ResponseParameters) {
+        size = Int(parameters.size)
+        compressed = Bool(parameters.compressed)
+    }
+
+    func wireForm(_ arena: Arena) -> UnsafeMutablePointer<Grpc__Testing__ResponseParameters> {
+        arena.make(grpc__testing__response_parameters__init) {
+            $0.size = Int32(clamping: size)
+            $0.compressed = compressed?.wireForm(arena)
+        }
+    }
+}
+
+extension Bool {
+    init?(_ value: UnsafeMutablePointer<Grpc__Testing__BoolValue>?) {
+        guard let value else { return nil }
+        self = value.pointee.value != 0
+    }
+
+    func wireForm(_ arena: Arena) -> UnsafeMutablePointer<Grpc__Testing__BoolValue> {
+        arena.make(grpc__testing__bool_value__init) { $0.value = self ? 1 : 0 }
+    }
+}
+
+extension Status {
+    init?(_ status: UnsafeMutablePointer<Grpc__Testing__EchoStatus>?) {
+        guard let status = status?.pointee else { return nil }
+        self.init(
+            code: Code(rawValue: Int(status.code)) ?? .unknown,
+            message: String(decoding: status.message.bytes, as: UTF8.self)
+        )
+    }
+
+    func wireForm(_ arena: Arena) -> UnsafeMutablePointer<Grpc__Testing__EchoStatus> {
+        arena.make(grpc__testing__echo_status__init) {
+            $0.code = Int32(code.rawValue)
+            $0.message = arena.string(message)
+        }
+    }
+}

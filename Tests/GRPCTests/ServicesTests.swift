@@ -64,3 +64,52 @@ import Testing
         #expect(request.service.bytes.count == 257)
     }
 }
+
+@Suite struct DescriptorIndexTests {
+    /// The descriptor set of:
+    ///
+    ///     syntax = "proto2";
+    ///     package test;
+    ///     message Base { extensions 100 to 200; message Inner { enum Kind { GOOD = 0; } } }
+    ///     extend Base { optional int32 first = 100; }
+    ///     message Scope { extend Base { optional string second = 150; } }
+    private static let set: [UInt8] = [
+        10, 139, 1, 10, 9, 101, 120, 116, 46, 112, 114, 111, 116, 111, 18, 4, 116, 101, 115, 116, 34, 40, 10, 4,
+        66, 97, 115, 101, 26, 25, 10, 5, 73, 110, 110, 101, 114, 34, 16, 10, 4, 75, 105, 110, 100, 18, 8, 10,
+        4, 71, 79, 79, 68, 16, 0, 42, 5, 8, 100, 16, 201, 1, 34, 44, 10, 5, 83, 99, 111, 112, 101, 50,
+        35, 10, 6, 115, 101, 99, 111, 110, 100, 18, 10, 46, 116, 101, 115, 116, 46, 66, 97, 115, 101, 24, 150, 1,
+        32, 1, 40, 9, 82, 6, 115, 101, 99, 111, 110, 100, 58, 32, 10, 5, 102, 105, 114, 115, 116, 18, 10, 46,
+        116, 101, 115, 116, 46, 66, 97, 115, 101, 24, 100, 32, 1, 40, 5, 82, 5, 102, 105, 114, 115, 116,
+    ]
+
+    private let index: DescriptorIndex
+
+    init() throws {
+        index = try DescriptorIndex(descriptorSets: [Self.set, Self.set])
+    }
+
+    @Test(arguments: [
+        "test.Base", "test.Base.Inner", "test.Base.Inner.Kind", "test.Base.Inner.GOOD", "test.first",
+        "test.Scope.second",
+    ])
+    func findsSymbols(name: String) {
+        #expect(index.descriptors(ofSymbol: Name(name))?.count == 1)
+    }
+
+    @Test(arguments: ["", "test", "Base", ".test.Base", "test.Base.Kind"])
+    func findsNothingElse(name: String) {
+        #expect(index.descriptors(ofSymbol: Name(name)) == nil)
+    }
+
+    @Test func findsExtensions() {
+        #expect(index.extensionNumbers(of: "test.Base") == [100, 150])
+        #expect(index.extensionNumbers(of: "test.Scope") == [])
+        #expect(index.extensionNumbers(of: "test.Missing") == nil)
+        #expect(index.descriptors(ofExtension: 150, of: "test.Base")?.count == 1)
+        #expect(index.descriptors(ofExtension: 151, of: "test.Base") == nil)
+    }
+
+    @Test func refusesOtherBytes() {
+        #expect(throws: (any Error).self) { try DescriptorIndex(descriptorSets: [[0xFF, 0xFF]]) }
+    }
+}
