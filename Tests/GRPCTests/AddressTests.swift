@@ -2,12 +2,12 @@ import Foundation
 import GRPC
 import Testing
 
-/// Where a server listens, and how its connections end.
+/// Addresses of servers, and how connections end.
 @Suite(.timeLimit(.minutes(1)))
 struct AddressTests {
     private static let peer = ServerMethod.unary(Echo.unary) { _, context in ByteBuffer(context.peer) }
 
-    /// A path in a folder of its own, which is removed afterwards.
+    /// A path in a new folder, which is removed afterwards.
     private func withPath(_ body: (String) async throws -> Void) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("grpc-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -67,7 +67,7 @@ struct AddressTests {
         }
     }
 
-    /// Whoever comes later is refused, and takes nothing along.
+    /// The second server is refused, and breaks nothing.
     @Test func socketOfAServerThatLives() async throws {
         try await withPath { path in
             try await withServer(at: ["unix:\(path)"]) { _, group in
@@ -81,13 +81,13 @@ struct AddressTests {
         }
     }
 
-    /// A server deletes at its end what it has made, not what is there by then.
+    /// A server deletes only the file that it has made itself.
     @Test func socketThatAnotherHasReplaced() async throws {
         try await withPath { path in
             try await withServer(at: ["unix:\(path)"]) { _, _ in
                 try FileManager.default.moveItem(atPath: path, toPath: path + "-moved")
                 let other = try ListeningSocket.listen(on: "unix:\(path)")[0]
-                // Its file is left to the test's folder.
+                // The test's folder is removed with the file.
                 _ = other
             }
             #expect(FileManager.default.fileExists(atPath: path))
@@ -103,10 +103,10 @@ struct AddressTests {
         }
     }
 
-    /// Of servers that start together where an ended process has left a socket, one gets the place.
+    /// Several servers start at once on a socket that an ended process has left. Exactly one gets it.
     @Test func raceForASocketThatWasLeft() async throws {
         try await withPath { path in
-            // Bound, and no longer listened at.
+            // Bound, but nobody listens any more.
             let left = try ListeningSocket.listen(on: "unix:\(path)")[0]
             try FileManager.default.moveItem(atPath: path, toPath: path + "-kept")
             left.close()
@@ -184,7 +184,7 @@ struct AddressTests {
         options.maxConnectionAgeGrace = .seconds(5)
         try await withServer(at: ["127.0.0.1:0"], options: options) { ports, group in
             let channel = Channel(target: "127.0.0.1:\(ports[0])", group: group)
-            // Each connection has a port of its own; a call that meets the end of one goes on with the next.
+            // Each connection has another port. A call that meets the end of one continues on the next.
             var peers: Set<String> = []
             while peers.count < 3 { peers.insert(try await channel.unary(Echo.unary, ByteBuffer("")).text) }
         }
@@ -196,7 +196,7 @@ struct AddressTests {
         try await withServer(at: ["127.0.0.1:0"], options: options) { ports, group in
             let channel = Channel(target: "127.0.0.1:\(ports[0])", group: group)
             let first = try await channel.unary(Echo.unary, ByteBuffer("")).text
-            // The core checks idleness in steps of its own; a connection that is asked after stays in use.
+            // The core checks for idleness at intervals. Asking for the state keeps a connection in use.
             var next = first
             var pause = Duration.milliseconds(100)
             while next == first {

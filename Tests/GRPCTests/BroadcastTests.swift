@@ -5,7 +5,7 @@ import Testing
 /// Streams that follow a broadcast.
 @Suite(.timeLimit(.minutes(3)))
 struct BroadcastTests {
-    /// What the streams send: numbers, from 0 to an end that moves.
+    /// The source of the streams: numbers from 0 to an end that moves.
     private final class Numbers: Sendable {
         private let end = Atomic(0)
         let broadcast: Broadcast
@@ -19,7 +19,7 @@ struct BroadcastTests {
             broadcast.notify()
         }
 
-        /// The numbers in order; `OUT_OF_RANGE` in place of `limit`.
+        /// The numbers in order, then `OUT_OF_RANGE` at `limit`.
         func source(limit: Int) -> @Sendable () throws -> (message: ByteBuffer, hasMore: Bool)? {
             let next = Atomic(0)
             return {
@@ -36,7 +36,7 @@ struct BroadcastTests {
     /// How the server's method follows the broadcast.
     enum Way: CaseIterable { case inATask, withoutATask }
 
-    /// A server with a stream of numbers below the limit that the request names, which must be one.
+    /// A server with a stream of numbers below the limit in the request.
     private func withNumbers(
         _ way: Way,
         interceptors: [ServerInterceptor] = [],
@@ -74,7 +74,7 @@ struct BroadcastTests {
         return limit
     }
 
-    /// What comes of a stream, and the status that ends it.
+    /// The messages of a stream, and its status.
     private func follow(_ limit: Int, _ channel: Channel) async throws -> ([Int], Status.Code?) {
         var received: [Int] = []
         let stream = try channel.serverStreaming(Echo.stream, ByteBuffer("\(limit)"))
@@ -121,7 +121,7 @@ struct BroadcastTests {
         try await withNumbers(way) { numbers, loopback in
             numbers.grow(by: 100)
             try await withThrowingTaskGroup(of: ([Int], Status.Code?).self) { group in
-                // More than a turn sends: it takes several.
+                // More than one turn sends.
                 for _ in 0..<300 { group.addTask { try await follow(100, loopback.channel) } }
                 for try await (received, code) in group {
                     #expect(received == Array(0..<100))
@@ -141,7 +141,7 @@ struct BroadcastTests {
             _ = try await stalled.initialMetadata
             numbers.grow(by: 10_000)
             #expect(try await follow(10_000, loopback.channel).0.count == 10_000)
-            // It goes on where it was when it is read again.
+            // The stream continues where it was.
             var expected = 0
             for try await number in stalled where expected < 10_000 {
                 #expect(number.text == "\(expected)")

@@ -31,7 +31,7 @@ struct ConnectivityTests {
 
 @Suite(.timeLimit(.minutes(1)))
 struct CompressionTests {
-    /// What a client sees of a response, and its server of the request, where both ask for compression.
+    /// Whether the request and the response were compressed on their way, if both sides ask for it.
     private func exchange(_ channelOptions: ChannelOptions) async throws -> (request: Bool, response: Bool) {
         let method = ServerMethod.unary(Echo.unary) { request, context in
             context.setCompression(.gzip)
@@ -127,7 +127,7 @@ struct ChannelSocketTests {
             _ = try await channel.unary(Echo.unary, ByteBuffer("connect"))
             socket = channel.socket
         }
-        // The core gives its references back on threads of its own.
+        // The core releases its references on its own threads.
         while socket != nil { try await Task.sleep(for: .milliseconds(5)) }
     }
 }
@@ -151,10 +151,10 @@ extension Cork {
 }
 
 @Suite struct GatheringTests {
-    /// Nothing is open there: only what is decided counts.
+    /// No open descriptor: only the decision is tested.
     private let cork = Cork(descriptor: -1)
 
-    /// Whether each of some sends in one turn begins to hold back.
+    /// Whether each of `count` sends in one turn corks the connection.
     private func sends(_ count: Int, inTurn turn: UInt64) -> [Bool] {
         (0..<count).map { _ in cork.gather(in: turn * Cork.turnStep) }
     }
@@ -171,7 +171,7 @@ extension Cork {
         _ = sends(2, inTurn: 1)
         #expect(sends(3, inTurn: 2) == [true, false, false])
         #expect(sends(1, inTurn: 3) == [true])
-        // That one was all there was.
+        // That send was the only one of its turn.
         #expect(sends(3, inTurn: 4) == [false, true, false])
     }
 }

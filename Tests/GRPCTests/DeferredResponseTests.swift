@@ -5,7 +5,7 @@ import Testing
 /// Calls whose handler returns before there is a response.
 @Suite(.timeLimit(.minutes(1)))
 struct DeferredResponseTests {
-    /// Responses that wait for somebody to give them.
+    /// Collects responses that are still to be given.
     private final class Waiting: Sendable {
         private let responses = Mutex<[(ByteBuffer, DeferredResponse<ByteBuffer>)]>([])
 
@@ -19,7 +19,7 @@ struct DeferredResponseTests {
             )
         }
 
-        /// Those of so many calls, when they have come.
+        /// The responses of `count` calls, once all of them have arrived.
         func take(_ count: Int) async -> [(ByteBuffer, DeferredResponse<ByteBuffer>)] {
             while true {
                 let taken = responses.withLock { responses -> [(ByteBuffer, DeferredResponse<ByteBuffer>)]? in
@@ -98,7 +98,7 @@ struct DeferredResponseTests {
             call.withLock { $0 = Task { try await loopback.channel.unary(Echo.unary, ByteBuffer("x")) } }
             let (_, response) = await waiting.take(1)[0]
             Task {
-                // Not before the shutdown has begun, which cancels at once; whichever comes first, nothing hangs.
+                // The shutdown cancels at once. Whichever comes first, nothing hangs.
                 await Task.yield()
                 response.fail(RPCError(code: .unavailable, message: "closed"))
             }
@@ -107,7 +107,7 @@ struct DeferredResponseTests {
         await #expect(throws: RPCError.self) { try await ended?.value }
     }
 
-    /// The queue lets go of what it was to do; whoever observes the call is told all the same.
+    /// The queue drops the answer, but observers still learn the status.
     @Test func theQueueHasEndedBefore() async throws {
         let waiting = Waiting()
         let statuses = Mutex<[Status.Code]>([])

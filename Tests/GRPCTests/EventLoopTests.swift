@@ -5,7 +5,7 @@ import Testing
 @testable import GRPC
 
 @Suite struct OperationGateTests {
-    /// The gate itself cannot be captured.
+    /// A gate cannot be captured itself.
     private final class Shared: Sendable {
         let gate = OperationGate()
         func enter() -> Bool { gate.enter() }
@@ -93,7 +93,7 @@ import Testing
 }
 
 @Suite struct PollBudgetTests {
-    /// How often a turn polls on, if no poll gives anything.
+    /// How often a turn polls on if every poll is empty.
     private func pollsInVain(before sends: Int) -> Int {
         var budget = PollBudget()
         var polls = 0
@@ -101,7 +101,7 @@ import Testing
         return polls
     }
 
-    /// `#expect` does not take what mutates.
+    /// `#expect` does not accept mutating calls.
     private func expect(_ value: Bool, is expected: Bool, _ location: SourceLocation = #_sourceLocation) {
         #expect(value == expected, sourceLocation: location)
     }
@@ -150,7 +150,7 @@ import Testing
         }
         #expect(polls == [31, 15, 7, 3, 3, 3])
 
-        // One that has looked further and found something.
+        // A turn that has polled on and found something.
         expect(budget.mayPollAfterNothing(before: 500), is: true)
         expect(budget.mayPollAfterEvent(), is: true)
         budget.turnEnded()
@@ -172,9 +172,9 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1)))
 struct LateEventsTests {
-    /// What events may do to it on one thread only.
+    /// Its events must not overlap.
     ///
-    /// `@unchecked`: that this holds is what is tested; `count` is read when all is over.
+    /// `@unchecked`: the test checks that no events overlap, and reads `count` at the end.
     private final class Target: EventTarget, @unchecked Sendable {
         var count = 0
         let inside = Atomic<Int>(0)
@@ -187,7 +187,7 @@ struct LateEventsTests {
         }
     }
 
-    /// It cannot be captured itself.
+    /// `LateEvents` cannot be captured itself.
     private final class Shared: Sendable {
         let late = LateEvents()
     }

@@ -2,7 +2,7 @@ import GRPC
 import Synchronization
 import Testing
 
-/// Calls whose first message does not come, and calls that are refused.
+/// Calls whose first message does not arrive, and calls that are refused.
 @Suite(.timeLimit(.minutes(1)))
 struct FirstMessageTests {
     private static let echo = ServerMethod.unary(Echo.unary) { request, _ in request }
@@ -12,7 +12,7 @@ struct FirstMessageTests {
         return ByteBuffer(all)
     }
 
-    /// What interceptors are told of calls. Thread-safe.
+    /// Records what interceptors see. Thread-safe.
     private final class Refusals: Sendable {
         private let reasons = Mutex<[RefusedCall.Reason]>([])
         private let begun = Atomic<Int>(0)
@@ -34,7 +34,7 @@ struct FirstMessageTests {
         return options
     }
 
-    /// A method of the client's that streams is one of the server's that waits for one message.
+    /// The client streams, while the server waits for one message.
     @Test func aCallWithoutItsMessageEnds() async throws {
         let refusals = Refusals()
         let unary = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: "Unary")
@@ -44,7 +44,7 @@ struct FirstMessageTests {
             #expect(error?.code == .deadlineExceeded)
             #expect(refusals.all == [.noMessage])
             #expect(refusals.begunCalls == 0)
-            // The next one is none the worse.
+            // The next call works.
             _ = try await loopback.channel.unary(Echo.unary, ByteBuffer("x"))
         }
     }
@@ -62,7 +62,7 @@ struct FirstMessageTests {
         try await Loopback.run([Self.collect], options: Self.impatient) { loopback in
             let call = try loopback.channel.clientStreaming(Echo.collect)
             try await call.requests.write(ByteBuffer("a"))
-            // Three times the limit: it must have passed.
+            // Three times the limit.
             try await Task.sleep(for: .milliseconds(600))
             try await call.requests.write(ByteBuffer("b"))
             try await call.requests.finish()
@@ -81,7 +81,7 @@ struct FirstMessageTests {
         }
     }
 
-    /// A client that waits for an answer before it says anything gets one.
+    /// A client that waits for an answer before it sends anything gets one.
     @Test func anUnknownStreamIsAnsweredSoon() async throws {
         try await Loopback.run([Self.echo]) { loopback in
             let call = try loopback.channel.clientStreaming(Echo.missing)
@@ -105,7 +105,7 @@ struct FirstMessageTests {
         }
     }
 
-    /// While one call goes on, the server refuses others with UNAVAILABLE, and waits for that one.
+    /// The server waits for an open call, and refuses new ones with UNAVAILABLE.
     @Test func aServerThatIsShutDownRefusesCalls() async throws {
         let (arrived, goOn) = (Signal(), Signal())
         let waiting = ServerMethod.unary(Echo.unary) { request, _ in
@@ -118,7 +118,7 @@ struct FirstMessageTests {
             async let first = loopback.channel.unary(Echo.unary, ByteBuffer("first"))
             await arrived.wait()
             async let end: Void = loopback.server.shutDown(gracePeriod: .seconds(30))
-            // On the same connection, until the server has begun.
+            // On the same connection, until the shutdown has begun.
             while refusals.all.isEmpty {
                 let call = try loopback.channel.clientStreaming(Echo.collect)
                 try? await call.requests.finish()

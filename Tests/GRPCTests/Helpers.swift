@@ -10,7 +10,7 @@ struct Loopback {
     let channel: Channel
     let port: Int
 
-    /// Runs `body` with both, then shuts everything down in order.
+    /// Runs `body`, then shuts everything down in order.
     static func run<Outcome>(
         _ methods: [ServerMethod],
         interceptors: [ServerInterceptor] = [],
@@ -51,7 +51,7 @@ struct Loopback {
     }
 }
 
-/// The methods that the tests call: their messages are bytes.
+/// The methods that the tests call. Their messages are bytes.
 enum Echo {
     static let unary = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: "Unary")
     static let stream = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: "Stream")
@@ -68,7 +68,7 @@ extension ByteBuffer {
     var text: String { withBytes { $0.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } } }
 }
 
-/// One value that one task sets and others wait for.
+/// Something that one task signals and others wait for.
 actor Signal {
     private var isSet = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
@@ -102,15 +102,15 @@ extension Signal {
     }
 }
 
-// Whether a message came compressed: a question for tests alone, so nothing of this is in the binding.
+// Whether a message was compressed on its way. Only tests need this, so the binding does not have it.
 
 extension ServerContext {
-    /// Of the request that was received last.
+    /// Whether the last request was compressed.
     var requestWasCompressed: Bool { call.messageWasCompressed }
 }
 
 extension Call {
-    /// Of the message that was received last.
+    /// Whether the last received message was compressed.
     var messageWasCompressed: Bool {
         guard let call = storage.pointee.call else { return false }
         return cgrpc_call_message_was_compressed(call)

@@ -4,7 +4,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1)))
 struct InterceptorTests {
-    /// What happened, in order. Thread-safe.
+    /// Records lines in order. Thread-safe.
     private final class Record: Sendable {
         private let lines = Mutex<[String]>([])
 

@@ -2,7 +2,7 @@ import Foundation
 import GRPC
 import Testing
 
-/// The ends of things, by the trap that each one is for.
+/// Shutdowns, releases and races. Each test is for one trap.
 @Suite(.timeLimit(.minutes(1)), .serialized)
 struct LifecycleTests {
     private static let echo = ServerMethod.unary(Echo.unary) { request, _ in request }
@@ -73,7 +73,7 @@ struct LifecycleTests {
         }
     }
 
-    /// The group traps if it has not heard by then that the server has ended.
+    /// The group traps if it does not know yet that the server has ended.
     @Test func groupShutDownOnceItsServerIsSeenToHaveEnded() async throws {
         for _ in 0..<2000 {
             let group = try CompletionQueueGroup(count: 1)
@@ -146,7 +146,7 @@ struct LifecycleTests {
             for _ in 0..<500 {
                 let call = Task { try await loopback.channel.unary(Echo.unary, ByteBuffer("x")) }
                 call.cancel()
-                // Either is right, and nothing else: an answer, or the cancellation.
+                // Only an answer or the cancellation is right.
                 switch await call.result {
                 case .success(let response): #expect(response.text == "x")
                 case .failure(let error): #expect((error as? RPCError)?.code == .cancelled)
@@ -170,22 +170,22 @@ struct LifecycleTests {
         await group.shutDown()
     }
 
-    /// Connections, groups of threads, servers and streams that come and go leave nothing behind.
+    /// Connections, groups, servers and streams leak nothing.
     ///
-    /// `./dev test` runs it by itself: other tests open and close things at the same time.
+    /// `./dev test` runs it alone, because other tests open and close things at the same time.
     @Test(.enabled(if: isAlone, "needs a process of its own"))
     func nothingIsLeftBehind() async throws {
         try await Self.comeAndGo()
         let before = try Self.held()
         for _ in 0..<50 { try await Self.comeAndGo() }
-        // The core lets go of a connection a moment after its last user has.
+        // The core closes a connection a moment after its last user has released it.
         let deadline = ContinuousClock.now + .seconds(20)
         while try Self.held().descriptors > before.descriptors + 2, ContinuousClock.now < deadline {
             await Task.yield()
         }
         let after = try Self.held()
         #expect(after.descriptors <= before.descriptors + 2)
-        // The core and Swift keep some threads of their own; 1,000 connections on 100 queues would show.
+        // The core and Swift keep some threads. A leak of 1,000 connections on 100 queues would show.
         #expect(after.threads <= before.threads + 12)
         #expect(after.residentPages < before.residentPages + 8192, "32 MiB, for 1,000 connections")
     }
@@ -198,7 +198,7 @@ struct LifecycleTests {
                 let channel = Channel(target: "127.0.0.1:\(loopback.port)", group: loopback.group)
                 _ = try await channel.unary(Echo.unary, ByteBuffer("x"))
                 _ = try await channel.serverStreaming(Echo.stream, ByteBuffer("")).initialMetadata
-                // Never sent: it only shows whether the name of the method is let go of.
+                // Never sent: it shows whether the method's name is released.
                 await #expect(throws: RPCError.self) {
                     try await channel.unary(longName, ByteBuffer(""), options: CallOptions(timeout: .zero))
                 }
@@ -206,7 +206,7 @@ struct LifecycleTests {
         }
     }
 
-    /// So long that 1,000 of them show: 64 KiB.
+    /// 64 KiB, so that a leak of 1,000 names shows.
     private static let longName = MethodDescriptor<ByteBuffer, ByteBuffer>(
         service: "test.Echo",
         method: String(repeating: "x", count: 1 << 16)

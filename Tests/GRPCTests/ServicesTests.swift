@@ -4,9 +4,9 @@ import Testing
 @testable import GRPC
 @testable import GRPCServices
 
-/// What a peer chose is compared as bytes: quickly, and without making different texts equal.
+/// Text from peers is compared as bytes: quickly, and different texts stay different.
 @Suite struct PeerTextTests {
-    /// A letter that has a form of one scalar, and one of two.
+    /// One letter, as one scalar and as two.
     private static let composed = "caf\u{E9}", decomposed = "cafe\u{301}"
 
     @Test func metadataIsComparedByBytes() {

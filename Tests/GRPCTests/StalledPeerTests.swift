@@ -3,10 +3,10 @@ import Testing
 
 @testable import GRPC
 
-/// What a peer does that leaves in its socket all that it has been sent.
+/// A peer that does not read what it is sent.
 @Suite(.timeLimit(.minutes(1)))
 struct StalledPeerTests {
-    /// The core ends an operation that sends when it has sent, also that of a call that has been cancelled.
+    /// The core completes a send only when it has sent, even if the call has been cancelled.
     @Test func isNotWaitedForAtTheEnd() async throws {
         let group = try CompletionQueueGroup(count: 2)
         let peer = try await Self.stall(on: group)
@@ -15,7 +15,7 @@ struct StalledPeerTests {
         #expect(taken < .seconds(5))
     }
 
-    /// Makes a channel to a peer, which stays with what a call that has been cancelled has sent.
+    /// Makes a channel to a peer that does not read. A cancelled call has sent much to it.
     private static func stall(on group: CompletionQueueGroup) async throws -> StalledPeer {
         let listener = try ListeningSocket.listen(on: "127.0.0.1:0")[0]
         defer { listener.close() }
@@ -30,7 +30,7 @@ struct StalledPeerTests {
     }
 }
 
-/// Lets a client send as much as it likes, and reads nothing.
+/// Opens all flow-control windows, and reads nothing.
 private struct StalledPeer {
     private let descriptor: Int32
 
@@ -40,14 +40,14 @@ private struct StalledPeer {
         0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7F, 0xFF, 0, 0,
     ]
 
-    /// So much of what it has been sent has to be there.
+    /// Wait until this much has arrived.
     private static let bytes: Int32 = 1 << 15
 
-    /// Waits for a client that has sent a lot.
+    /// Waits for a client that has sent much.
     static func accepted(by listener: ListeningSocket) async throws -> StalledPeer {
         let listener = listener.descriptor
         return try await withCheckedThrowingContinuation { continuation in
-            // On a thread of its own: other tests may keep those of tasks busy for longer than a client waits for its connection.
+            // On its own thread: other tests may block those of tasks longer than a client waits for its connection.
             do {
                 try Thread.start(named: "stalled-peer") {
                     continuation.resume(with: Result { try StalledPeer(acceptedBy: listener) })
@@ -73,7 +73,7 @@ private struct StalledPeer {
                 self.descriptor = descriptor
                 return
             }
-            // The client has given this connection up, and makes another one.
+            // The client has given up this connection and makes another one.
             close(descriptor)
         }
     }

@@ -10,7 +10,7 @@ struct StreamTests {
         }
     }
 
-    /// Streams until its task is cancelled, then says so.
+    /// Streams until its task is cancelled, then signals `cancelled`.
     private static func endless(_ opened: Signal, _ cancelled: Signal) -> ServerMethod {
         .serverStreaming(Echo.stream) { _, writer, context in
             try await context.sendInitialMetadata([:])
@@ -32,7 +32,7 @@ struct StreamTests {
         }
     }
 
-    /// What has come already is received without an event for each: then a reader does not suspend.
+    /// Messages that have arrived already are received without an event for each, so a reader does not suspend.
     @Test func whatIsThereIsReadInOneGo() async throws {
         try await Loopback.run([Self.counting]) { loopback in
             let queue = loopback.group.queues[0]
@@ -46,7 +46,7 @@ struct StreamTests {
                     var rest = stream.makeAsyncIterator()
                     while try await rest.next() != nil { received.withLock { $0 += 1 } }
                 }
-                // The core keeps the last one for when it gives out the status.
+                // The core delivers the last message together with the status.
                 #expect(received.withLock { $0 } >= 8)
                 try await reader.value
                 #expect(received.withLock { $0 } == 9)
@@ -75,7 +75,7 @@ struct StreamTests {
         }
         try await Loopback.run([method]) { loopback in
             let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
-            // Before any message, and before the end.
+            // It arrives before any message, and before the end.
             #expect(try await stream.initialMetadata.first("position") == "here")
             await release.set()
             #expect(await stream.trailingMetadata.first("total") == "0")
@@ -135,7 +135,7 @@ struct StreamTests {
         let count = Atomic(0)
     }
 
-    /// A stream whose messages are all taken at once does not suspend for them.
+    /// A stream whose messages are all sent at once never suspends for them.
     @Test func aStreamThatNeverWaitsLetsOthersRun() async throws {
         let method = ServerMethod.serverStreaming(Echo.stream) { _, writer, _ in
             let others = Turns()
@@ -146,7 +146,7 @@ struct StreamTests {
                         await Task.yield()
                     }
                 }
-                // Far less than the client's window.
+                // Far less than the client's flow-control window.
                 for _ in 0..<1000 { try await writer.write(ByteBuffer("")) }
                 try await writer.write(ByteBuffer("\(others.count.load(ordering: .relaxed))"))
                 tasks.cancelAll()

@@ -2,7 +2,7 @@ import Foundation
 import GRPC
 import Testing
 
-/// Encrypted connections, and who is refused one.
+/// Encrypted connections, and refused ones.
 @Suite(.timeLimit(.minutes(1)))
 struct TLSTests {
     private static let who = ServerMethod.unary(Echo.unary) { _, context in
@@ -20,7 +20,7 @@ struct TLSTests {
         TLSIdentity(certificateChain: try certificates("\(name).pem"), privateKey: try certificates("\(name).key"))
     }
 
-    /// What the server answers to a client that comes to it with these credentials.
+    /// The server's answer to a client with these credentials.
     private func call(
         _ credentials: ChannelCredentials,
         of clients: ServerCredentials.ClientCertificates = .notRequested,
@@ -81,7 +81,7 @@ struct TLSTests {
         let credentials = ChannelCredentials.tls(trusting: Self.authority, identity: try Self.identity("client"))
         let clients = ServerCredentials.ClientCertificates.required(trusting: try #require(Self.authority))
         #expect(try await call(credentials, of: clients) == "client.test")
-        // A certificate that nobody asked for proves nothing.
+        // The server did not ask for a certificate, so it does not verify one.
         #expect(try await call(credentials) == "")
     }
 

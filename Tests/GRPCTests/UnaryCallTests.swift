@@ -2,7 +2,7 @@ import GRPC
 import Synchronization
 import Testing
 
-/// Calls that call back.
+/// Unary calls with a callback.
 @Suite(.timeLimit(.minutes(1)))
 struct UnaryCallTests {
     private static let echo = ServerMethod.unary(Echo.unary) { request, _ in request }
@@ -11,7 +11,7 @@ struct UnaryCallTests {
         return request
     }
 
-    /// Waits for a call that `begin` begins.
+    /// Waits for the outcome of the call that `begin` begins.
     private static func outcome(
         of begin: (_ completion: @escaping @Sendable (Result<ByteBuffer, RPCError>) -> Void) -> Void
     ) async -> Result<ByteBuffer, RPCError> {
@@ -109,7 +109,7 @@ struct UnaryCallTests {
             await entered.wait()
             call?.cancel()
             #expect(await codes.first { _ in true } == .cancelled)
-            // Of a call that has ended there is nothing to cancel.
+            // Cancelling a call that has ended does nothing.
             call?.cancel()
         }
     }
@@ -127,7 +127,7 @@ struct UnaryCallTests {
         let ended = Atomic(0)
     }
 
-    /// Those that come too late for the queue's thread too.
+    /// Even the calls that are too late for the queue's thread.
     @Test func eachCallsBackOnceWhileTheGroupIsShutDown() async throws {
         for round in 0..<100 {
             let group = try CompletionQueueGroup(count: 1)

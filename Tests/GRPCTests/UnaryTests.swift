@@ -42,7 +42,7 @@ struct UnaryTests {
             let error = await #expect(throws: RPCError.self) {
                 try await loopback.channel.unary(asIfPrecious, ByteBuffer("lead"))
             }
-            // INVALID_ARGUMENT, which decoding throws, would blame the request.
+            // Decoding throws INVALID_ARGUMENT, which would blame the request.
             #expect(error?.code == .internal)
             #expect((error?.cause as? RPCError)?.code == .invalidArgument)
         }

@@ -1,7 +1,7 @@
 import GRPC
 import Testing
 
-// What comes beside the messages, and how calls end otherwise than well.
+// Metadata, and calls that end with an error.
 
 extension InteropClient {
     func customMetadata() async throws {
@@ -38,7 +38,7 @@ extension InteropClient {
 
         let call = try channel.bidirectional(InteropMethods.fullDuplexCall)
         try await call.requests.write(StreamingOutputCallRequest(responseStatus: status))
-        // Comes too late where the server has ended the call already.
+        // Fails if the server has ended the call already.
         try? await call.requests.finish()
         await expect(status.code, message: status.message) { for try await _ in call.responses {} }
     }
@@ -75,7 +75,7 @@ extension InteropClient {
     func timeoutOnSleepingServer() async throws {
         let options = CallOptions(timeout: .milliseconds(1))
         let call = try channel.bidirectional(InteropMethods.fullDuplexCall, options: options)
-        // Fails where the deadline passes first.
+        // Fails if the deadline passes first.
         try? await call.requests.write(StreamingOutputCallRequest(payload: Payload(size: 27_182)))
         await expect(.deadlineExceeded) { for try await _ in call.responses {} }
     }
@@ -96,7 +96,7 @@ extension InteropClient {
         let error = await #expect(throws: RPCError.self, sourceLocation: sourceLocation) { try await body() }
         #expect(error?.code == code, sourceLocation: sourceLocation)
         if let message {
-            // By bytes: Strings are equal that only look the same.
+            // By bytes, because `==` normalises both sides.
             #expect(error.map { Array($0.message.utf8) } == Array(message.utf8), sourceLocation: sourceLocation)
         }
     }

@@ -1,7 +1,7 @@
 import GRPC
 import Testing
 
-/// The client's part of the cases: calls a server and checks what it answers.
+/// The client's side of the cases.
 struct InteropClient {
     let target: String
     let group: CompletionQueueGroup
@@ -112,13 +112,13 @@ extension SimpleResponse {
     static let large = SimpleResponse(payload: Payload(size: SimpleRequest.large.responseSize))
 }
 
-// Which messages are compressed on their way.
+// Compressed messages.
 
 extension InteropClient {
     func clientCompressedUnary() async throws {
         var request = SimpleRequest.large
         request.expectCompressed = true
-        // Does the server look at all?
+        // Does the server check at all?
         await expect(.invalidArgument) { _ = try await channel.unary(InteropMethods.unaryCall, request) }
 
         let compressed = CallOptions(compression: .gzip)
@@ -144,7 +144,7 @@ extension InteropClient {
 
         let probe = try channel.clientStreaming(InteropMethods.streamingInputCall, options: options)
         try await probe.requests.write(compressed, compressed: false)
-        // Comes too late where the server has ended the call already.
+        // Fails if the server has ended the call already.
         try? await probe.requests.finish()
         await expect(.invalidArgument) { _ = try await probe.response() }
 

@@ -3,12 +3,12 @@ import GRPC
 
 @testable import GRPCServices
 
-/// A message of the interop tests: a value here, protobuf-c's struct on its way.
+/// A message of the interop tests: a value in Swift, a struct of protobuf-c for the wire.
 protocol InteropMessage: WireMessage, Equatable {
     associatedtype CMessage
     static var functions: InteropMessageFunctions<CMessage> { get }
     init(_ message: CMessage)
-    /// What `arena` makes lives until the message has been packed.
+    /// Memory from `arena` lives until the message has been encoded.
     func fill(_ message: inout CMessage, _ arena: Arena)
 }
 
@@ -42,7 +42,7 @@ extension InteropMessage {
 }
 
 extension Arena {
-    /// A struct of protobuf-c with its defaults, then as `fill` changes it.
+    /// Makes a struct of protobuf-c with its defaults, which `fill` changes.
     func make<CMessage>(
         _ initialize: (UnsafeMutablePointer<CMessage>?) -> Void,
         _ fill: (inout CMessage) -> Void
@@ -55,13 +55,13 @@ extension Arena {
     }
 }
 
-// What interop messages are made of. A part that is left out is nil on both sides.
+// The parts of interop messages. A part that is left out is nil.
 
-/// What only makes a message larger.
+/// Padding.
 struct Payload: Sendable, Equatable {
     var body: [UInt8]
 
-    /// Zeros, as the definition has it.
+    /// Zeros, as the definition says.
     init(size: Int) {
         body = [UInt8](repeating: 0, count: size)
     }

@@ -45,7 +45,7 @@ enum InteropServer {
         return StreamingInputCallResponse(aggregatedPayloadSize: size)
     }
 
-    /// The responses may be compressed; each says whether it is.
+    /// Allows compression; each response decides for itself.
     private static func open(_ context: ServerContext) async throws {
         context.setCompression(.gzip)
         try await echoMetadata(context)
@@ -72,8 +72,8 @@ enum InteropServer {
         }
     }
 
-    /// A request that was to be compressed and is not is an error by the definition; here the other way round as well,
-    /// or "not compressed" would be checked by nobody.
+    /// The definition only forbids an uncompressed request if a compressed one is expected. This checks the other way round
+    /// too, because nothing else would check "not compressed".
     private static func check(_ expected: Bool?, _ context: ServerContext) throws {
         guard let expected, expected != context.requestWasCompressed else { return }
         throw RPCError(
@@ -107,7 +107,7 @@ enum InteropMethods {
         method: "FullDuplexCall"
     )
 
-    // Those that no server has.
+    // No server has these.
     static let unimplementedCall = MethodDescriptor<Empty, Empty>(service: service, method: "UnimplementedCall")
     static let callOfUnimplementedService = MethodDescriptor<Empty, Empty>(
         service: "grpc.testing.UnimplementedService",
@@ -115,7 +115,7 @@ enum InteropMethods {
     )
 }
 
-/// The metadata that a server sends back.
+/// The metadata that the server echoes.
 enum EchoedMetadata {
     static let initial = "x-grpc-test-echo-initial"
     static let trailing = "x-grpc-test-echo-trailing-bin"

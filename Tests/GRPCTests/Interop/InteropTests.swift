@@ -3,7 +3,7 @@ import Testing
 
 /// gRPC's standard interoperability cases against its Python implementation, both ways, and against ourselves.
 ///
-/// One after the other: a case with Python is a process of its own.
+/// Serialized, because each case with Python starts a process.
 @Suite(.serialized, .timeLimit(.minutes(2)))
 struct InteropTests {
     private static let needsPython: Comment = "MESSENGER_TEST_PYTHON names no Python with grpcio"

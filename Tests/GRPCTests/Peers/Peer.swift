@@ -1,9 +1,9 @@
 import Foundation
 import GRPC
 
-/// A peer that is not ours: a Python program on grpcio.
+/// A Python program on grpcio.
 ///
-/// `./dev test` says which Python has it, in `MESSENGER_TEST_PYTHON`.
+/// `./dev test` sets `MESSENGER_TEST_PYTHON` to a Python that has grpcio.
 struct Peer {
     static let python = ProcessInfo.processInfo.environment["MESSENGER_TEST_PYTHON"]
     static var isAvailable: Bool { python != nil }
