@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// A call on a client or a server. It owns the core's handle and all memory that its operations point to.
 ///
-/// At most one operation of each ``Operation`` is in flight. Any thread can start one. The thread of `queue` handles its
-/// event.
+/// At most one operation of each ``Operation`` is in flight. Any thread can start one. The thread of `queue` handles
+/// its event.
 ///
 /// `@unchecked`: an operation owns its part of `storage` from its start to its event. Otherwise only whoever may start
 /// that operation next uses it, and `lanes` decides who that is.
@@ -18,8 +18,8 @@ class Call: EventTarget, @unchecked Sendable {
         case send
         case receiveInitialMetadata
         case receiveMessage
-        /// Client: receive the status, or do a whole unary call. Server: receive the peer's end, unless the batch of the
-        /// answer does.
+        /// Client: receive the status, or do a whole unary call. Server: receive the peer's end, unless the batch of
+        /// the answer does.
         case end
     }
 
@@ -146,8 +146,8 @@ extension Call {
         return succeeded
     }
 
-    /// Starts the batch that `build` makes and waits for its event. Cancelling the task cancels the call, which completes
-    /// the operation.
+    /// Starts the batch that `build` makes and waits for its event. Cancelling the task cancels the call, which
+    /// completes the operation.
     /// - Returns: Whether the operation succeeded.
     final func perform(
         _ operation: Operation,
@@ -176,7 +176,8 @@ extension Call {
         }
     }
 
-    /// Claims an operation. `false` if it is in flight. The caller owns the operation's part of `storage` until its event.
+    /// Claims an operation. `false` if it is in flight. The caller owns the operation's part of `storage` until its
+    /// event.
     final func begin(_ operation: Operation) -> Bool {
         lanes.withLock { $0[operation].begin() }
     }
@@ -209,8 +210,8 @@ extension Call {
     /// Whether the last message did not come because the call failed.
     final var receivingFailed: Bool { grpc_call_failed_before_recv_message(storage.pointee.call) != 0 }
 
-    /// - Throws: `UNIMPLEMENTED` if the core does not know the message's compression. `RESOURCE_EXHAUSTED` if the message
-    ///   is larger than ``maxReceivedMessageSize``.
+    /// - Throws: `UNIMPLEMENTED` if the core does not know the message's compression. `RESOURCE_EXHAUSTED` if the
+    ///   message is larger than ``maxReceivedMessageSize``.
     final func takeReceivedMessage() throws(RPCError) -> ByteBuffer? {
         guard let received = storage.pointee.received_message else { return nil }
         storage.pointee.received_message = nil

@@ -2,9 +2,9 @@
 
 /// Is called once when a call has ended, on any thread.
 ///
-/// On a client it receives the call's status. On a server it receives the handler's status and the error behind it, which
-/// is for logs and must not be sent to clients. A call that cannot begin because its queue has been shut down is not
-/// reported. For calls that a server refuses without a handler, see ``ServerInterceptor``.
+/// On a client it receives the call's status. On a server it receives the handler's status and the error behind it,
+/// which is for logs and must not be sent to clients. A call that cannot begin because its queue has been shut down is
+/// not reported. For calls that a server refuses without a handler, see ``ServerInterceptor``.
 public struct CallObserver: Sendable {
     let callEnded: @Sendable (_ status: Status, _ cause: (any Error)?) -> Void
 
@@ -35,8 +35,8 @@ public struct ServerInterceptor: Sendable {
     /// The call's event loop calls both, so they must not block.
     /// - Parameters:
     ///   - callRefused: Called for each call that the server ends without a handler.
-    ///   - callBegan: Called for every other call. Returns an observer of the status or `nil`. Throws to refuse the call;
-    ///     an ``RPCError`` becomes the call's status.
+    ///   - callBegan: Called for every other call. Returns an observer of the status or `nil`. Throws to refuse the
+    ///     call; an ``RPCError`` becomes the call's status.
     public init(
         callRefused: @escaping @Sendable (RefusedCall) -> Void = { _ in },
         _ callBegan: @escaping @Sendable (ServerContext) throws -> CallObserver?

@@ -30,8 +30,8 @@ extension Channel {
 
     /// As ``unary(_:_:options:)``, without a task, for callers that have their own event loop.
     ///
-    /// The thread of the call's completion queue begins the call. The call is sent together with everything else of that
-    /// thread's turn.
+    /// The thread of the call's completion queue begins the call. The call is sent together with everything else of
+    /// that thread's turn.
     /// - Parameters:
     ///   - method: The method to call.
     ///   - request: The request message.
@@ -39,8 +39,8 @@ extension Channel {
     ///   - completion: Called once on that thread, unless this throws. It must not block. After the group has been shut
     ///     down it is called on any thread, with `UNAVAILABLE`.
     /// - Returns: A handle to cancel the call. Releasing it does not end the call.
-    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` if the group has been shut down,
-    ///   and what encoding the request throws.
+    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` if the group has been shut
+    ///   down, and what encoding the request throws.
     @discardableResult
     public func unary<Request, Response>(
         _ method: MethodDescriptor<Request, Response>,
@@ -58,8 +58,8 @@ extension Channel {
 
     /// Calls a method with one request and a stream of responses. Returns at once; the stream throws the call's errors.
     ///
-    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` if the group has been shut down,
-    ///   and what encoding the request throws.
+    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` if the group has been shut
+    ///   down, and what encoding the request throws.
     public func serverStreaming<Request, Response>(
         _ method: MethodDescriptor<Request, Response>,
         _ request: Request,
@@ -73,7 +73,8 @@ extension Channel {
 
     /// Calls a method with a stream of requests and one response. Returns at once; the call's parts throw its errors.
     ///
-    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` if the group has been shut down.
+    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` if the group has been shut
+    ///   down.
     public func clientStreaming<Request, Response>(
         _ method: MethodDescriptor<Request, Response>,
         options: CallOptions = CallOptions()
@@ -86,7 +87,8 @@ extension Channel {
     /// Calls a method with a stream of requests and a stream of responses. Returns at once; the call's parts throw its
     /// errors.
     ///
-    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` if the group has been shut down.
+    /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `UNAVAILABLE` if the group has been shut
+    ///   down.
     public func bidirectional<Request, Response>(
         _ method: MethodDescriptor<Request, Response>,
         options: CallOptions = CallOptions()
@@ -120,8 +122,8 @@ public struct UnaryCall: Sendable {
         reference.call?.cancel()
     }
 
-    /// Weak, so that the thread where the call ends releases it. If another thread does, the threads contend in the core,
-    /// which costs a client with many calls a tenth of its CPU time.
+    /// Weak, so that the thread where the call ends releases it. If another thread does, the threads contend in the
+    /// core, which costs a client with many calls a tenth of its CPU time.
     ///
     /// `@unchecked`: set once before it is shared, and a weak reference is cleared atomically.
     private final class Reference: @unchecked Sendable {

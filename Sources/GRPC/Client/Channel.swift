@@ -14,8 +14,8 @@ public final class Channel: @unchecked Sendable {
     let compresses: Bool
 
     /// - Parameters:
-    ///   - target: A URI for the core's resolvers, such as `dns:///HOST:PORT` or `unix:/path`, percent-encoded if needed.
-    ///     `HOST:PORT` works too, unless the host has the name of a resolver's scheme, such as `dns`.
+    ///   - target: A URI for the core's resolvers, such as `dns:///HOST:PORT` or `unix:/path`, percent-encoded if
+    ///     needed. `HOST:PORT` works too, unless the host has the name of a resolver's scheme, such as `dns`.
     ///   - credentials: How the client authenticates itself, and which servers it trusts.
     ///   - interceptors: See each call, in this order.
     ///   - options: Limits and timing.

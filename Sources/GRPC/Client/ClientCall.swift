@@ -24,8 +24,8 @@ final class ClientCall: Call, @unchecked Sendable {
         case ended
     }
 
-    /// - Parameter isStream: Whether the server streams its responses. Then the call is on a callback queue, and receives a
-    ///   response that has arrived already without waiting for an event.
+    /// - Parameter isStream: Whether the server streams its responses. Then the call is on a callback queue, and
+    ///   receives a response that has arrived already without waiting for an event.
     init(channel: Channel, path: String, options: CallOptions, isStream: Bool = false) throws(RPCError) {
         self.channel = channel
         var options = options

@@ -1,7 +1,7 @@
 /// Sends the messages of a stream to the server.
 ///
-/// One write at a time: a second one that begins before the first has returned fails with `INTERNAL`. A write waits while
-/// the server's flow control accepts no more. Cancelling the task ends the wait and the call.
+/// One write at a time: a second one that begins before the first has returned fails with `INTERNAL`. A write waits
+/// while the server's flow control accepts no more. Cancelling the task ends the wait and the call.
 public struct RequestWriter<Message: WireMessage>: Sendable {
     let call: ClientCall
 
@@ -9,8 +9,8 @@ public struct RequestWriter<Message: WireMessage>: Sendable {
     /// - Parameters:
     ///   - message: The message.
     ///   - compressed: `false` sends this message uncompressed on a call whose messages are compressed.
-    /// - Throws: ``RPCError`` if the call has ended: with its status if that is known, else with `CANCELLED`. The responses
-    ///   then throw the status. `INTERNAL` after ``finish()``. Also what encoding the message throws.
+    /// - Throws: ``RPCError`` if the call has ended: with its status if that is known, else with `CANCELLED`. The
+    ///   responses then throw the status. `INTERNAL` after ``finish()``. Also what encoding the message throws.
     public func write(_ message: Message, compressed: Bool = true) async throws(RPCError) {
         try await call.send(try message.encodedForSending(), compressed: compressed)
     }
@@ -25,9 +25,9 @@ public struct RequestWriter<Message: WireMessage>: Sendable {
 
 /// The messages that a server streams to one call, for one reader.
 ///
-/// It ends when the server ends the call with OK, and throws ``RPCError`` when the call ends with another status. If the
-/// reader is slow, the server waits once the flow-control window is full. ``cancel()``, cancelling the reading task and
-/// releasing the stream each cancel the call. Thread-safe.
+/// It ends when the server ends the call with OK, and throws ``RPCError`` when the call ends with another status. If
+/// the reader is slow, the server waits once the flow-control window is full. ``cancel()``, cancelling the reading task
+/// and releasing the stream each cancel the call. Thread-safe.
 public final class ResponseStream<Message: WireMessage>: AsyncSequence, Sendable {
     private let call: ClientCall
     private let metadata: Task<Metadata, any Error>
@@ -43,8 +43,8 @@ public final class ResponseStream<Message: WireMessage>: AsyncSequence, Sendable
 
     /// What the server sent before its messages. Waits for it.
     ///
-    /// Empty does not mean that the server has accepted the call: it is empty if the server sent only a status, and may be
-    /// if the call failed before the server sent anything.
+    /// Empty does not mean that the server has accepted the call: it is empty if the server sent only a status, and may
+    /// be if the call failed before the server sent anything.
     /// - Throws: ``RPCError`` if the call never reached the server.
     public var initialMetadata: Metadata {
         get async throws {
@@ -107,8 +107,8 @@ public final class ClientStreamingCall<Request: WireMessage, Response: WireMessa
     /// What the server sent before its response. Waits for it.
     public var initialMetadata: Metadata { get async throws { try await responses.initialMetadata } }
 
-    /// What the server sent with the status. Call ``response()`` first: the call does not end before its response has been
-    /// received.
+    /// What the server sent with the status. Call ``response()`` first: the call does not end before its response has
+    /// been received.
     public var trailingMetadata: Metadata { get async { await responses.trailingMetadata } }
 
     /// Waits for the response and the end of the call. At most once.

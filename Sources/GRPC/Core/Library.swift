@@ -5,9 +5,9 @@ internal import Synchronization
 
 /// gRPC's core library: initialised once, never shut down.
 ///
-/// `grpc_shutdown` waits for the core's own threads. One of them polls for up to ten seconds if a peer has not read what
-/// it was sent. Whoever drops the last handle would have to call it, on whatever thread. Without handles the core keeps
-/// only a few idle threads.
+/// `grpc_shutdown` waits for the core's own threads. One of them polls for up to ten seconds if a peer has not read
+/// what it was sent. Whoever drops the last handle would have to call it, on whatever thread. Without handles the core
+/// keeps only a few idle threads.
 enum Library {
     /// Must precede any other call of the core. Thread-safe.
     static func initialize() { _ = initialized }
@@ -34,8 +34,8 @@ public enum CoreEnvironment {
 
     /// Removes variables that break this library from the environment, once. Returns the names of those that were set.
     ///
-    /// The library does this before it starts the core. Call it earlier, while the process has one thread: another thread
-    /// that reads the environment at the same moment may read garbage.
+    /// The library does this before it starts the core. Call it earlier, while the process has one thread: another
+    /// thread that reads the environment at the same moment may read garbage.
     @discardableResult
     public static func clean() -> [String] { cleaned }
 
@@ -68,8 +68,8 @@ public enum CoreLog {
 
     /// Sends the core's messages to `handler` from now on.
     ///
-    /// The core calls it on any thread and may hold locks. So `handler` must not call gRPC, nor resume a task that runs on
-    /// a ``CompletionQueue``.
+    /// The core calls it on any thread and may hold locks. So `handler` must not call gRPC, nor resume a task that runs
+    /// on a ``CompletionQueue``.
     public static func setHandler(_ handler: @escaping Handler) {
         self.handler.withLock { $0 = handler }
         gpr_set_log_function { arguments in

@@ -4,9 +4,9 @@ internal import Synchronization
 /// A completion queue without a thread, for long-lived calls. The start of an operation, or one of the core's threads,
 /// posts its events to the thread of a ``CompletionQueue``.
 ///
-/// Streams use such queues for two reasons. Nearly every send is accepted by the transport at once, and is then complete
-/// when its start returns. And a core with debug checks, as Debian's, searches all operations in flight on a queue at
-/// each event. Each stream always has one in flight, so the streams are spread over many small queues.
+/// Streams use such queues for two reasons. Nearly every send is accepted by the transport at once, and is then
+/// complete when its start returns. And a core with debug checks, as Debian's, searches all operations in flight on a
+/// queue at each event. Each stream always has one in flight, so the streams are spread over many small queues.
 ///
 /// `@unchecked`: the handle is thread-safe, and the tag is written before the shutdown that reads it.
 final class CallbackQueue: @unchecked Sendable {
@@ -45,8 +45,8 @@ final class CallbackQueue: @unchecked Sendable {
         calls.subtract(1, ordering: .relaxed)
     }
 
-    /// Calls `action` on some thread when no operation is in flight any more. At most once. Nothing may start on the queue
-    /// afterwards.
+    /// Calls `action` on some thread when no operation is in flight any more. At most once. Nothing may start on the
+    /// queue afterwards.
     func shutDown(_ action: @escaping @Sendable () -> Void) {
         // The core is inside the queue when it calls back, so the callback keeps the queue alive.
         let callback = Callback(queue: self, action: action)

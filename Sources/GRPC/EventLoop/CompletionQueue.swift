@@ -4,9 +4,9 @@ internal import Synchronization
 
 /// An event loop: one thread that polls a completion queue of the core, and the task executor of the queue's calls.
 ///
-/// The thread works in *turns*. A turn takes all events, runs the jobs of Swift tasks that became ready, and writes what
-/// they have sent. A task that prefers this executor runs on the thread that polls its calls, so an event resumes it
-/// without a switch of threads.
+/// The thread works in *turns*. A turn takes all events, runs the jobs of Swift tasks that became ready, and writes
+/// what they have sent. A task that prefers this executor runs on the thread that polls its calls, so an event resumes
+/// it without a switch of threads.
 ///
 /// A handler that blocks the thread blocks every call on the queue.
 ///
@@ -227,8 +227,8 @@ extension CompletionQueue {
 // MARK: - Work from any thread
 
 extension CompletionQueue {
-    /// Queues a task's job. Thread-safe. After the group has been shut down, jobs go to Swift's global executor, so that
-    /// no task hangs.
+    /// Queues a task's job. Thread-safe. After the group has been shut down, jobs go to Swift's global executor, so
+    /// that no task hangs.
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         // While the thread polls, a job appended here would not end its wait.

@@ -20,9 +20,9 @@ public final class CompletionQueueGroup: Sendable {
     static let farewell = Duration.milliseconds(500)
 
     /// Starts the threads.
-    /// - Parameter count: How many queues. By default one for each processor that is online, and at least two: while one
-    ///   thread reads everything that a peer has sent in one go, the other one handles the calls in it. If the process may
-    ///   use fewer processors (`taskset`, a container's limit), set the count.
+    /// - Parameter count: How many queues. By default one for each processor that is online, and at least two: while
+    ///   one thread reads everything that a peer has sent in one go, the other one handles the calls in it. If the
+    ///   process may use fewer processors (`taskset`, a container's limit), set the count.
     /// - Throws: ``SystemError`` if a thread cannot be started. No thread is left running then.
     public init(count: Int? = nil) throws(SystemError) {
         Library.initialize()

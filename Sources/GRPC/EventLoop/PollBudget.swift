@@ -1,8 +1,9 @@
 /// How often a turn polls for events before it handles what they have brought.
 ///
-/// A poll handles what one connection of the process has received. Often that is no event for this queue, but a client's
-/// acknowledgement for example. So an empty poll ends the polling, unless the turn is about to send much: then it polls
-/// on, because what arrives meanwhile leaves in the same turn. When polling finds nothing, the next turn polls less.
+/// A poll handles what one connection of the process has received. Often that is no event for this queue, but a
+/// client's acknowledgement for example. So an empty poll ends the polling, unless the turn is about to send much: then
+/// it polls on, because what arrives meanwhile leaves in the same turn. When polling finds nothing, the next turn polls
+/// less.
 struct PollBudget {
     // This turn's.
     private var polls = 0

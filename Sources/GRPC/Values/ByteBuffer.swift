@@ -2,8 +2,8 @@ internal import CGRPC
 
 /// Immutable bytes in one block, shared without a copy: the encoded form of a message.
 ///
-/// You can send a value on any number of calls at once. Each send holds a reference to the same block. A received message
-/// may be part of a larger block and keeps all of it alive, so copy what you keep for long. Thread-safe.
+/// You can send a value on any number of calls at once. Each send holds a reference to the same block. A received
+/// message may be part of a larger block and keeps all of it alive, so copy what you keep for long. Thread-safe.
 public struct ByteBuffer: Sendable {
     private let storage: Storage
 

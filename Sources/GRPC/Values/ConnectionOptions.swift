@@ -5,8 +5,8 @@ internal import CGRPC
 /// Pings that detect a peer that has gone silent: frozen, unplugged, or behind a NAT that dropped the connection.
 ///
 /// Use the same values on both ends. A server closes a connection that pings more often than the server allows, with
-/// `GOAWAY` and `too_many_pings`. By default, servers of other libraries allow one ping in five minutes, and none without
-/// a call.
+/// `GOAWAY` and `too_many_pings`. By default, servers of other libraries allow one ping in five minutes, and none
+/// without a call.
 public struct Keepalive: Sendable, Hashable {
     /// A ping is sent after this long without anything from the peer. At least 1 s.
     public var interval: Duration
@@ -70,8 +70,8 @@ extension Metadata {
 /// A limit to the memory that the core uses for connections: for reading, for pending writes, for calls.
 ///
 /// Near the limit, connections read more slowly and idle ones are closed. Beyond it, calls fail with
-/// `RESOURCE_EXHAUSTED`. The limit is soft: what a call needs to end is always granted. Servers and channels may share a
-/// quota, and then share the memory. Thread-safe.
+/// `RESOURCE_EXHAUSTED`. The limit is soft: what a call needs to end is always granted. Servers and channels may share
+/// a quota, and then share the memory. Thread-safe.
 ///
 /// `@unchecked`: the core's handle is thread-safe and counts its references.
 public final class ResourceQuota: @unchecked Sendable {

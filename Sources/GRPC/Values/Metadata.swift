@@ -1,8 +1,8 @@
 /// Key-value pairs of a call, sent before its messages (initial) or with its status (trailing).
 ///
-/// Keys consist of lower-case ASCII letters, digits, `-`, `_` and `.`, and may repeat. Values are printable ASCII, or any
-/// bytes if the key ends in `-bin`. Sending anything else fails with `INVALID_ARGUMENT`. Keys that begin with `grpc-` are
-/// reserved for gRPC.
+/// Keys consist of lower-case ASCII letters, digits, `-`, `_` and `.`, and may repeat. Values are printable ASCII, or
+/// any bytes if the key ends in `-bin`. Sending anything else fails with `INVALID_ARGUMENT`. Keys that begin with
+/// `grpc-` are reserved for gRPC.
 public struct Metadata: Sendable, Hashable {
     /// The value of an entry.
     public enum Value: Sendable, Hashable {
@@ -117,8 +117,8 @@ extension Metadata {
 
 // MARK: - Text compared as bytes
 
-// Compare and hash text that a peer chose by its bytes. `String`'s own `==` and `hash(into:)` normalise both sides. That
-// takes quadratic time for a run of combining marks, and makes different keys equal.
+// Compare and hash text that a peer chose by its bytes. `String`'s own `==` and `hash(into:)` normalise both sides.
+// That takes quadratic time for a run of combining marks, and makes different keys equal.
 
 extension String {
     /// Whether both texts have the same UTF-8 bytes.

@@ -1,14 +1,14 @@
 /// A message that a method sends or receives: a value that can be encoded to bytes and decoded again.
 ///
-/// The binding knows no encoding: a type conforms with the one that its service uses. ``ByteBuffer`` conforms as itself.
-/// Use it for messages that are encoded once and sent many times, for proxies and for tests.
+/// The binding knows no encoding: a type conforms with the one that its service uses. ``ByteBuffer`` conforms as
+/// itself. Use it for messages that are encoded once and sent many times, for proxies and for tests.
 public protocol WireMessage: Sendable {
-    /// Decodes a received message. On a server, a thrown ``RPCError`` ends the call with its status, and any other error
-    /// with `INVALID_ARGUMENT`. On a client, every error becomes `INTERNAL`, with the thrown one as its cause.
+    /// Decodes a received message. On a server, a thrown ``RPCError`` ends the call with its status, and any other
+    /// error with `INVALID_ARGUMENT`. On a client, every error becomes `INTERNAL`, with the thrown one as its cause.
     init(decoding buffer: ByteBuffer) throws
 
-    /// Encodes the message. A thrown ``RPCError`` ends the call with its status. Any other error becomes `INTERNAL` on a
-    /// client, and is treated as the handler's error on a server.
+    /// Encodes the message. A thrown ``RPCError`` ends the call with its status. Any other error becomes `INTERNAL` on
+    /// a client, and is treated as the handler's error on a server.
     func encoded() throws -> ByteBuffer
 }
 

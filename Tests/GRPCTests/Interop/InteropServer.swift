@@ -72,8 +72,8 @@ enum InteropServer {
         }
     }
 
-    /// The definition only forbids an uncompressed request if a compressed one is expected. This checks the other way round
-    /// too, because nothing else would check "not compressed".
+    /// The definition only forbids an uncompressed request if a compressed one is expected. This checks the other way
+    /// round too, because nothing else would check "not compressed".
     private static func check(_ expected: Bool?, _ context: ServerContext) throws {
         guard let expected, expected != context.requestWasCompressed else { return }
         throw RPCError(
