@@ -10,21 +10,21 @@ import UnixSignals
 struct ClientCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "messenger-client",
-        abstract: "Follows a chat with one room, and is driven over HTTP.",
+        abstract: "Client of a chat with one room, controlled over HTTP.",
         discussion: """
             POST /sendMessage          {"author":"…","text":"…"} sends a message
-            POST /getAndFlushMessages  returns the messages that have arrived since the last time
-            GET /healthz, /readyz      tell whether the program is alive and its stream is open
+            POST /getAndFlushMessages  returns the messages that arrived since the last time
+            GET /healthz, /readyz      say whether the program is alive and its stream is open
 
-            Every setting is a flag or an environment variable; the flag wins.
+            Every setting is a flag or an environment variable. The flag wins.
             """,
         version: Version.current
     )
 
     @OptionGroup var settings: ClientSettings
 
-    /// Requests that are still in progress after this long are cancelled: one may wait for a server that is away, or for a
-    /// body that never comes.
+    /// Requests that are still in progress after this time are cancelled. They may wait for a server that is down, or for
+    /// a body that never arrives.
     private static let gracePeriod = Duration.seconds(3)
 
     static func main() async {
@@ -55,7 +55,7 @@ struct ClientCommand: AsyncParsableCommand {
             logger.info("listening", metadata: ["address": "\(sockets.map(\.address).joined(separator: ","))"])
         }
 
-        // Stopped in reverse: no more requests, then no more messages.
+        // They stop in reverse order: no more requests, then no more messages.
         var configuration = ServiceGroupConfiguration(
             services: [MemoryTrim(), subscription, http],
             gracefulShutdownSignals: .stop,
@@ -63,7 +63,7 @@ struct ClientCommand: AsyncParsableCommand {
         )
         configuration.maximumGracefulShutdownDuration = Self.gracePeriod
         let services = ServiceGroup(configuration: configuration)
-        // The subscription's task runs on the thread that polls its call, where an event resumes it on the spot.
+        // The subscription's task runs on the thread that polls its call, so that events resume it without a switch.
         try await withTaskExecutorPreference(group.queues[0]) {
             try await services.run()
         }
@@ -78,11 +78,11 @@ struct ClientCommand: AsyncParsableCommand {
     private var channelOptions: ChannelOptions {
         var options = ChannelOptions()
         options.usesProxy = settings.serverProxy == .environment
-        // What the stream may hold back while the inbox is full; the server's history keeps the rest.
+        // The most that the stream holds while the inbox is full. The server's history keeps the rest.
         options.streamWindow = 256 << 10
         // The server compresses nothing.
         options.acceptedCompression = [.none]
-        // Beside the subscription's own, which adds to it.
+        // The subscription's own backoff adds to it.
         options.maxBackoff = Backoff.longest
         options.userAgent = "messenger-client/\(Version.current)"
         return options
@@ -90,6 +90,6 @@ struct ClientCommand: AsyncParsableCommand {
 }
 
 extension Logger {
-    /// For libraries whose lines would only repeat ours.
+    /// For libraries whose log lines would only repeat ours.
     static var quiet: Logger { Logger(label: "library") { _ in SwiftLogNoOpLogHandler() } }
 }

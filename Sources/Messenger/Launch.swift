@@ -21,11 +21,10 @@ extension AsyncParsableCommand {
             fail(error.message, exitCode: error.code.exitCode)
         } catch {
             let code = exitCode(for: error)
-            // `--help` and `--version` come as errors too.
+            // `--help` and `--version` are errors to ArgumentParser.
             if code.isSuccess { exit(withError: error) }
             let words = (try? arguments ?? Platform.commandLine()) ?? []
-            let message = CommandLineError.message(message(for: error), arguments: words)
-            fail(message, exitCode: code.rawValue)
+            fail(CommandLineError.message(message(for: error), arguments: words), exitCode: code.rawValue)
         }
     }
 
@@ -48,7 +47,7 @@ enum CommandLineError {
 
     private static func withoutStrayWords(_ message: String) -> String {
         if message.hasPrefix("Unexpected argument") || message.contains(" unexpected arguments: ") {
-            return "Unexpected argument. Every setting is a flag; put a value that holds a space into quotation marks."
+            return "Unexpected argument. Every setting is a flag; put a value with a space into quotation marks."
         }
         if message.hasPrefix("Unknown option '") {
             let names = message.split(separator: "'", omittingEmptySubsequences: false).dropFirst()

@@ -15,11 +15,11 @@ public struct MessageLimits: Sendable, Equatable {
     ///
     /// - Returns: `nil` when the message keeps both limits. Empty strings do.
     public func violation(author: String, text: String) -> String? {
-        if author.utf8.count > self.authorBytes {
-            return "The author is longer than \(self.authorBytes) bytes."
+        if author.utf8.count > authorBytes {
+            return "The author is longer than \(authorBytes) bytes."
         }
-        if text.utf8.count > self.textBytes {
-            return "The text is longer than \(self.textBytes) bytes."
+        if text.utf8.count > textBytes {
+            return "The text is longer than \(textBytes) bytes."
         }
         return nil
     }

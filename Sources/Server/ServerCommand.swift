@@ -11,13 +11,13 @@ struct ServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "messenger-server",
         abstract: "Serves a chat with one room over gRPC.",
-        discussion: "Every setting is a flag or an environment variable; the flag wins.",
+        discussion: "Every setting is a flag or an environment variable. The flag wins.",
         version: Version.current
     )
 
     @OptionGroup var settings: ServerSettings
 
-    @Flag(help: "Ask the server that runs on this machine whether it serves, and exit with 0 if so.")
+    @Flag(help: "Check whether the server on this machine works. Exit with 0 if it does, else with 1.")
     var checkHealth = false
 
     static func main() async {

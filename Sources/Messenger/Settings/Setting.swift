@@ -93,7 +93,7 @@ extension Option where Value: SettingValue {
     /// Declares a setting: `--http-port` and `MESSENGER_HTTP_PORT` set this property.
     ///
     /// ```swift
-    /// @Option("MESSENGER_HTTP_PORT", "Port of the HTTP server; 0 takes any free one.") var httpPort: Port = 8080
+    /// @Option("MESSENGER_HTTP_PORT", "Port of the HTTP server; 0 for any free one.") var httpPort: Port = 8080
     /// ```
     ///
     /// `--help`, the log line at the start and `docs/configuration.md` show what is declared here.
