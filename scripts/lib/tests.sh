@@ -12,6 +12,7 @@ run_pytest() { "$venv/bin/python" -B -m pytest -c Tests/acceptance/pytest.ini Te
 
 # acceptance_tests ARGUMENTS...: four at a time, as most of them wait for something; the arguments go to pytest.
 # Then the tests that measure, alone.
+# shellcheck disable=SC2120 # callers in other scripts pass some
 acceptance_tests() {
     local parallel=0 alone=0
     run_pytest -n 4 --dist loadgroup --alone skip "$@" || parallel=$?
