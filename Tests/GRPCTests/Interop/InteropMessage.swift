@@ -68,7 +68,7 @@ struct Payload: Sendable, Equatable {
 
     init?(_ payload: UnsafeMutablePointer<Grpc__Testing__Payload>?) {
         guard let payload else { return nil }
-        body = payload.pointee.body.bytes
+        body = payload.pointee.body.copy
     }
 
     func wireForm(_ arena: Arena) -> UnsafeMutablePointer<Grpc__Testing__Payload> {
@@ -115,7 +115,7 @@ extension Status {
         guard let status = status?.pointee else { return nil }
         self.init(
             code: Code(rawValue: Int(status.code)) ?? .unknown,
-            message: String(decoding: status.message.bytes, as: UTF8.self)
+            message: String(decoding: status.message.copy, as: UTF8.self)
         )
     }
 
@@ -125,4 +125,9 @@ extension Status {
             $0.message = arena.string(message)
         }
     }
+}
+
+extension ProtobufCBinaryData {
+    /// Like `bytes` of GRPCServices, which the compiler does not always find here: two C modules include the type.
+    fileprivate var copy: [UInt8] { Array(UnsafeBufferPointer(start: data, count: len)) }
 }
