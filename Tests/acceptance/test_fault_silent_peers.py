@@ -1,12 +1,12 @@
 """Faults that only a timeout notices: frozen programs, cut cables, half-sent requests. They run side by side.
 
-A scenario is a function of a `Stage`. All run on threads from the first test on, and each test waits for its own.
+A scenario is a function of a `Stage`, which runs on its own thread.
 """
 
 import socket
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
@@ -22,8 +22,7 @@ from support.tls import SERVER
 from support.traffic import Traffic
 from support.waiting import wait_until
 
-# In one worker of pytest-xdist: each would start all scenarios.
-pytestmark = [pytest.mark.fault, pytest.mark.history, pytest.mark.xdist_group("silent peers")]
+pytestmark = [pytest.mark.fault, pytest.mark.history]
 
 #: Whoever is silent is taken for dead after this many seconds, at the most.
 NOTICED = 30
@@ -194,18 +193,14 @@ def perform(scenario: Callable[[Stage], None], figure: Callable[[str, str], None
         try:
             scenario(stage)
         except BaseException as error:
-            error.add_note(launch.logs())
+            error.add_note(f"in {scenario.__name__}\n{launch.logs()}")
             raise
 
 
-@pytest.fixture(scope="module")
-def running(request, figure, own_programs) -> Iterator[dict[str, Future[None]]]:
-    """All selected scenarios, started."""
-    wanted = [item.callspec.params["scenario"] for item in request.session.items if item.path == request.path]
-    with ThreadPoolExecutor(len(wanted)) as pool:
-        yield {scenario.__name__: pool.submit(perform, scenario, figure) for scenario in wanted}
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_silent_peers(running, scenario):
-    running[scenario.__name__].result()
+def test_silent_peers(own_programs, figure):
+    """All scenarios at the same time, each with its own programs: one after the other they would need minutes."""
+    with ThreadPoolExecutor(len(SCENARIOS)) as pool:
+        running = [pool.submit(perform, scenario, figure) for scenario in SCENARIOS]
+    failures = [failure for each in running if (failure := each.exception())]
+    if failures:
+        raise BaseExceptionGroup("scenarios failed", failures)

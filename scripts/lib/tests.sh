@@ -15,7 +15,7 @@ run_pytest() { "$venv/bin/python" -B -m pytest -c Tests/acceptance/pytest.ini Te
 # shellcheck disable=SC2120 # callers in other scripts pass some
 acceptance_tests() {
     local parallel=0 alone=0
-    run_pytest -n 4 --dist loadgroup --alone skip "$@" || parallel=$?
+    run_pytest -n 4 --dist worksteal --alone skip "$@" || parallel=$?
     run_pytest --alone only "$@" || alone=$?
     # 5: no test was selected.
     case "$parallel $alone" in '0 0' | '0 5' | '5 0') ;; *) return 1 ;; esac
