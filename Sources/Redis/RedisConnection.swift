@@ -31,8 +31,8 @@ public final class RedisConnection {
         redisFree(context)
     }
 
-    /// Whether the peer has closed the connection, or it has failed. Does not block. Only for use when every command has
-    /// its reply, because then nothing else can arrive.
+    /// Whether the peer has closed the connection, or it has failed. Does not block. Only for use when every command
+    /// has its reply, because then nothing else can arrive.
     public var isClosedByPeer: Bool {
         var descriptor = pollfd(fd: context.pointee.fd, events: Int16(POLLIN), revents: 0)
         return context.pointee.err != 0 || poll(&descriptor, 1, 0) != 0

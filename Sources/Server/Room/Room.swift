@@ -3,8 +3,8 @@ import Synchronization
 
 /// The room: accepts messages in one order, and lets any number of readers follow at their own pace.
 ///
-/// A reader is a ``Cursor`` into the room's history. What it has not read costs nothing, and nobody waits for it. A reader
-/// whose next message was dropped from the history gets an error, never a gap.
+/// A reader is a ``Cursor`` into the room's history. What it has not read costs nothing, and nobody waits for it. A
+/// reader whose next message was dropped from the history gets an error, never a gap.
 ///
 /// `Content` is what readers receive. It is encoded once, when the message is accepted. Thread-safe.
 final class Room<Content: Sendable>: Sendable {
@@ -14,7 +14,8 @@ final class Room<Content: Sendable>: Sendable {
         let position: SendTime
         /// The sequence number of the next message; -1 if it has to be searched first, in a room with a store.
         let sequence: Atomic<Int>
-        /// In a room with a store: the time of the last message that was read, in nanoseconds. At first the ``position``.
+        /// In a room with a store: the time of the last message that was read, in nanoseconds. At first the
+        /// ``position``.
         let lastTime: Atomic<Int64>
 
         init(position: SendTime, next: Int?) {

@@ -2,9 +2,9 @@ import Messenger
 
 /// Stores a room's messages beyond the memory of its process.
 ///
-/// The room itself keeps the newest messages in memory, for readers that follow it (``HistoryTail``). A store keeps more of
-/// them for longer. It stores each message before its sender is answered, and serves readers that have fallen behind
-/// memory. A room without a store (`memory:`) has only its tail.
+/// The room itself keeps the newest messages in memory, for readers that follow it (``HistoryTail``). A store keeps
+/// more of them for longer. It stores each message before its sender is answered, and serves readers that have fallen
+/// behind memory. A room without a store (`memory:`) has only its tail.
 ///
 /// Thread-safe. No call blocks its thread: slow work is done on the store's own threads.
 protocol HistoryStore: AnyObject, Sendable {
@@ -12,8 +12,8 @@ protocol HistoryStore: AnyObject, Sendable {
     var latest: SendTime { get }
     /// Every message accepted after this time is stored, as far as is known without I/O.
     var heldAfter: SendTime { get }
-    /// The latest time that a sender at this server has received. A stream opened later begins after it, even if that message
-    /// has not reached the tail yet.
+    /// The latest time that a sender at this server has received. A stream opened later begins after it, even if that
+    /// message has not reached the tail yet.
     var lastAcknowledged: SendTime { get }
     /// How far other clocks that assign times may be ahead of this machine's.
     var maxClockSkew: Duration { get }
@@ -21,8 +21,8 @@ protocol HistoryStore: AnyObject, Sendable {
     /// Starts to feed a tail with every message stored from now on, by whichever server, in order.
     func follow(into tail: HistoryTail) throws(StartError)
 
-    /// Stores a message, and calls `completion` once, on any thread. On success the message is stored, and it is in the tail
-    /// or on its way there.
+    /// Stores a message, and calls `completion` once, on any thread. On success the message is stored, and it is in the
+    /// tail or on its way there.
     ///
     /// Messages that wait at the same time are stored together (group commit).
     func append(author: String, text: String, completion: @escaping AppendCompletion)
@@ -66,8 +66,8 @@ struct HistoryPage: Sendable {
 ///
 /// Closures instead of a protocol, because a room is generic and a store does not know its type.
 struct HistoryTail: Sendable {
-    /// Reserves times for messages that will be stored, later than all before. The tail assigns them, so that no message gets
-    /// a time that a reader has already passed.
+    /// Reserves times for messages that will be stored, later than all before. The tail assigns them, so that no
+    /// message gets a time that a reader has already passed.
     let reserve: @Sendable (_ count: Int) -> [SendTime]
     /// Appends stored messages, in order, and notifies readers.
     let publish: @Sendable (_ messages: [Message]) -> Void

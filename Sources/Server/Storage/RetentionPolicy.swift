@@ -33,8 +33,8 @@ struct RetentionPolicy: Sendable {
         usage.messages > 1 && (usage.messages > maxMessages || usage.bytes > maxBytes || oldest < cutoff(now: now))
     }
 
-    /// Whether to go on removing once a limit is exceeded: to a little below the limits, so that not every new message has
-    /// to remove an old one.
+    /// Whether to go on removing once a limit is exceeded: to a little below the limits, so that not every new message
+    /// has to remove an old one.
     func shouldRemoveOldest(_ usage: Usage, oldest: SendTime, now: SendTime) -> Bool {
         guard usage.messages > 1 else { return false }
         return usage.messages > maxMessages - min(maxMessages / 8, 1000)
@@ -57,14 +57,15 @@ struct RetentionPolicy: Sendable {
 /// The clock that decides how old messages are. It follows the wall clock, except for jumps ahead.
 ///
 /// The rule, for SQLite and Redis alike: **a wrong clock never makes a message expire.**
-/// - A jump ahead counts only after it has lasted an hour, or `maxAge` if that is shorter. Until then this clock continues
-///   with the monotonic clock. So a clock that is a day ahead for some seconds removes nothing.
+/// - A jump ahead counts only after it has lasted an hour, or `maxAge` if that is shorter. Until then this clock
+///   continues with the monotonic clock. So a clock that is a day ahead for some seconds removes nothing.
 /// - A jump back counts at once. It only keeps messages longer.
 /// - At a start the clock begins with the time of the last message, if the wall clock is ahead of that. A start with a
-///   wrong clock looks like a start after a long pause, so both wait for the same confirmation. If the last messages contain
-///   such a pause, a wrong clock may have produced those after it. Then the clock begins with the message before the pause.
-/// - A message that was sent while the clock was ahead has a time in the future, and so have those after it. They are stored
-///   until the true time has reached theirs and their age has passed.
+///   wrong clock looks like a start after a long pause, so both wait for the same confirmation. If the last messages
+///   contain such a pause, a wrong clock may have produced those after it. Then the clock begins with the message
+///   before the pause.
+/// - A message that was sent while the clock was ahead has a time in the future, and so have those after it. They are
+///   stored until the true time has reached theirs and their age has passed.
 struct RetentionClock: Sendable {
     /// The accepted difference between wall clock and monotonic clock, in nanoseconds.
     private var offset: Int64

@@ -13,8 +13,8 @@ enum StorageError: Error, Equatable {
     /// The storage has been closed. The message was not stored.
     case closed
 
-    /// What clients are told. An enum without payload keeps the error small: `Room.next(_:)`, which can throw it, runs for
-    /// every message of every reader.
+    /// What clients are told. An enum without payload keeps the error small: `Room.next(_:)`, which can throw it, runs
+    /// for every message of every reader.
     enum Reason: String {
         case diskIsFull = "the history's disk is full; the message was not accepted"
         case memoryIsFull = "the history's memory is full; the message was not accepted"

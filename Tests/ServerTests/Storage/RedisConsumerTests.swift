@@ -79,8 +79,8 @@ struct RedisConsumerTests {
         #expect(try begun == room.time(0))
     }
 
-    /// Another server had read two messages, and has detected that a third is lost. This one had read two more, and as many
-    /// have been added since. So the count looks as if nothing were lost.
+    /// Another server had read two messages, and has detected that a third is lost. This one had read two more, and as
+    /// many have been added since. So the count looks as if nothing were lost.
     @Test func aServerThatHasReadMoreThanTheReportMovesBegunFurther() throws {
         let state = try room.state()
         try lose(after: 2)

@@ -81,8 +81,8 @@ struct RedisConsumer: Sendable {
                 let keys: Logger.Metadata = ["after": "\(last)", "lastInRedis": "\(snapshot.lastGeneratedID)"]
                 logger.error("Redis has lost messages", metadata: keys)
             case .lossReported:
-                // The other server has moved `begun`. If this one has read or acknowledged later messages, which are lost too,
-                // it moves `begun` further.
+                // The other server has moved `begun`. If this one has read or acknowledged later messages, which are
+                // lost too, it moves `begun` further.
                 let now = try stream.snapshot(after: last, count: Self.batch, expecting: detector.lastEntryID)
                 let hasLostMore = now.hasLostExpectedEntry || now.isMissing(anyOf: unread)
                 try restart(stream, after: hasLostMore ? latest : nil)
@@ -128,8 +128,8 @@ struct RedisConsumer: Sendable {
 /// Detects messages that are missing from a stream: because Redis was emptied, came back without its newest entries, or
 /// trimmed entries before they were read.
 ///
-/// IDs have gaps anyway. But Redis counts the entries ever added to a stream. That count must grow by exactly the number
-/// of entries read.
+/// IDs have gaps anyway. But Redis counts the entries ever added to a stream. That count must grow by exactly the
+/// number of entries read.
 struct LossDetector: Sendable {
     enum Outcome: Equatable {
         case intact

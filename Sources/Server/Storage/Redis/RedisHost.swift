@@ -45,8 +45,8 @@ final class RedisHost: Sendable {
     }
 }
 
-/// Resolves a host name with a timeout, and falls back to the last result. `getaddrinfo` has no timeout: it takes a minute
-/// if no name server answers.
+/// Resolves a host name with a timeout, and falls back to the last result. `getaddrinfo` has no timeout: it takes a
+/// minute if no name server answers.
 ///
 /// Thread-safe. One query is in progress at a time, on a thread of its own. All callers wait for the same one.
 final class HostResolver: Sendable {

@@ -18,8 +18,8 @@ final class RedisStore: HistoryStore {
     private let consumer: BatchWorker<RedisConsumer>
     let latest: SendTime
 
-    /// How long Redis may take for waiting messages at the end. Together with the grace period for calls it must stay below
-    /// the 10 s after which container engines kill.
+    /// How long Redis may take for waiting messages at the end. Together with the grace period for calls it must stay
+    /// below the 10 s after which container engines kill.
     private static let closeTimeout = Duration.seconds(2)
 
     /// Connects. Blocks.
@@ -74,8 +74,8 @@ final class RedisStore: HistoryStore {
 
     var heldAfter: SendTime { state.heldAfter }
     var lastAcknowledged: SendTime { state.acknowledged }
-    /// Redis's clock assigns times. The tolerance is small: a reader that begins ahead of Redis's clock receives nothing until
-    /// that clock has caught up.
+    /// Redis's clock assigns times. The tolerance is small: a reader that begins ahead of Redis's clock receives
+    /// nothing until that clock has caught up.
     var maxClockSkew: Duration { .seconds(2) }
 
     func follow(into tail: HistoryTail) {
@@ -207,7 +207,8 @@ struct RedisWriter {
         stream = ReconnectingStream(host, interrupt)
     }
 
-    /// Connects ahead of the first message, so that the server can add messages even if it is out of file descriptors then.
+    /// Connects ahead of the first message, so that the server can add messages even if it is out of file descriptors
+    /// then.
     mutating func connect() throws(RedisError) { _ = try stream.connected() }
 
     /// Adds messages, and sometimes removes those that are too old.

@@ -143,8 +143,8 @@ struct RedisStream {
         return try snapshot(after: .zero, count: 1)
     }
 
-    /// Sets `KEY:begun` to a time, unless it is later already; without a time, to now unless it is set. All later IDs are
-    /// after it.
+    /// Sets `KEY:begun` to a time, unless it is later already; without a time, to now unless it is set. All later IDs
+    /// are after it.
     func setBegun(to time: SendTime?) throws(RedisError) {
         let argument = time.map(Self.digits) ?? ""
         do throws(RedisError) {
@@ -156,8 +156,8 @@ struct RedisStream {
     }
 
     /// Also does what Redis has no command for:
-    /// - It makes later IDs start after `KEY:begun`. Redis assigns IDs by its clock alone, even if an earlier Redis with a
-    ///   clock ahead had the room.
+    /// - It makes later IDs start after `KEY:begun`. Redis assigns IDs by its clock alone, even if an earlier Redis
+    ///   with a clock ahead had the room.
     /// - It creates a stream without an entry, which would count as added.
     ///
     /// It may allocate memory beyond `maxmemory`: 19 bytes, without which readers would not learn of a loss.
