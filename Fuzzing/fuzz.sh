@@ -55,7 +55,7 @@ build() {
     fuzzer Wire Fuzzing/Support/*.swift
     mapfile -t sources < <(find Sources/GRPCServices -name '*.swift')
     fuzzer Services Fuzzing/Support/*.swift "${sources[@]}"
-    fuzzer JSON Fuzzing/Support/{Expectation,TimeLimit}.swift Fuzzing/StandIns/HTTPFailure.swift Sources/Client/JSON/*.swift \
+    fuzzer JSON Fuzzing/Support/{Expectation,TimeLimit}.swift Sources/Client/JSON/*.swift \
         Sources/Client/HTTP/SendMessageBody.swift
 }
 

@@ -33,8 +33,8 @@ private func check(_ bytes: [UInt8]) {
     }
 }
 
-private func decode(_ bytes: [UInt8]) -> Result<SendMessageBody, HTTPFailure> {
-    do throws(HTTPFailure) { return .success(try SendMessageBody(json: bytes)) } catch { return .failure(error) }
+private func decode(_ bytes: [UInt8]) -> Result<SendMessageBody, InvalidBody> {
+    do throws(InvalidBody) { return .success(try SendMessageBody(json: bytes)) } catch { return .failure(error) }
 }
 
 /// Why the bytes are no JSON; `nil` if they are.

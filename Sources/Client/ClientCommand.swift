@@ -1,5 +1,6 @@
 import ArgumentParser
 import GRPC
+import HTTPServing
 import Logging
 import Messenger
 import ServiceLifecycle
@@ -51,7 +52,7 @@ struct ClientCommand: AsyncParsableCommand {
         )
         let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
         let room = GRPCRoom(channel: channel, follower: subscription, sendTimeout: settings.sendTimeout)
-        let http = HTTPServer(settings: settings, inbox: inbox, room: room, logger: logger) { sockets in
+        let http = HTTPService(settings: settings, inbox: inbox, room: room, logger: logger) { sockets in
             logger.info("listening", metadata: ["address": "\(sockets.map(\.address).joined(separator: ","))"])
         }
 

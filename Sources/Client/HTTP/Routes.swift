@@ -1,81 +1,69 @@
+import HTTPServing
 import Messenger
 import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// A path that is answered.
-struct Route: Sendable {
-    let path: String
-    let methods: [HTTPMethod]
-    /// Whether it is also answered on the connections that are kept in reserve.
-    var isHealth = false
-    /// Answers on the connection's event loop, without blocking it.
-    let answer: @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply
-}
-
-/// The paths that are answered, each by a closure of its own.
+/// The paths that the client answers.
 struct Routes: Sendable {
-    let table: [Route]
-
-    /// The route for a request. Paths are compared as bytes.
-    func route(for head: HTTPRequestHead) throws(HTTPFailure) -> Route {
-        let path = head.path
-        guard let route = self.table.first(where: { path.elementsEqual($0.path.utf8) }) else { throw .notFound }
-        guard route.methods.contains(head.method) else { throw .methodNotAllowed(route.methods) }
-        return route
-    }
-
-    init(table: [Route]) {
-        self.table = table
-    }
+    let all: [HTTPRoute]
 
     init(room: some RemoteRoom, inbox: Inbox, memory: HTTPMemory, settings: ClientSettings) {
+        let opening = FirstOpening(gate: room.firstOpening, timeout: settings.openTimeout)
         let sending = Sending(
             room: room,
             limits: settings.shared.messageLimits,
             maximum: settings.httpLimits.possibleConnections
         )
-        self.table = [
-            Route(path: "/sendMessage", methods: [.POST]) { request throws(HTTPFailure) in
-                try sending.reply(to: request)
+        let leases = MessageLeases(inbox: inbox, memory: memory)
+        all = [
+            HTTPRoute("/sendMessage", [.POST]) { request throws(HTTPFailure) in
+                // A bad request is refused without waiting.
+                let message = try sending.message(in: request)
+                return try opening.wait { .callback { sending.send(message, $0) } }
             },
-            Route(path: "/getAndFlushMessages", methods: [.POST]) { _ throws(HTTPFailure) in
-                .whenOpen { () throws(HTTPFailure) in .now(try Self.flush(inbox, memory)) }
+            HTTPRoute("/getAndFlushMessages", [.POST]) { _ throws(HTTPFailure) in
+                try opening.wait { () throws(HTTPFailure) in .response(try leases.flush()) }
             },
-            Route(path: "/healthz", methods: [.GET, .HEAD], isHealth: true) { _ in
-                .now(HTTPResponse(body: ByteBuffer(staticString: #"{"status":"ok"}"#)))
+            HTTPRoute("/healthz", [.GET, .HEAD], isHealth: true) { _ in
+                .response(HTTPResponse(body: ByteBuffer(staticString: #"{"status":"ok"}"#)))
             },
-            Route(path: "/readyz", methods: [.GET, .HEAD], isHealth: true) { _ in
-                .now(Self.readiness(room.subscription, inbox.counters))
+            HTTPRoute("/readyz", [.GET, .HEAD], isHealth: true) { _ in
+                .response(Self.readiness(room.subscription, inbox.counters))
             },
         ]
     }
+
+    /// Says whether messages arrive as the room accepts them, or would if the buffer were not full, and what waits to be
+    /// fetched.
+    private static func readiness(_ subscription: SubscriptionStatus, _ inbox: Inbox.Counters) -> HTTPResponse {
+        let isReady = subscription.stream.isConnected
+        let body = """
+            {"status":"\(isReady ? "ready" : "not ready")","stream":"\(subscription.stream.rawValue)",\
+            "gaps":\(subscription.gaps),"received":\(inbox.received),\
+            "buffered":\(inbox.messages),"bufferedBytes":\(inbox.bytes),\
+            "leased":\(inbox.leasedMessages),"leasedBytes":\(inbox.leasedBytes)}
+            """
+        return HTTPResponse(status: isReady ? .ok : .serviceUnavailable, body: ByteBuffer(string: body))
+    }
 }
 
-/// What all connections have in common.
-struct HTTPService: Sendable {
-    let route: @Sendable (HTTPRequestHead) throws(HTTPFailure) -> Route
-    let limits: HTTPLimits
-    let memory: HTTPMemory
-    let allowedHosts: HostNames
-    let greatestBodyBytes: Int
-    /// Opens once the stream from the server has been opened for the first time.
-    let opening: Gate
-    let openTimeout: Duration
+/// Lets requests wait for the first opening of the stream from the server. A message that is sent before could be missing
+/// from its sender's own inbox.
+private struct FirstOpening: Sendable {
+    let gate: Gate
+    let timeout: Duration
 
-    /// The route for a request, if its head may be answered.
-    func route(for head: HTTPRequestHead, isReserve: Bool) throws(HTTPFailure) -> Route {
-        try head.checkFraming()
-        try head.checkOrigin(allowing: self.allowedHosts)
-        let route = try self.route(head)
-        guard route.isHealth || !isReserve else { throw .tooManyConnections }
-        guard head.headers["Content-Encoding"].allSatisfy({ $0.utf8.isASCIIEqual(to: "identity".utf8) }) else {
-            throw .compressed
+    func wait(
+        then answer: @escaping @Sendable () throws(HTTPFailure) -> HTTPReply
+    ) throws(HTTPFailure) -> HTTPReply {
+        if gate.isOpen { return try answer() }
+        return .task { [gate, timeout] () async throws(HTTPFailure) in
+            guard await gate.wait(atMost: timeout) else {
+                throw HTTPFailure(.serviceUnavailable, "The stream from the server is not open yet.")
+            }
+            return try answer()
         }
-        if let length = head.announcedBodyBytes, length > self.greatestBodyBytes {
-            throw .bodyTooLong(limit: self.greatestBodyBytes)
-        }
-        return route
     }
 }
 
@@ -94,58 +82,75 @@ private final class Sending<Room: RemoteRoom>: Sendable {
         self.maximum = maximum
     }
 
-    func reply(to request: HTTPRequest) throws(HTTPFailure) -> HTTPReply {
-        let message = try SendMessageBody(json: Array(buffer: request.body))
-        if let violation = self.limits.violation(author: message.author, text: message.text) {
-            throw .tooLarge(violation)
+    func message(in request: HTTPRequest) throws(HTTPFailure) -> SendMessageBody {
+        let message: SendMessageBody
+        do throws(InvalidBody) {
+            message = try SendMessageBody(json: Array(buffer: request.body))
+        } catch {
+            throw HTTPFailure(.badRequest, error.message)
         }
-        return .whenOpen { .later { respond in self.send(message, respond) } }
+        if let violation = limits.violation(author: message.author, text: message.text) {
+            throw HTTPFailure(.payloadTooLarge, violation)
+        }
+        return message
     }
 
-    private func send(_ message: SendMessageBody, _ respond: @escaping @Sendable (HTTPResponse) -> Void) -> Cancellation
-    {
-        guard self.count.add(1, ordering: .relaxed).newValue <= self.maximum else {
-            self.count.subtract(1, ordering: .relaxed)
-            respond(HTTPFailure.tooManySends.response)
+    func send(
+        _ message: SendMessageBody,
+        _ respond: @escaping @Sendable (Result<HTTPResponse, HTTPFailure>) -> Void
+    ) -> @Sendable () -> Void {
+        guard count.add(1, ordering: .relaxed).newValue <= maximum else {
+            count.subtract(1, ordering: .relaxed)
+            respond(.failure(.busy("Too many messages are being sent; try again later.")))
             return {}
         }
-        return self.room.send(author: message.author, text: message.text) { outcome in
-            self.count.subtract(1, ordering: .relaxed)
-            respond(Self.response(outcome))
+        return room.send(author: message.author, text: message.text) { [self] outcome in
+            count.subtract(1, ordering: .relaxed)
+            respond(outcome.map(Self.response).mapError(HTTPFailure.init))
         }
     }
 
-    private static func response(_ outcome: Result<SendTime, SendError>) -> HTTPResponse {
-        switch outcome {
-        case .success(let sendTime):
-            var body = ByteBufferAllocator().buffer(capacity: 64)
-            body.writeStaticString(#"{"sendTime":"#)
-            body.writeJSON(sendTime)
-            body.writeStaticString(#","error":null}"#)
-            return HTTPResponse(body: body)
-        case .failure(let error):
-            return HTTPFailure(error).response
-        }
+    private static func response(_ sendTime: SendTime) -> HTTPResponse {
+        var body = ByteBufferAllocator().buffer(capacity: 64)
+        body.writeStaticString(#"{"sendTime":"#)
+        body.writeJSON(sendTime)
+        body.writeStaticString(#","error":null}"#)
+        return HTTPResponse(body: body)
     }
 }
 
-extension MessageLimits {
-    /// The longest request body that is read, in bytes.
-    ///
-    /// JSON may write each byte of author and text with six (`\u0000`), and there is room for the keys, white space and
-    /// a few keys that nobody asked for.
-    var greatestBodyBytes: Int {
-        6 * (self.authorBytes + self.textBytes) + 4096
+extension HTTPFailure {
+    fileprivate init(_ error: SendError) {
+        let status: HTTPResponseStatus =
+            switch error.code {
+            case .unavailable: .serviceUnavailable
+            case .deadlineExceeded: .gatewayTimeout
+            case .invalidArgument: .badRequest
+            case .resourceExhausted: .tooManyRequests
+            case .storageFull: .insufficientStorage
+            default: .badGateway
+            }
+        self.init(status, error.message)
     }
 }
 
-// MARK: - POST /getAndFlushMessages, GET /readyz
+// MARK: - POST /getAndFlushMessages
 
-extension Routes {
+/// Messages that are being fetched: at most half of the memory for HTTP, so that slow readers leave some for others.
+final class MessageLeases: Sendable {
+    private let inbox: Inbox
+    private let memory: HTTPMemory
+    private let leased = Mutex(0)
+
+    init(inbox: Inbox, memory: HTTPMemory) {
+        self.inbox = inbox
+        self.memory = memory
+    }
+
     /// Empties the inbox into a response, in chunks if it is long. The messages are gone when the peer's TCP has
     /// acknowledged all of it; if the connection ends before, they are in the inbox again.
-    private static func flush(_ inbox: Inbox, _ memory: HTTPMemory) throws(HTTPFailure) -> HTTPResponse {
-        let lease = memory.lease(from: inbox)
+    func flush() throws(HTTPFailure) -> HTTPResponse {
+        let lease = take()
         // What has arrived since says nothing about the memory.
         guard !lease.delivery.messages.isEmpty || !lease.delivery.isCutShort else { throw .outOfMemory }
         var chunks = MessageListChunks(lease.delivery.messages)
@@ -153,21 +158,34 @@ extension Routes {
         guard !lease.delivery.messages.isEmpty else { return HTTPResponse(body: first) }
         return HTTPResponse(
             body: first,
-            rest: chunks.isFinished ? nil : chunks,
+            chunks: chunks.isFinished ? nil : chunks,
             whenAcknowledged: { lease.delivery.confirm() }
         )
     }
 
-    /// Says whether messages arrive as the room accepts them, or would if the buffer were not full, and what is to be
-    /// fetched.
-    private static func readiness(_ subscription: SubscriptionStatus, _ inbox: Inbox.Counters) -> HTTPResponse {
-        let isReady = subscription.stream.isConnected
-        let body = """
-            {"status":"\(isReady ? "ready" : "not ready")","stream":"\(subscription.stream.rawValue)",\
-            "gaps":\(subscription.gaps),"received":\(inbox.received),\
-            "buffered":\(inbox.messages),"bufferedBytes":\(inbox.bytes),\
-            "leased":\(inbox.leasedMessages),"leasedBytes":\(inbox.leasedBytes)}
-            """
-        return HTTPResponse(status: isReady ? .ok : .serviceUnavailable, body: ByteBuffer(string: body))
+    /// Takes as many messages as the memory allows out of the inbox.
+    func take() -> Lease {
+        leased.withLock { leased in
+            let delivery = inbox.flush(atMost: memory.limit / 2 - leased)
+            leased += delivery.bytes
+            memory.add(delivery.bytes)
+            return Lease(delivery, self)
+        }
+    }
+
+    /// Messages that are being fetched. They count until this is released.
+    final class Lease: Sendable {
+        let delivery: Delivery
+        private let leases: MessageLeases
+
+        fileprivate init(_ delivery: Delivery, _ leases: MessageLeases) {
+            self.delivery = delivery
+            self.leases = leases
+        }
+
+        deinit {
+            leases.leased.withLock { $0 -= delivery.bytes }
+            leases.memory.release(delivery.bytes)
+        }
     }
 }

@@ -2,7 +2,7 @@ import GRPC
 
 /// The body of `POST /sendMessage`: a JSON object with the strings `author` and `text`.
 ///
-/// Other keys are ignored. A key that is given twice is refused: which of the two was meant is anybody's guess.
+/// Other keys are ignored. A key that occurs twice is refused: nobody can tell which one was meant.
 struct SendMessageBody: Equatable {
     let author: String
     let text: String
@@ -12,12 +12,10 @@ struct SendMessageBody: Equatable {
     }
 
     /// Decodes a body.
-    ///
-    /// - Throws: ``HTTPFailure`` with the status 400 and a sentence that says what is wrong.
-    init(json bytes: [UInt8]) throws(HTTPFailure) {
+    init(json bytes: [UInt8]) throws(InvalidBody) {
         var reader = JSONReader(bytes)
         guard reader.peek() == "{" else {
-            throw .badRequest("The body must be a JSON object with the strings \"author\" and \"text\".")
+            throw InvalidBody(message: "The body must be a JSON object with the strings \"author\" and \"text\".")
         }
         var author = Member.missing
         var text = Member.missing
@@ -35,7 +33,7 @@ struct SendMessageBody: Equatable {
             }
             try reader.readEnd()
         } catch {
-            throw .badRequest(error.sentence)
+            throw InvalidBody(message: error.sentence)
         }
         self.author = try author.value(of: "author")
         self.text = try text.value(of: "text")
@@ -43,7 +41,7 @@ struct SendMessageBody: Equatable {
 }
 
 extension SendMessageBody {
-    /// What was found under a key. Wrong values are complained of only once the whole body has proved to be JSON.
+    /// What was found under a key. A wrong value is reported after the whole body has turned out to be JSON.
     private enum Member {
         case missing, ofOtherType, repeated
         case string(String)
@@ -59,13 +57,19 @@ extension SendMessageBody {
             if case .missing = self { self = found } else { self = .repeated }
         }
 
-        func value(of key: String) throws(HTTPFailure) -> String {
+        func value(of key: String) throws(InvalidBody) -> String {
             switch self {
             case .string(let value): return value
-            case .missing: throw .badRequest("The body has no \"\(key)\".")
-            case .ofOtherType: throw .badRequest("\"\(key)\" must be a string.")
-            case .repeated: throw .badRequest("The body has more than one \"\(key)\".")
+            case .missing: throw InvalidBody(message: "The body has no \"\(key)\".")
+            case .ofOtherType: throw InvalidBody(message: "\"\(key)\" must be a string.")
+            case .repeated: throw InvalidBody(message: "The body has more than one \"\(key)\".")
             }
         }
     }
+}
+
+/// Why a body is refused.
+struct InvalidBody: Error, Equatable {
+    /// One sentence for whoever sent the body.
+    var message: String
 }

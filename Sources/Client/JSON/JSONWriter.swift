@@ -6,37 +6,37 @@ import NIOCore
 extension ByteBuffer {
     /// Writes a message: `{"author":"…","text":"…","sendTime":"…"}`.
     mutating func writeJSON(_ message: Message) {
-        self.writeStaticString(#"{"author":"#)
-        self.writeJSON(message.author)
-        self.writeStaticString(#","text":"#)
-        self.writeJSON(message.text)
-        self.writeStaticString(#","sendTime":"#)
-        self.writeJSON(message.sendTime)
-        self.writeStaticString("}")
+        writeStaticString(#"{"author":"#)
+        writeJSON(message.author)
+        writeStaticString(#","text":"#)
+        writeJSON(message.text)
+        writeStaticString(#","sendTime":"#)
+        writeJSON(message.sendTime)
+        writeStaticString("}")
     }
 
     /// Writes a time as a string.
     mutating func writeJSON(_ time: SendTime) {
         let text = time.rfc3339
-        self.writeStaticString("\"")
-        self.writeBytes(text.span.bytes)
-        self.writeStaticString("\"")
+        writeStaticString("\"")
+        writeBytes(text.span.bytes)
+        writeStaticString("\"")
     }
 
     /// Writes a string, escaping what RFC 8259 demands and nothing else.
     mutating func writeJSON(_ string: String) {
-        self.writeStaticString("\"")
+        writeStaticString("\"")
         var string = string
         string.withUTF8 { bytes in
             var plainStart = 0
             for (index, byte) in bytes.enumerated() where Self.needsEscape(byte) {
-                self.writeBytes(bytes[plainStart..<index])
-                self.writeEscaped(byte)
+                writeBytes(bytes[plainStart..<index])
+                writeEscaped(byte)
                 plainStart = index + 1
             }
-            self.writeBytes(bytes[plainStart...])
+            writeBytes(bytes[plainStart...])
         }
-        self.writeStaticString("\"")
+        writeStaticString("\"")
     }
 
     private static func needsEscape(_ byte: UInt8) -> Bool {
@@ -45,15 +45,49 @@ extension ByteBuffer {
 
     private mutating func writeEscaped(_ byte: UInt8) {
         switch Unicode.Scalar(byte) {
-        case "\"": self.writeStaticString(#"\""#)
-        case "\\": self.writeStaticString(#"\\"#)
-        case "\n": self.writeStaticString(#"\n"#)
-        case "\r": self.writeStaticString(#"\r"#)
-        case "\t": self.writeStaticString(#"\t"#)
+        case "\"": writeStaticString(#"\""#)
+        case "\\": writeStaticString(#"\\"#)
+        case "\n": writeStaticString(#"\n"#)
+        case "\r": writeStaticString(#"\r"#)
+        case "\t": writeStaticString(#"\t"#)
         default:
             // Bytes below 0x20 have one leading digit, 0 or 1.
-            self.writeStaticString(byte < 0x10 ? #"\u000"# : #"\u001"#)
-            self.writeString(String(byte & 0xF, radix: 16))
+            writeStaticString(byte < 0x10 ? #"\u000"# : #"\u001"#)
+            writeString(String(byte & 0xF, radix: 16))
         }
+    }
+}
+
+/// A JSON array of messages, in chunks, so that a long list is never in memory as one text.
+///
+/// The chunks together are the array; a chunk ends with the message that brings it to ``chunkBytes`` or more.
+struct MessageListChunks: Sequence, IteratorProtocol, Sendable {
+    /// The size at which a chunk is full, in bytes: as much as the connection takes before it holds writers back.
+    static let chunkBytes = 64 * 1024
+
+    private let messages: [Message]
+    private var written = 0
+    /// Whether the end of the array has been given out.
+    private(set) var isFinished = false
+
+    /// Creates the chunks of an array of `messages`.
+    init(_ messages: [Message]) {
+        self.messages = messages
+    }
+
+    mutating func next() -> ByteBuffer? {
+        guard !isFinished else { return nil }
+        var chunk = ByteBuffer()
+        if written == 0 { chunk.writeStaticString("[") }
+        while written < messages.count, chunk.readableBytes < Self.chunkBytes {
+            if written > 0 { chunk.writeStaticString(",") }
+            chunk.writeJSON(messages[written])
+            written += 1
+        }
+        if written == messages.count {
+            chunk.writeStaticString("]")
+            isFinished = true
+        }
+        return chunk
     }
 }

@@ -1,3 +1,4 @@
+import HTTPServing
 import Messenger
 
 /// Where the gRPC server listens: `host:port`, the host a name, an IPv4 address or an IPv6 address in brackets.
@@ -108,7 +109,7 @@ enum TLSAuthorities: SettingValue, Hashable {
 /// Host names, separated by commas.
 struct HostNames: SettingValue, Hashable {
     let settingText: String
-    private let names: Set<HostName>
+    let names: Set<HostName>
 
     static var form: String { "names of hosts separated by commas" }
 
@@ -129,6 +130,4 @@ struct HostNames: SettingValue, Hashable {
         }
         self.init(settingText: settingText, names: names)
     }
-
-    func contains(_ name: HostName) -> Bool { names.contains(name) }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import GRPC
+import HTTPServing
 import Messenger
 
 /// The client's settings.
@@ -104,6 +105,7 @@ struct ClientSettings: ParsableArguments, Sendable {
         HTTPLimits(
             idleTimeout: httpIdleTimeout,
             requestTimeout: httpRequestTimeout,
+            bodyBytes: shared.messageLimits.maxBodyBytes,
             connections: httpConnections.number,
             memoryBytes: httpBytes.bytes
         )

@@ -4,7 +4,7 @@ import Testing
 @testable import Client
 
 @Suite struct SendMessageBodyTests {
-    private func decode(_ json: String) throws(HTTPFailure) -> SendMessageBody {
+    private func decode(_ json: String) throws(InvalidBody) -> SendMessageBody {
         try SendMessageBody(json: Array(json.utf8))
     }
 
@@ -18,7 +18,7 @@ import Testing
         (#"{"Author":1,"author":"Ivan","text":"hey","":""}"#, "Ivan", "hey"),
     ])
     func takesAnObjectWithBothStrings(json: String, author: String, text: String) throws {
-        let request = try self.decode(json)
+        let request = try decode(json)
         #expect(request.author == author)
         #expect(request.text == text)
     }
@@ -57,20 +57,20 @@ import Testing
         ),
     ])
     func refusesEverythingElseAndSaysWhy(json: String, message: String) {
-        let failure = #expect(throws: HTTPFailure.self) { try self.decode(json) }
-        #expect(failure == .badRequest(message))
+        let failure = #expect(throws: InvalidBody.self) { try decode(json) }
+        #expect(failure == InvalidBody(message: message))
     }
 
     @Test func refusesBytesThatAreNoUTF8() {
         let json = Array(#"{"author":""#.utf8) + [0xFF] + Array(#"","text":"hey"}"#.utf8)
-        let failure = #expect(throws: HTTPFailure.self) { try SendMessageBody(json: json) }
-        #expect(failure == .badRequest("The body is not valid JSON: a string at offset 11 is not UTF-8."))
+        let failure = #expect(throws: InvalidBody.self) { try SendMessageBody(json: json) }
+        #expect(failure == InvalidBody(message: "The body is not valid JSON: a string at offset 11 is not UTF-8."))
     }
 
     @Test func keysAreComparedAsBytes() throws {
         let marks = CombiningMarks.text(bytes: 80 << 10)
         let time = try processorTime {
-            let body = try self.decode(#"{"author":"Ivan","\#(marks)":0,"text":"hey"}"#)
+            let body = try decode(#"{"author":"Ivan","\#(marks)":0,"text":"hey"}"#)
             #expect(body.text.utf8.count == 3)
         }
         #expect(time < .milliseconds(200))

@@ -90,7 +90,7 @@ import Testing
         var settings = try ClientSettings.forTests()
         settings.shared.maxAuthorBytes = 1
         settings.shared.maxTextBytes = 1
-        let limit = settings.shared.messageLimits.greatestBodyBytes
+        let limit = settings.shared.messageLimits.maxBodyBytes
         try await withHTTP(room: room, settings: settings) { client in
             let padded = { (size: Int) in
                 let json = #"{"author":"a","text":"b"}"#

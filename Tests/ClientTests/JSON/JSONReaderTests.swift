@@ -91,7 +91,7 @@ import Testing
     }
 
     @Test func nestingIsBounded() {
-        let depth = JSONReader.greatestDepth
+        let depth = JSONReader.maxDepth
         for (open, inner, close) in [("[", "1", "]"), ("{\"a\":", "1", "}")] {
             let nested = { (count: Int) in
                 String(repeating: open, count: count) + inner + String(repeating: close, count: count)

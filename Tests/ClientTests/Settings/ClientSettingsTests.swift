@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import HTTPServing
 import Logging
 import Testing
 

@@ -14,7 +14,7 @@ func withHTTP<Value: Sendable>(
     test: (HTTPTestClient) async throws -> Value
 ) async throws -> Value {
     let (ports, listening) = AsyncStream<Port>.makeStream()
-    let server = HTTPServer(settings: try settings ?? .forTests(), inbox: inbox, room: room, logger: .quiet) {
+    let server = HTTPService(settings: try settings ?? .forTests(), inbox: inbox, room: room, logger: .quiet) {
         listening.yield(Port($0[0].port))
     }
     let group = ServiceGroup(services: [server], logger: .quiet)

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Client
+@testable import HTTPServing
 
 @Suite struct HTTPDateTests {
     @Test func isAsHTTPHasIt() {

@@ -2,12 +2,12 @@ import Glibc
 import NIOCore
 import NIOHTTP1
 
-// What the decoder does not check of a request's head. Texts of peers are compared as bytes.
+// What NIO's decoder does not check in a request's head. Texts of peers are compared as bytes.
 
 extension HTTPRequestHead {
-    /// The path that it is for, without a query.
+    /// The path, without a query.
     var path: Substring.UTF8View {
-        var target = Substring(self.uri).utf8
+        var target = Substring(uri).utf8
         if target.first != UInt8(ascii: "/"), let scheme = target.firstRange(of: "://".utf8) {
             // A proxy may name the whole address.
             target = target[scheme.upperBound...].drop { $0 != UInt8(ascii: "/") }
@@ -15,64 +15,63 @@ extension HTTPRequestHead {
         return target.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
     }
 
-    /// Whether the connection ends with it.
-    ///
-    /// After a request that would go over to another protocol the decoder takes nothing more, though it is answered in HTTP.
-    var isLast: Bool {
-        !self.isKeepAlive || self.method == .CONNECT || self.headers.contains(name: "Upgrade")
+    /// Whether the connection ends with this request. NIO's decoder reads nothing after one that asks for another protocol.
+    var endsConnection: Bool {
+        !isKeepAlive || method == .CONNECT || headers.contains(name: "Upgrade")
     }
 
-    /// Whether the peer waits to be told that its body is welcome, as curl does before it sends a long one.
+    /// Whether the peer waits for permission to send the body, as curl does before a long one.
     var expectsContinue: Bool {
-        self.version == .http1_1 && self.headers["Expect"].contains { $0.utf8.isASCIIEqual(to: "100-continue".utf8) }
+        version == .http1_1 && headers["Expect"].contains { $0.utf8.isASCIIEqual(to: "100-continue".utf8) }
     }
 
-    /// The length of the body by its own account, in bytes.
-    var announcedBodyBytes: Int? {
-        self.headers.first(name: "Content-Length").flatMap { Int($0) }
+    var contentLength: Int? {
+        headers.first(name: "Content-Length").flatMap { Int($0) }
     }
 
-    /// Checks that the request's end and its host are beyond doubt.
+    /// Checks that there is only one way to find the request's end and its host.
     func checkFraming() throws(HTTPFailure) {
-        guard self.version == .http1_1 || self.version == .http1_0 else { throw .notHTTP }
-        let encodings = self.headers["Transfer-Encoding"]
+        guard version == .http1_1 || version == .http1_0 else { throw .invalidHTTP }
+        let encodings = headers["Transfer-Encoding"]
         if !encodings.isEmpty {
-            guard self.version == .http1_1, encodings.count == 1, encodings[0].utf8.isASCIIEqual(to: "chunked".utf8)
-            else { throw .notHTTP }
+            guard version == .http1_1, encodings.count == 1, encodings[0].utf8.isASCIIEqual(to: "chunked".utf8)
+            else { throw .invalidHTTP }
         }
-        let hosts = self.headers["Host"]
-        guard hosts.count == 1 || (hosts.isEmpty && self.version == .http1_0) else { throw .notHTTP }
-        guard hosts.allSatisfy({ HostName(field: $0) != nil }) else { throw .notHTTP }
+        let hosts = headers["Host"]
+        guard hosts.count == 1 || (hosts.isEmpty && version == .http1_0) else { throw .invalidHTTP }
+        guard hosts.allSatisfy({ HostName(field: $0) != nil }) else { throw .invalidHTTP }
     }
 
-    /// Checks that no web page of others is behind the request.
+    /// Checks that the request does not come from a web page of another origin.
     ///
-    /// A browser says where a request comes from. A page that has its own name point to this machine (DNS rebinding) has the
-    /// same origin as its requests, but a name that is not ours. A read of such a page bears only what all of a browser's
-    /// requests bear, so these count too where names are checked.
-    func checkOrigin(allowing names: HostNames) throws(HTTPFailure) {
-        let origins = self.headers["Origin"]
-        let sites = self.headers["Sec-Fetch-Site"]
-        let referers = self.headers["Referer"]
+    /// A browser says where a request comes from. A page whose name points to this machine (DNS rebinding) has the same
+    /// origin as its requests, but a foreign name. Its reads have only `User-Agent`, so that is enough to check the name.
+    func checkOrigin(allowing names: Set<HostName>) throws(HTTPFailure) {
+        let origins = headers["Origin"]
+        let sites = headers["Sec-Fetch-Site"]
+        let referers = headers["Referer"]
         guard
             !origins.isEmpty || !sites.isEmpty || !referers.isEmpty
-                || self.headers["User-Agent"].contains(where: { $0.utf8.starts(with: "Mozilla/".utf8) })
+                || headers["User-Agent"].contains(where: { $0.utf8.starts(with: "Mozilla/".utf8) })
         else { return }
-        guard let field = self.headers.first(name: "Host"), let host = HostName(field: field),
+        guard let field = headers.first(name: "Host"), let host = HostName(field: field),
             host.isLocal || names.contains(host)
         else {
-            throw .forbidden("Browsers may not use this host name; allow it with MESSENGER_HTTP_ALLOWED_HOSTS.")
+            throw HTTPFailure(
+                .forbidden,
+                "Browsers may not use this host name; allow it with MESSENGER_HTTP_ALLOWED_HOSTS."
+            )
         }
-        let isRead = self.method == .GET || self.method == .HEAD
+        let isRead = method == .GET || method == .HEAD
         let isOwn =
             origins.count <= 1 && origins.allSatisfy { Self.origin($0, isThatOf: field) }
             && sites.count <= 1
             && sites.allSatisfy {
                 $0.utf8.elementsEqual("same-origin".utf8) || (isRead && $0.utf8.elementsEqual("none".utf8))
             }
-            // Browsers that are too old for both.
+            // Browsers that are too old for both fields.
             && (isRead || !origins.isEmpty || referers.allSatisfy { Self.origin($0, isThatOf: field) })
-        guard isOwn else { throw .forbidden("Web pages of other origins may not use this server.") }
+        guard isOwn else { throw HTTPFailure(.forbidden, "Web pages of other origins may not use this server.") }
     }
 
     /// Whether a URL's scheme is HTTP and its host and port are those of the `Host` field.
@@ -85,21 +84,21 @@ extension HTTPRequestHead {
 }
 
 /// A host without its port, in lower case.
-struct HostName: Hashable, Sendable {
+package struct HostName: Hashable, Sendable {
     /// Without the dot at its end that a name may have, and an IPv6 address without brackets.
-    let bytes: [UInt8]
+    private let bytes: [UInt8]
     private let isIPv6: Bool
 
-    /// Reads a `Host` field: a name or an address, and maybe a port; `nil` if it is neither.
-    init?(field: String) {
+    /// Reads a `Host` field: a name or an address, perhaps with a port; `nil` if it is neither.
+    package init?(field: String) {
         let field = Array(field.utf8)
         guard field.count <= 512 else { return nil }
         var rest: ArraySlice<UInt8>
         if field.first == UInt8(ascii: "[") {
             guard let end = field.firstIndex(of: UInt8(ascii: "]")) else { return nil }
-            self.bytes = field[1..<end].map(\.asciiLowercased)
-            self.isIPv6 = true
-            guard Self.isAddress(self.bytes, AF_INET6) else { return nil }
+            bytes = field[1..<end].map(\.asciiLowercased)
+            isIPv6 = true
+            guard Self.isAddress(bytes, AF_INET6) else { return nil }
             rest = field[(end + 1)...]
         } else {
             let end = field.firstIndex(of: UInt8(ascii: ":")) ?? field.endIndex
@@ -107,8 +106,8 @@ struct HostName: Hashable, Sendable {
             guard Self.isName(name) else { return nil }
             if name.last == UInt8(ascii: ".") { name.removeLast() }
             guard !name.isEmpty else { return nil }
-            self.bytes = name.map(\.asciiLowercased)
-            self.isIPv6 = false
+            bytes = name.map(\.asciiLowercased)
+            isIPv6 = false
             rest = field[end...]
         }
         guard !rest.isEmpty else { return }
@@ -118,9 +117,9 @@ struct HostName: Hashable, Sendable {
         else { return nil }
     }
 
-    /// Whether no other machine's owner can give it to this one: an address, `localhost`, or a name without a dot.
+    /// Whether nobody else can make the name point to this machine: an address, `localhost`, or a name without a dot.
     var isLocal: Bool {
-        self.isIPv6 || !self.bytes.contains(UInt8(ascii: ".")) || Self.isAddress(self.bytes, AF_INET)
+        isIPv6 || !bytes.contains(UInt8(ascii: ".")) || Self.isAddress(bytes, AF_INET)
     }
 
     private static func isName(_ name: ArraySlice<UInt8>) -> Bool {
@@ -140,9 +139,9 @@ struct HostName: Hashable, Sendable {
 }
 
 extension Sequence<UInt8> {
-    /// Whether both are the same but for the case of ASCII letters.
+    /// Whether both are the same except for the case of ASCII letters.
     func isASCIIEqual(to other: some Sequence<UInt8>) -> Bool {
-        self.elementsEqual(other) { $0.asciiLowercased == $1.asciiLowercased }
+        elementsEqual(other) { $0.asciiLowercased == $1.asciiLowercased }
     }
 }
 

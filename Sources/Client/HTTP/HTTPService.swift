@@ -1,0 +1,65 @@
+import struct GRPC.ListeningSocket
+import HTTPServing
+import Logging
+import Messenger
+import NIOCore
+import ServiceLifecycle
+
+/// The client's HTTP server.
+///
+/// On a graceful shutdown it takes no more connections and ends after the requests in progress.
+struct HTTPService: Service {
+    private let settings: ClientSettings
+    private let server: HTTPServer
+    private let logger: Logger
+    private let onRunning: @Sendable ([ListeningSocket]) async -> Void
+
+    /// - Parameter onRunning: Called once the server listens, with the sockets.
+    init(
+        settings: ClientSettings,
+        inbox: Inbox,
+        room: some RemoteRoom,
+        logger: Logger,
+        onRunning: @escaping @Sendable ([ListeningSocket]) async -> Void = { _ in }
+    ) {
+        let limits = settings.httpLimits
+        let memory = HTTPMemory(limit: limits.memoryBytes)
+        server = HTTPServer(
+            routes: Routes(room: room, inbox: inbox, memory: memory, settings: settings).all,
+            limits: limits,
+            memory: memory,
+            allowedHosts: settings.httpAllowedHosts.names,
+            errorBody: { message in
+                var body = ByteBuffer(staticString: #"{"sendTime":null,"error":"#)
+                body.writeJSON(message)
+                body.writeStaticString("}")
+                return body
+            }
+        )
+        self.settings = settings
+        self.logger = logger
+        self.onRunning = onRunning
+    }
+
+    /// Serves until a graceful shutdown. When the task is cancelled, connections are closed, and the log says so.
+    ///
+    /// - Throws: ``StartError`` if it cannot listen.
+    func run() async throws {
+        let sockets = try settings.httpHost.listen(
+            port: settings.httpPort,
+            hostVariable: "MESSENGER_HTTP_HOST",
+            portVariable: "MESSENGER_HTTP_PORT"
+        )
+        try await server.run(on: sockets.map(\.descriptor)) { await onRunning(sockets) }
+        if Task.isCancelled { logger.warning("requests were still in progress") }
+    }
+}
+
+extension MessageLimits {
+    /// The longest request body that is read, in bytes.
+    ///
+    /// JSON may write each byte of author and text as six (`\u0000`). The rest is for keys, white space and unknown keys.
+    var maxBodyBytes: Int {
+        6 * (authorBytes + textBytes) + 4096
+    }
+}

@@ -1,0 +1,161 @@
+import Glibc
+import NIOCore
+import NIOHTTP1
+
+/// A response of which something has not been written yet.
+struct OutgoingResponse {
+    /// `nil` once it has been written.
+    var head: HTTPResponseHead?
+    /// What to write next.
+    var chunk: ByteBuffer?
+    var chunks: HTTPResponse.Chunks?
+    /// Whether the connection ends with it.
+    let isLast: Bool
+    let whenAcknowledged: (@Sendable () -> Void)?
+}
+
+extension HTTPConnection {
+    /// After so many chunks the event loop's other connections have their turn.
+    private static let chunksInARow = 8
+    /// Chunks up to this size are not counted: a connection has at most one that the peer has not taken.
+    private static let uncountedBytes = 4096
+    /// How long to wait for memory for a chunk.
+    private static let memoryRetryDelay = TimeAmount.milliseconds(20)
+
+    /// Responds to the request that has arrived, is arriving or could not be read.
+    func respond(_ result: Result<HTTPResponse, HTTPFailure>) {
+        guard let context else { return }
+        let response =
+            switch result {
+            case .success(let response): response
+            case .failure(let error):
+                HTTPResponse(status: error.status, headers: error.headers, body: server.errorBody(error.message))
+            }
+        let request: HTTPRequestHead?
+        let isLast: Bool
+        switch state {
+        case .idle: (request, isLast) = (nil, true)
+        // The request's end may never come, or cannot be found.
+        case .receiving(let head, _): (request, isLast) = (head, true)
+        case .answering(let head):
+            // In HTTP/1.0 the connection's end is the end of a body without a length.
+            let hasNoEnd = head.version == .http1_0 && response.chunks != nil
+            (request, isLast) = (head, isEnding || isReserved || head.endsConnection || hasNoEnd)
+        case .responding, .closing: return
+        }
+        let hasBody = request?.method != .HEAD
+        outgoing = OutgoingResponse(
+            head: responseHead(response, to: request, isLast: isLast),
+            chunk: hasBody ? response.body : nil,
+            chunks: hasBody ? response.chunks : nil,
+            isLast: isLast,
+            whenAcknowledged: response.whenAcknowledged
+        )
+        state = .responding
+        writeResponse(context)
+    }
+
+    private func responseHead(
+        _ response: HTTPResponse,
+        to request: HTTPRequestHead?,
+        isLast: Bool
+    ) -> HTTPResponseHead {
+        var headers = HTTPHeaders()
+        headers.reserveCapacity(6)
+        if !response.headers.contains(name: "Content-Type") {
+            headers.add(name: "Content-Type", value: "application/json")
+        }
+        if response.chunks == nil {
+            headers.add(name: "Content-Length", value: String(response.body.readableBytes))
+        } else if request?.version == .http1_1, request?.method != .HEAD {
+            headers.add(name: "Transfer-Encoding", value: "chunked")
+        }
+        headers.add(name: "Date", value: HTTPDate.text(of: time(nil)))
+        if isLast {
+            headers.add(name: "Connection", value: "close")
+        } else {
+            headers.add(name: "Connection", value: "keep-alive")
+            // A little less than the truth, for requests that are on their way at the end.
+            let seconds = server.limits.idleTimeout.components.seconds
+            headers.add(name: "Keep-Alive", value: "timeout=\(max(1, seconds - seconds / 20))")
+        }
+        headers.add(contentsOf: response.headers)
+        return HTTPResponseHead(version: request?.version ?? .http1_1, status: response.status, headers: headers)
+    }
+
+    /// Writes as much as the peer takes and the memory allows.
+    func writeResponse(_ context: ChannelHandlerContext) {
+        // The end of a response delivers the next request from within. This loop writes its response, too.
+        guard !isWriting else { return }
+        isWriting = true
+        defer { isWriting = false }
+        var count = 0
+        while outgoing != nil, context.channel.isActive, context.channel.isWritable {
+            guard count < Self.chunksInARow else { return retryWriting(in: .zero, context) }
+            guard writeChunk(context) else { return retryWriting(in: Self.memoryRetryDelay, context) }
+            count += 1
+        }
+    }
+
+    private func retryWriting(in delay: TimeAmount, _ context: ChannelHandlerContext) {
+        writeRetry = context.eventLoop.assumeIsolated().scheduleTask(in: delay) { self.writeResponse(context) }
+    }
+
+    /// - Returns: `false` if there is no memory for the chunk now.
+    private func writeChunk(_ context: ChannelHandlerContext) -> Bool {
+        guard var response = outgoing.take() else { return true }
+        let chunk = response.chunk.take() ?? response.chunks?.next()
+        var written: EventLoopPromise<Void>?
+        if let bytes = chunk?.readableBytes, bytes > Self.uncountedBytes {
+            guard server.memory.reserve(bytes) else {
+                response.chunk = chunk
+                outgoing = response
+                return false
+            }
+            written = context.eventLoop.makePromise()
+            written?.futureResult.whenComplete { [memory = server.memory] _ in memory.release(bytes) }
+        }
+        if let head = response.head.take() { context.write(Self.wrapOutboundOut(.head(head)), promise: nil) }
+        if let chunk { context.write(Self.wrapOutboundOut(.body(.byteBuffer(chunk))), promise: written) }
+        if response.chunks == nil || chunk == nil {
+            finish(response, context)
+        } else {
+            outgoing = response
+            context.flush()
+        }
+        return true
+    }
+
+    private func finish(_ response: OutgoingResponse, _ context: ChannelHandlerContext) {
+        state = response.isLast ? .closing : .idle
+        requestLimit.responseEnded()
+        if !response.isLast { setDeadline(in: idleTimeout) }
+        // NIO delivers the next request from within, if it has arrived.
+        context.writeAndFlush(Self.wrapOutboundOut(.end(nil)), promise: nil)
+        if response.isLast {
+            requestLimit.discard()
+            // Only the output, and the peer's end is awaited: closing at once could take the response from the peer.
+            acknowledgements.whenAcknowledged(response.whenAcknowledged ?? {})
+            context.close(mode: .output, promise: nil)
+            setDeadline(in: requestTimeout)
+        } else {
+            if let action = response.whenAcknowledged { acknowledgements.whenAcknowledged(action) }
+            // The end may have come after the response had begun.
+            if isEnding { closeIfIdle() }
+        }
+    }
+}
+
+/// The time in the `Date` field of responses, such as `Sun, 12 Sep 2021 10:25:22 GMT`.
+enum HTTPDate {
+    /// Names of days and months are English: the program never leaves the C locale.
+    static func text(of second: time_t) -> String {
+        var second = second
+        var date = tm()
+        guard gmtime_r(&second, &date) != nil else { return "" }
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 40) { text in
+            let length = strftime(text.baseAddress, text.count, "%a, %d %b %Y %H:%M:%S GMT", &date)
+            return String(decoding: text[..<length].lazy.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        }
+    }
+}
