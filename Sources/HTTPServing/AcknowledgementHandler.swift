@@ -133,9 +133,8 @@ final class AcknowledgementHandler: ChannelDuplexHandler {
         let acknowledged = context.acknowledged(of: written)
         // Each second costs one second of credit; what a peer must read in a second gains one. A slow reader's TCP
         // acknowledges much at once and then nothing for long, so the credit may reach twice the window.
-        let gained = TimeAmount.seconds(1) * (acknowledged - lastAcknowledged)
-        credit = credit - (now - lastPoll) + .nanoseconds(gained.nanoseconds / Int64(HTTPLimits.minimumResponseRate))
-        credit = min(credit, window * 2)
+        let gained = 1000 * (acknowledged - lastAcknowledged) / HTTPLimits.minimumResponseRate
+        credit = min(credit - (now - lastPoll) + .milliseconds(Int64(gained)), window * 2)
         lastPoll = now
         lastAcknowledged = acknowledged
         if credit > .zero { schedulePoll(context) } else { abort() }
