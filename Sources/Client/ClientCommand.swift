@@ -78,6 +78,8 @@ struct ClientCommand: AsyncParsableCommand {
 
     private var channelOptions: ChannelOptions {
         var options = ChannelOptions()
+        // The messenger's server allows these pings.
+        options.keepalive = .default
         options.usesProxy = settings.serverProxy == .environment
         // The most that the stream holds while the inbox is full. The server's history keeps the rest.
         options.streamWindow = 256 << 10

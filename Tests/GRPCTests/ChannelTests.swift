@@ -1,3 +1,4 @@
+import CGRPC
 import Glibc
 import Testing
 
@@ -173,5 +174,36 @@ extension Cork {
         #expect(sends(1, inTurn: 3) == [true])
         // That send was the only one of its turn.
         #expect(sends(3, inTurn: 4) == [false, true, false])
+    }
+}
+
+/// The arguments that reach the core.
+@Suite struct ChannelOptionsTests {
+    private func arguments(_ change: (inout ChannelOptions) -> Void = { _ in }) -> [String: Int] {
+        var options = ChannelOptions()
+        change(&options)
+        return options.arguments.withCoreArguments { arguments in
+            var values: [String: Int] = [:]
+            for index in 0..<arguments.pointee.num_args {
+                let argument = arguments.pointee.args[index]
+                guard argument.type == GRPC_ARG_INTEGER else { continue }
+                values[String(cString: argument.key)] = Int(argument.value.integer)
+            }
+            return values
+        }
+    }
+
+    /// A stock grpcio server ends a connection with `too_many_pings` if it pings every 10 s.
+    @Test func noPingsByDefault() {
+        let keys = arguments().keys
+        #expect(!keys.contains(GRPC_ARG_KEEPALIVE_TIME_MS))
+        #expect(!keys.contains(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS))
+    }
+
+    @Test func pingsIfAsked() {
+        let arguments = arguments { $0.keepalive = .default }
+        #expect(arguments[GRPC_ARG_KEEPALIVE_TIME_MS] == 10_000)
+        #expect(arguments[GRPC_ARG_KEEPALIVE_TIMEOUT_MS] == 10_000)
+        #expect(arguments[GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS] == 1)
     }
 }

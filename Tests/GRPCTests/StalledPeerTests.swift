@@ -19,9 +19,7 @@ struct StalledPeerTests {
     private static func stall(on group: CompletionQueueGroup) async throws -> StalledPeer {
         let listener = try ListeningSocket.listen(on: "127.0.0.1:0")[0]
         defer { listener.close() }
-        var options = ChannelOptions()
-        options.keepalive = nil
-        let channel = Channel(target: "127.0.0.1:\(listener.port)", options: options, group: group)
+        let channel = Channel(target: "127.0.0.1:\(listener.port)", group: group)
         let call = try channel.bidirectional(Echo.chat, options: CallOptions(waitForReady: true))
         Task { try await call.requests.write(ByteBuffer(String(repeating: "x", count: 1 << 26))) }
         let peer = try await StalledPeer.accepted(by: listener)

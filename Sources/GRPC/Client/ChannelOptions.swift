@@ -10,8 +10,9 @@ public struct ChannelOptions: Sendable {
     public var maxBackoff: Duration = .seconds(2)
     /// How long one attempt to connect may take, including its TLS handshake.
     public var connectTimeout: Duration = .seconds(10)
-    /// Detects a silent server; `nil` sends no pings.
-    public var keepalive: Keepalive? = .default
+    /// Detects a silent server. `nil`, the default, sends no pings: a server of another library closes connections that
+    /// ping more often than every five minutes.
+    public var keepalive: Keepalive?
     /// How many bytes a stream may buffer that nobody reads. `nil` leaves it to the core, which buffers 4 MiB and more.
     public var streamWindow: Int?
     /// How the server may compress responses. If this allows none, requests are not compressed either, whatever their

@@ -19,7 +19,7 @@ public struct Keepalive: Sendable, Hashable {
         self.timeout = timeout
     }
 
-    /// Detects a silent peer within 20 s.
+    /// Detects a silent peer within 20 s. Servers of this library use it, so their clients may too.
     public static let `default` = Keepalive(interval: .seconds(10), timeout: .seconds(10))
 
     var timeoutInMilliseconds: Int32 { Int32(min(max(timeout / .milliseconds(1), 0), Double(Int32.max))) }
