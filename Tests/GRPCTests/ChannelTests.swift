@@ -177,8 +177,9 @@ extension Cork {
     }
 }
 
-/// The arguments that reach the core.
-@Suite struct ChannelOptionsTests {
+/// The options of a channel, and the arguments that reach the core.
+@Suite(.timeLimit(.minutes(1)))
+struct ChannelOptionsTests {
     private func arguments(_ change: (inout ChannelOptions) -> Void = { _ in }) -> [String: Int] {
         var options = ChannelOptions()
         change(&options)
@@ -205,5 +206,40 @@ extension Cork {
         #expect(arguments[GRPC_ARG_KEEPALIVE_TIME_MS] == 10_000)
         #expect(arguments[GRPC_ARG_KEEPALIVE_TIMEOUT_MS] == 10_000)
         #expect(arguments[GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS] == 1)
+    }
+
+    @Test func maxSendSize() async throws {
+        let method = ServerMethod.unary(Echo.unary) { request, _ in request }
+        var options = ChannelOptions()
+        options.maxSendSize = 1000
+        try await Loopback.run([method], channelOptions: options) { loopback in
+            let (allowed, tooLarge) = ([UInt8](repeating: 0, count: 1000), [UInt8](repeating: 0, count: 1001))
+            let response = try await loopback.channel.unary(Echo.unary, ByteBuffer(allowed))
+            #expect(response.count == 1000)
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer(tooLarge))
+            }
+            #expect(error?.code == .resourceExhausted)
+        }
+        #expect(!arguments().keys.contains(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH))
+    }
+
+    @Test func maxMetadataSize() async throws {
+        let method = ServerMethod.unary(Echo.unary) { request, context in
+            context.setTrailingMetadata(["size": .string(String(repeating: "a", count: 20 << 10))])
+            return request
+        }
+        try await Loopback.run([method]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer("x"))
+            }
+            #expect(error?.code == .resourceExhausted)
+        }
+        var options = ChannelOptions()
+        options.maxMetadataSize = 32 << 10
+        try await Loopback.run([method], channelOptions: options) { loopback in
+            let response = try await loopback.channel.unaryResponse(Echo.unary, ByteBuffer("x"))
+            #expect(response.trailingMetadata.first("size")?.utf8.count == 20 << 10)
+        }
     }
 }

@@ -4,6 +4,13 @@ internal import CGRPC
 public struct ChannelOptions: Sendable {
     /// The largest message that the server may send, in bytes. A larger one fails the call with `RESOURCE_EXHAUSTED`.
     public var maxReceiveMessageSize = 4 << 20
+    /// The largest message that a call may send, in bytes. A larger one fails the call with `RESOURCE_EXHAUSTED`.
+    /// `nil`, the default of the core too, sets no limit.
+    public var maxSendSize: Int?
+    /// The size of all metadata that the server may send at once, initial or trailing, in bytes as HTTP/2 counts them:
+    /// 32 for each entry beside its key and value. A call with more fails with `RESOURCE_EXHAUSTED`. The default, 16
+    /// KiB, is also the core's.
+    public var maxMetadataSize = 16 << 10
     /// The time between the first two attempts to connect. It grows from there, with jitter.
     public var initialBackoff: Duration = .milliseconds(100)
     /// The longest time between two attempts to connect.
@@ -41,6 +48,8 @@ public struct ChannelOptions: Sendable {
     var arguments: CoreArguments {
         var arguments = CoreArguments()
         arguments.set(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, maxReceiveMessageSize)
+        if let maxSendSize { arguments.set(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, maxSendSize) }
+        arguments.set(GRPC_ARG_MAX_METADATA_SIZE, maxMetadataSize)
         arguments.setMilliseconds(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, initialBackoff)
         // Despite its name, it limits the duration of an attempt, not the time between two.
         arguments.setMilliseconds(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, connectTimeout)
