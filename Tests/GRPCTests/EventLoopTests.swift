@@ -92,6 +92,45 @@ import Testing
     }
 }
 
+/// Mistakes of this library that would make a task wait for ever. Debug builds trap.
+@Suite(.enabled(if: hasAssertions, "assertions are off"))
+struct LaneAssertionTests {
+    @Test func waitingForNothing() async {
+        await #expect(processExitsWith: .failure) {
+            _ = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
+                var lane = Lane.idle
+                _ = lane.wait(continuation)
+            }
+        }
+    }
+
+    @Test func waitingTwice() async {
+        await #expect(processExitsWith: .failure) {
+            _ = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
+                var lane = Lane.idle
+                _ = lane.begin()
+                _ = lane.wait(continuation)
+                _ = lane.wait(continuation)
+            }
+        }
+    }
+
+    @Test func twoEvents() async {
+        await #expect(processExitsWith: .failure) {
+            var lane = Lane.idle
+            _ = lane.begin()
+            _ = lane.complete(true)
+            _ = lane.complete(true)
+        }
+    }
+}
+
+private let hasAssertions: Bool = {
+    var isOn = false
+    assert({ isOn = true }() == ())
+    return isOn
+}()
+
 @Suite struct PollBudgetTests {
     /// How often a turn polls on if every poll is empty.
     private func pollsInVain(before sends: Int) -> Int {
@@ -215,5 +254,40 @@ struct LateEventsTests {
         #expect(target.count == tags.count)
         #expect(target.overlaps.load(ordering: .relaxed) == 0)
         for tag in tags { tag.pointer.deallocate() }
+    }
+}
+
+@Suite(.timeLimit(.minutes(1)))
+struct TagTests {
+    /// Holds its queue, as a call does.
+    private final class Target: EventTarget {
+        let queue: CompletionQueue
+
+        init(queue: CompletionQueue) {
+            self.queue = queue
+        }
+
+        override var eventQueue: CompletionQueue { queue }
+        override func operationCompleted(_: UInt32, succeeded: Bool) {}
+    }
+
+    /// The event of an operation that holds the last reference to its queue, whose thread has ended: posting delivers
+    /// it, which releases the queue. A sanitizer sees a use after that.
+    @Test func postingMayReleaseTheQueue() async throws {
+        weak var queue: CompletionQueue?
+        let pointer = UnsafeMutablePointer<cgrpc_tag>.allocate(capacity: 1)
+        defer { pointer.deallocate() }
+        let tag = GRPC.Tag(initializing: pointer, operation: 0)
+        func holdWithTheTagAlone() async throws {
+            Library.initialize()
+            let made = try CompletionQueue(index: 0)
+            await made.shutDown()
+            tag.retain(Target(queue: made))
+            queue = made
+        }
+        try await holdWithTheTagAlone()
+        // The thread drops its own reference a moment after its end.
+        tag.post(succeeded: true)
+        while queue != nil { try await Task.sleep(for: .milliseconds(1)) }
     }
 }

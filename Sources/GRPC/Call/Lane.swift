@@ -8,6 +8,9 @@ enum Lane {
     case awaited(UnsafeContinuation<Bool, Never>)
     case complete(Bool)
 
+    private var isInFlight: Bool { if case .inFlight = self { true } else { false } }
+    private var isComplete: Bool { if case .complete = self { true } else { false } }
+
     /// Claims the operation before its start. `false` if one is in flight.
     mutating func begin() -> Bool {
         guard case .idle = self else { return false }
@@ -21,6 +24,7 @@ enum Lane {
             self = .idle
             return continuation
         }
+        assert(!isComplete, "an operation has one event")
         self = .complete(succeeded)
         return nil
     }
@@ -35,6 +39,8 @@ enum Lane {
     /// A task waits for the event. Returns whether the operation succeeded, if the event has come already.
     mutating func wait(_ continuation: UnsafeContinuation<Bool, Never>) -> Bool? {
         if let succeeded = take() { return succeeded }
+        // Otherwise this task or the one that waits already would wait for ever.
+        assert(isInFlight, "an operation is in flight and has no other waiter")
         self = .awaited(continuation)
         return nil
     }

@@ -65,10 +65,10 @@ struct Tag: @unchecked Sendable {
     /// Queues the event for the target's thread, which calls ``deliver(succeeded:)``.
     func post(succeeded: Bool) {
         guard let target = pointer.pointee.target else { return }
-        // The operation holds its target, and that its queue.
-        Unmanaged<EventTarget>.fromOpaque(target)._withUnsafeGuaranteedRef { target in
-            target.eventQueue.post(CompletionQueue.Event(tag: self, succeeded: succeeded))
-        }
+        // Once the event is queued, its delivery can release the target, and with it the queue. So hold the queue here.
+        let queue = Unmanaged<EventTarget>.fromOpaque(target)._withUnsafeGuaranteedRef { $0.eventQueue }
+        defer { extendLifetime(queue) }
+        queue.post(CompletionQueue.Event(tag: self, succeeded: succeeded))
     }
 
     private func takeTarget() -> EventTarget? {
