@@ -215,11 +215,33 @@ struct BroadcastTests {
         try await Loopback.run(method) { loopback in
             let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
             var errors = refusals.makeAsyncIterator()
-            #expect(await errors.next()?.message == "a stream follows one broadcast at a time")
+            #expect(await errors.next()?.misuse == .concurrentFollows)
             stream.cancel()
             #expect(await errors.next()?.code == .cancelled)
             while loopback.server.openCalls > 0 { await Task.yield() }
         }
+    }
+
+    @Test func aBroadcastOfAnotherGroup() async throws {
+        let (refusals, refused) = AsyncStream.makeStream(of: RPCError.self)
+        let other = try CompletionQueueGroup(count: 1)
+        let numbers = Numbers(other)
+        let method = ServerMethod.serverStreaming(Echo.stream) { _, writer, _ in
+            do {
+                try await writer.follow(numbers.broadcast, next: numbers.source(limit: 10))
+            } catch let error as RPCError {
+                refused.yield(error)
+                throw error
+            }
+        }
+        try await Loopback.run([method]) { loopback in
+            let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
+            let error = await #expect(throws: RPCError.self) { for try await _ in stream {} }
+            #expect(error?.code == .internal)
+            let refusal = await refusals.first { _ in true }
+            #expect(refusal?.misuse == .foreignBroadcast)
+        }
+        await other.shutDown()
     }
 
     @Test func cancellingTheTaskCancelsTheCall() async throws {

@@ -68,6 +68,11 @@ extension ByteBuffer {
     var text: String { withBytes { $0.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } } }
 }
 
+extension RPCError {
+    /// The mistake that caused the error.
+    var misuse: MisuseError.Code? { (cause as? MisuseError)?.code }
+}
+
 /// Something that one task signals and others wait for.
 actor Signal {
     private var isSet = false

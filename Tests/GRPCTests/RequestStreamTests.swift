@@ -58,9 +58,12 @@ struct RequestStreamTests {
             try await call.requests.finish()
             let late = await #expect(throws: RPCError.self) { try await call.requests.write(ByteBuffer("more")) }
             #expect(late?.code == .internal)
+            #expect(late?.misuse == .writeAfterFinish)
             let again = await #expect(throws: RPCError.self) { try await call.requests.finish() }
-            #expect(again?.code == .internal)
+            #expect(again?.misuse == .writeAfterFinish)
             #expect(try await call.response().text == "all")
+            let second = await #expect(throws: RPCError.self) { try await call.response() }
+            #expect(second?.misuse == .secondResponse)
         }
     }
 
@@ -137,6 +140,7 @@ struct RequestStreamTests {
                             return true
                         } catch {
                             #expect((error as? RPCError)?.code == .internal)
+                            #expect((error as? RPCError)?.misuse == .concurrentWrites)
                             return false
                         }
                     }

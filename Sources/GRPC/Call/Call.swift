@@ -129,7 +129,7 @@ extension Call {
         _ build: (inout cgrpc_batch) throws(RPCError) -> Void
     ) throws(RPCError) -> Bool? {
         guard begin(operation) else {
-            throw RPCError(code: .internal, message: "a call takes one operation '\(operation)' at a time")
+            throw .misuse(operation == .receiveMessage ? .concurrentReads : .concurrentWrites)
         }
         do {
             var batch = cgrpc_batch()

@@ -176,9 +176,7 @@ final class ClientCall: Call, @unchecked Sendable {
     /// Sends one message of a stream.
     /// - Parameter compressed: Whether to compress the message if the call's messages are compressed.
     func send(_ message: ByteBuffer, compressed: Bool) async throws(RPCError) {
-        guard !hasFinished.load(ordering: .relaxed) else {
-            throw RPCError(code: .internal, message: "the stream of requests has been finished")
-        }
+        guard !hasFinished.load(ordering: .relaxed) else { throw .misuse(.writeAfterFinish) }
         let succeeded = try await perform(.send) { batch in
             gather()
             holdSent(message: message)
@@ -189,6 +187,7 @@ final class ClientCall: Call, @unchecked Sendable {
 
     /// Sends the end of the stream of requests.
     func sendClose() async throws(RPCError) {
+        guard !hasFinished.load(ordering: .relaxed) else { throw .misuse(.writeAfterFinish) }
         let succeeded = try await perform(.send) { batch in
             hasFinished.store(true, ordering: .relaxed)
             cgrpc_batch_send_close_from_client(&batch)

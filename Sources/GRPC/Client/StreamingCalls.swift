@@ -1,7 +1,10 @@
+internal import Synchronization
+
 /// Sends the messages of a stream to the server.
 ///
-/// One write at a time: a second one that begins before the first has returned fails with `INTERNAL`. A write waits
-/// while the server's flow control accepts no more. Cancelling the task ends the wait and the call.
+/// One write at a time: a second one that begins before the first has returned fails with `INTERNAL` and a
+/// ``MisuseError``. A write waits while the server's flow control accepts no more. Cancelling the task ends the wait
+/// and the call.
 public struct RequestWriter<Message: WireMessage>: Sendable {
     let call: ClientCall
 
@@ -95,6 +98,7 @@ public final class ResponseStream<Message: WireMessage>: AsyncSequence, Sendable
 public final class ClientStreamingCall<Request: WireMessage, Response: WireMessage>: Sendable {
     private let call: ClientCall
     private let responses: ResponseStream<Response>
+    private let isAwaited = Atomic<Bool>(false)
 
     init(call: ClientCall) {
         self.call = call
@@ -112,8 +116,10 @@ public final class ClientStreamingCall<Request: WireMessage, Response: WireMessa
     public var trailingMetadata: Metadata { get async { await responses.trailingMetadata } }
 
     /// Waits for the response and the end of the call. At most once.
-    /// - Throws: ``RPCError`` with the call's status if that is not OK.
+    /// - Throws: ``RPCError`` with the call's status if that is not OK. `INTERNAL` with a ``MisuseError`` if called
+    ///   twice.
     public func response() async throws(RPCError) -> Response {
+        guard !isAwaited.exchange(true, ordering: .relaxed) else { throw .misuse(.secondResponse) }
         var iterator = responses.makeAsyncIterator()
         guard let response = try await iterator.next() else { throw .noResponse }
         // The status comes after the last message, and can still be an error.

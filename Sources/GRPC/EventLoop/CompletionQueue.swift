@@ -94,6 +94,9 @@ extension CompletionQueue {
     /// Whether the caller runs on this queue's thread.
     var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
 
+    /// Whether the thread has ended. (It may not have begun yet; then no call is on the queue.)
+    var hasEnded: Bool { threadID.load(ordering: .relaxed) == 0 }
+
     /// The number of the poll that the thread is in, and the processor time that the thread has used so far, in
     /// milliseconds. `nil` if the thread is not polling. Thread-safe.
     var poll: (number: UInt, milliseconds: UInt64)? {

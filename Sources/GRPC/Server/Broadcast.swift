@@ -204,11 +204,9 @@ extension ServerCall {
         isSending: Bool,
         _ ended: @escaping (any Error) -> Void
     ) throws(RPCError) {
-        // Fails if the queue has ended, the broadcast belongs to another group, or the caller is on another thread.
-        guard let audience = broadcast.audience(on: queue), queue.isCurrent else { throw .shutDown }
-        guard following == nil else {
-            throw RPCError(code: .internal, message: "a stream follows one broadcast at a time")
-        }
+        guard let audience = broadcast.audience(on: queue) else { throw .misuse(.foreignBroadcast) }
+        guard queue.isCurrent else { throw queue.hasEnded ? .shutDown : .misuse(.foreignThread) }
+        guard following == nil else { throw .misuse(.concurrentFollows) }
         guard !peerIsGone else { throw .peerIsGone }
         let follower = Follower(call: self, isSending: isSending, next: next) { reason in
             if let (follower, audience) = self.following {

@@ -14,9 +14,7 @@ extension ServerCall {
     func startSendingInitialMetadata(_ metadata: Metadata) throws(RPCError) -> Bool? {
         let opening = try CoreMetadata.make(metadata.requesting(state.withLock { $0.compression }))
         return try begin(.send) { batch throws(RPCError) in
-            guard takeOpening() else {
-                throw RPCError(code: .internal, message: "initial metadata has been sent already")
-            }
+            guard takeOpening() else { throw .misuse(.secondInitialMetadata) }
             holdSent(opening: opening, message: nil)
             batch.sendInitialMetadata(opening)
         }

@@ -98,8 +98,8 @@ public struct ResponseWriter<Message: WireMessage>: Sendable {
     /// - Parameters:
     ///   - broadcast: Notifies about new messages. It belongs to the server's group.
     ///   - next: Returns the messages.
-    /// - Throws: Always: what `next` throws, `CANCELLED` if the client is gone, `UNAVAILABLE` in another task or with
-    ///   another group's broadcast.
+    /// - Throws: Always: what `next` throws, `CANCELLED` if the client is gone, `INTERNAL` with a ``MisuseError`` in
+    ///   another task or with another group's broadcast.
     public func follow(_ broadcast: Broadcast, next: @escaping Broadcast.Source) async throws {
         try await call.follow(broadcast, next)
     }

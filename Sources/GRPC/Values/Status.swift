@@ -140,3 +140,54 @@ extension RPCError {
     /// The error of every call on a completion queue that has been shut down.
     static var shutDown: RPCError { RPCError(code: .unavailable, message: "the completion queue has been shut down") }
 }
+
+// MARK: - MisuseError
+
+/// A mistake in the use of this library: the ``RPCError/cause`` of an error with the code `INTERNAL`.
+public struct MisuseError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The mistake.
+    public let code: Code
+
+    /// One sentence for people.
+    public var description: String { code.value.rawValue }
+
+    /// The mistakes that the library detects.
+    public struct Code: Sendable, Hashable {
+        fileprivate enum Value: String {
+            case concurrentWrites = "a write on this call began before the previous one had returned"
+            case concurrentReads = "a read on this call began before the previous one had returned"
+            case writeAfterFinish = "the stream of requests has been finished"
+            case secondResponse = "the response of this call has been asked for already"
+            case secondInitialMetadata = "initial metadata has been sent already"
+            case concurrentFollows = "a stream follows one broadcast at a time"
+            case foreignBroadcast = "the broadcast belongs to another group than the server"
+            case foreignThread = "a stream follows a broadcast in its handler's own task only"
+        }
+
+        fileprivate let value: Value
+
+        /// A write began before the previous one had returned.
+        public static let concurrentWrites = Code(value: .concurrentWrites)
+        /// A read began before the previous one had returned.
+        public static let concurrentReads = Code(value: .concurrentReads)
+        /// A write after ``RequestWriter/finish()``, or a second one of these.
+        public static let writeAfterFinish = Code(value: .writeAfterFinish)
+        /// A second ``ClientStreamingCall/response()``.
+        public static let secondResponse = Code(value: .secondResponse)
+        /// Initial metadata was sent twice, or after the first message.
+        public static let secondInitialMetadata = Code(value: .secondInitialMetadata)
+        /// A second ``ResponseWriter/follow(_:next:)`` on one call.
+        public static let concurrentFollows = Code(value: .concurrentFollows)
+        /// A ``Broadcast`` of another group than the server's.
+        public static let foreignBroadcast = Code(value: .foreignBroadcast)
+        /// ``ResponseWriter/follow(_:next:)`` outside the handler's own task.
+        public static let foreignThread = Code(value: .foreignThread)
+    }
+}
+
+extension RPCError {
+    static func misuse(_ code: MisuseError.Code) -> RPCError {
+        let error = MisuseError(code: code)
+        return RPCError(code: .internal, message: error.description, cause: error)
+    }
+}
