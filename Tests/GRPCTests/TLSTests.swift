@@ -9,14 +9,14 @@ struct TLSTests {
         ByteBuffer(context.peerIdentities.joined(separator: " "))
     }
 
-    private static let authority = try? certificates("authority.pem")
+    static let authority = try? certificates("authority.pem")
 
     private static func certificates(_ file: String) throws -> PEM {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         return try PEM(contentsOfFile: folder.appendingPathComponent("Certificates/\(file)").path)
     }
 
-    private static func identity(_ name: String) throws -> TLSIdentity {
+    static func identity(_ name: String) throws -> TLSIdentity {
         TLSIdentity(certificateChain: try certificates("\(name).pem"), privateKey: try certificates("\(name).key"))
     }
 

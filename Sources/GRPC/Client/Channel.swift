@@ -31,7 +31,7 @@ public final class Channel: @unchecked Sendable {
         self.group = group
         compresses = options.compresses
         var arguments = options.arguments
-        arguments.set(socket)
+        if group.core.isKnown { arguments.set(socket) }
         // Never NULL: calls on a channel with a malformed target fail.
         handle = arguments.withCoreArguments { arguments in
             credentials.withHandle { grpc_channel_create(target, $0, arguments) }
@@ -71,6 +71,7 @@ extension Channel {
 
     /// The number of attempts to connect so far. A call stays on one connection for its life. So it is on the current
     /// connection if this number has not changed and the state is ``ConnectivityState/ready``.
+    /// Always 0 with a version of the core that this library does not know.
     public var connectionCount: Int { socket.count }
 }
 

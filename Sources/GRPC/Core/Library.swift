@@ -16,7 +16,36 @@ enum Library {
         CoreEnvironment.clean()
         cgrpc_disable_deadlock_detection()
         grpc_init()
+        if let warning = CoreVersion.linked.warning { CoreLog.error(warning) }
     }()
+}
+
+/// A version of the core, and whether the binding knows that version's private structure.
+///
+/// The binding uses four things that are no public API. With an unknown core, public API replaces them:
+///
+/// | private | instead |
+/// |---|---|
+/// | the hook for sockets (`grpc_socket_mutator`) | channels do not combine writes, nor count or close connections |
+/// | the hand-over of TLS connections (a C++ vtable) | the core accepts them, without a limit |
+/// | the poll strategy, which drives callback queues without a thread | streams use the queues of the event loops |
+/// | the layout of abseil's `string_view` | the size of `:authority` does not count as metadata |
+struct CoreVersion: Sendable {
+    /// The core's own version, not that of the gRPC release: gRPC 1.51 has core 29.
+    let text: String
+    let isKnown: Bool
+
+    init(_ text: String) {
+        self.text = text
+        isKnown = text.hasPrefix("29.")
+    }
+
+    static let linked = CoreVersion(String(cString: grpc_version_string()))
+
+    /// For the log, once; `nil` for a known version.
+    var warning: String? {
+        isKnown ? nil : "gRPC core \(text) is unknown to this library, which uses only public API with it and is slower"
+    }
 }
 
 /// What gRPC's core reads from the environment of the process.

@@ -77,10 +77,15 @@ struct StreamQueues: ~Copyable, Sendable {
     /// Not private, as ``Mailbox/State``.
     struct State {
         var queues: [CallbackQueue] = []
-        var isClosed = false
+        var isClosed: Bool
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+
+    /// - Parameter isClosed: There are no callback queues, so streams use the completion queue itself.
+    init(isClosed: Bool) {
+        state = Mutex(State(isClosed: isClosed))
+    }
 
     /// A queue that can take another call; `nil` once closed.
     func withRoom() -> CallbackQueue? {

@@ -21,7 +21,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     /// The queue that the thread polls.
     let handle: OpaquePointer
     /// For long-lived calls. Their events come to this queue's thread.
-    let streamQueues = StreamQueues()
+    let streamQueues: StreamQueues
     /// Every start of an operation on this queue or on ``streamQueues`` enters it. A turn enters it once for all of its
     /// starts.
     let gate = OperationGate()
@@ -57,8 +57,11 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     private static let immediateCompletionsInARow: UInt = 64
 
     /// Starts the thread.
-    /// - Parameter index: The queue's place in its group.
-    init(index: Int) throws(SystemError) {
+    /// - Parameters:
+    ///   - index: The queue's place in its group.
+    ///   - core: Callback queues need a known one.
+    init(index: Int, core: CoreVersion = .linked) throws(SystemError) {
+        streamQueues = StreamQueues(isClosed: !core.isKnown)
         turn = UInt64(index + 1) << 48
         // Never NULL: the core aborts if it cannot allocate.
         handle = grpc_completion_queue_create_for_next(nil)

@@ -7,6 +7,7 @@ internal import Synchronization
 public final class CompletionQueueGroup: Sendable {
     /// The queues. Each has a thread of its own.
     public let queues: [CompletionQueue]
+    let core: CoreVersion
     private let nextIndex = Atomic<Int>(0)
     private let users = Mutex(Users())
 
@@ -24,12 +25,18 @@ public final class CompletionQueueGroup: Sendable {
     ///   one thread reads everything that a peer has sent in one go, the other one handles the calls in it. If the
     ///   process may use fewer processors (`taskset`, a container's limit), set the count.
     /// - Throws: ``SystemError`` if a thread cannot be started. No thread is left running then.
-    public init(count: Int? = nil) throws(SystemError) {
+    public convenience init(count: Int? = nil) throws(SystemError) {
+        try self.init(count: count, core: .linked)
+    }
+
+    /// - Parameter core: Tests pass an unknown version.
+    init(count: Int?, core: CoreVersion) throws(SystemError) {
         Library.initialize()
+        self.core = core
         var queues: [CompletionQueue] = []
         do throws(SystemError) {
             for index in 0..<max(1, count ?? max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) {
-                queues.append(try CompletionQueue(index: index))
+                queues.append(try CompletionQueue(index: index, core: core))
             }
         } catch {
             for queue in queues { queue.close() }

@@ -62,7 +62,7 @@ class ArrivingCall: Call, @unchecked Sendable {
     /// The size as HTTP/2 counts it: 32 bytes per entry on top of key and value.
     private var metadataSize: Int {
         let array = storage.pointee.received_initial_metadata
-        var size = cgrpc_call_authority_size(storage.pointee.call)
+        var size = server.group.core.isKnown ? cgrpc_call_authority_size(storage.pointee.call) : 0
         for index in 0..<array.count {
             let entry = array.metadata + index
             withUnsafePointer(to: entry.pointee.key) { size += cgrpc_slice_length($0) + 32 }

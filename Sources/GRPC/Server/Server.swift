@@ -75,7 +75,12 @@ public final class Server: @unchecked Sendable {
     ) throws(RPCError) {
         // Never NULL: the core aborts if it cannot allocate.
         var arguments = options.arguments
-        arguments.set(entrances)
+        if group.core.isKnown {
+            arguments.set(entrances)
+        } else {
+            // For addresses where the core listens itself: another server's port is taken.
+            arguments.set(GRPC_ARG_ALLOW_REUSEPORT, false)
+        }
         let handle: OpaquePointer = arguments.withCoreArguments { grpc_server_create($0, nil) }
         var registrations: [Registration] = []
         for method in methods {
@@ -150,8 +155,15 @@ extension Server {
     ) throws(ServerStartError) -> (ports: [Int], sockets: [ListeningSocket]) {
         var ports: [Int] = []
         var sockets: [ListeningSocket] = []
+        var coreAddresses: [String] = []
         do throws(ServerStartError) {
             for address in addresses {
+                if !group.core.isKnown, !address.credentials.isInsecure {
+                    let (port, texts) = try listenInCore(on: address)
+                    ports.append(port)
+                    coreAddresses += texts
+                    continue
+                }
                 let entrance = try entrance(for: address)
                 let ours = try address.listen()
                 ports.append(Int(ours[0].port))
@@ -164,12 +176,24 @@ extension Server {
             for socket in sockets { socket.close() }
             throw error
         }
-        listening.withLock { $0 = sockets.map(\.address) }
+        listening.withLock { $0 = sockets.map(\.address) + coreAddresses }
         return (ports, sockets)
     }
 
     /// Where the started server listens, in numeric form: `127.0.0.1:51075`, `[::]:51075`, `unix:/run/socket`.
     public var addresses: [String] { listening.withLock(\.self) }
+
+    /// Has the core itself listen, which does not say why it fails. So this listens first, which also chooses the port.
+    private func listenInCore(on address: ListenAddress) throws(ServerStartError) -> (port: Int, addresses: [String]) {
+        let sockets = try address.listen()
+        for socket in sockets { socket.close() }
+        var text = address.address
+        if text.hasSuffix(":0") { text = "\(text.dropLast())\(sockets[0].port)" }
+        if text.hasPrefix("*:") { text = "[::]:\(text.dropFirst(2))" }
+        let port = address.credentials.withHandle { grpc_server_add_http2_port(handle, text, $0) }
+        guard port > 0 else { throw .badCredentials(address: address.address) }
+        return (Int(sockets[0].port), sockets.map(\.address))
+    }
 
     private func entrance(for address: ListenAddress) throws(ServerStartError) -> Entrance? {
         if address.credentials.isInsecure { return nil }
