@@ -12,7 +12,7 @@ extension Subscription {
     /// A first opening that took longer is repeated, a few times.
     private static let connectionInterval = Duration.milliseconds(100)
     /// What a stream may hold that has not been read: its window, and a message that was begun.
-    private static let unreadBytes = 512 << 10
+    static let unreadBytes = 512 << 10
     private static let timelyOpening = (duration: Duration.milliseconds(100), attempts: 3)
 
     /// Opens one stream and takes its messages until it ends. Returns why it ended.

@@ -64,7 +64,8 @@ final class Subscription: Service {
             }
             log(failure, next, isFirst: isFirst)
             try? await Task.sleep(for: next.delay)
-            if let message = held, inbox.offer(message) {
+            // Beyond the budget: a server that sends no initial metadata would keep it back until its next message.
+            if let message = held, inbox.offer(message, beyondBudget: Self.unreadBytes) {
                 held = nil
                 state.withLock { $0.resumed() }
                 arrivals.reached(message.sendTime)
