@@ -44,6 +44,7 @@ def servers(ours: Path) -> dict[str, Server]:
         Server("cpp-callback", [str(OUT / "cpp-callback")], "cpp-callback"),
         Server("grpc-go", [str(OUT / "grpc-go")], "grpc-go"),
         Server("grpc-swift-2", [str(OUT / "grpc-swift")], "grpc-swift", share=0.3),
+        Server("grpc-swift-2-router", [str(OUT / "grpc-swift"), "--concrete-router"], "grpc-swift", share=0.3),
         Server("python-grpcio", [str(PYTHON), str(PEERS / "python-grpcio" / "server.py")], share=0.03),
     ]
     list_of_all += [
