@@ -51,7 +51,7 @@ struct ClientCommand: AsyncParsableCommand {
             group: group
         )
         let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
-        let room = GRPCRoom(channel: channel, follower: subscription, sendTimeout: settings.sendTimeout)
+        let room = GRPCRoom(channel: channel, subscription: subscription, sendTimeout: settings.sendTimeout)
         let http = HTTPService(settings: settings, inbox: inbox, room: room, logger: logger) { sockets in
             logger.info("listening", metadata: ["address": "\(sockets.map(\.address).joined(separator: ","))"])
         }
@@ -86,7 +86,7 @@ struct ClientCommand: AsyncParsableCommand {
         // The server compresses nothing.
         options.acceptedCompression = [.none]
         // The subscription's own backoff adds to it.
-        options.maxBackoff = Backoff.longest
+        options.maxBackoff = Backoff.maximum
         options.userAgent = "messenger-client/\(Version.current)"
         return options
     }

@@ -163,6 +163,10 @@ extension RPCError {
     }
 
     private init(code: Status.Code, _ reason: StorageError.Reason) {
-        self.init(code: code, message: reason.rawValue, metadata: [MessengerMethods.troubleKey: .string(reason.kind)])
+        self.init(
+            code: code,
+            message: reason.rawValue,
+            metadata: [MessengerMethods.storageErrorKey: .string(reason.kind)]
+        )
     }
 }

@@ -85,7 +85,7 @@ def test_limit_of_calls_on_all_connections(launch):
             assert error.details() == "too many calls are in progress"
         answer = client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "hey"})
         assert answer.status == 429, answer
-        assert answer.json() == {"sendTime": None, "error": "The server has too much to do; try again later."}
+        assert answer.json() == {"sendTime": None, "error": "The server is overloaded; try again later."}
         streams.close()
         wait_until(lambda: succeeds(lambda: send_raw(channel, b"")), "there is room")
         client.http.send("Ivan", "hey")

@@ -9,7 +9,7 @@ struct Routes: Sendable {
     let all: [HTTPRoute]
 
     init(room: some RemoteRoom, inbox: Inbox, memory: HTTPMemory, settings: ClientSettings) {
-        let opening = FirstOpening(gate: room.firstOpening, timeout: settings.openTimeout)
+        let opening = FirstOpening(latch: room.streamOpened, timeout: settings.openTimeout)
         let sending = Sending(
             room: room,
             limits: settings.shared.messageLimits,
@@ -29,7 +29,7 @@ struct Routes: Sendable {
                 .response(HTTPResponse(body: ByteBuffer(staticString: #"{"status":"ok"}"#)))
             },
             HTTPRoute("/readyz", [.GET, .HEAD], isHealth: true) { _ in
-                .response(Self.readiness(room.subscription, inbox.counters))
+                .response(Self.readiness(room.subscriptionStatus, inbox.counters))
             },
         ]
     }
@@ -51,15 +51,15 @@ struct Routes: Sendable {
 /// Lets requests wait for the first opening of the stream from the server. A message that is sent before could be missing
 /// from its sender's own inbox.
 private struct FirstOpening: Sendable {
-    let gate: Gate
+    let latch: Latch
     let timeout: Duration
 
     func wait(
         then answer: @escaping @Sendable () throws(HTTPFailure) -> HTTPReply
     ) throws(HTTPFailure) -> HTTPReply {
-        if gate.isOpen { return try answer() }
-        return .task { [gate, timeout] () async throws(HTTPFailure) in
-            guard await gate.wait(atMost: timeout) else {
+        if latch.isOpen { return try answer() }
+        return .task { [latch, timeout] () async throws(HTTPFailure) in
+            guard await latch.wait(timeout: timeout) else {
                 throw HTTPFailure(.serviceUnavailable, "The stream from the server is not open yet.")
             }
             return try answer()
@@ -152,21 +152,21 @@ final class MessageLeases: Sendable {
     func flush() throws(HTTPFailure) -> HTTPResponse {
         let lease = take()
         // What has arrived since says nothing about the memory.
-        guard !lease.delivery.messages.isEmpty || !lease.delivery.isCutShort else { throw .outOfMemory }
+        guard !lease.delivery.messages.isEmpty || !lease.delivery.hasMore else { throw .outOfMemory }
         var chunks = MessageListChunks(lease.delivery.messages)
         let first = chunks.next() ?? ByteBuffer()
         guard !lease.delivery.messages.isEmpty else { return HTTPResponse(body: first) }
         return HTTPResponse(
             body: first,
             chunks: chunks.isFinished ? nil : chunks,
-            whenAcknowledged: { lease.delivery.confirm() }
+            whenAcknowledged: { lease.delivery.acknowledge() }
         )
     }
 
     /// Takes as many messages as the memory allows out of the inbox.
     func take() -> Lease {
         leased.withLock { leased in
-            let delivery = inbox.flush(atMost: memory.limit / 2 - leased)
+            let delivery = inbox.lease(maxBytes: memory.limit / 2 - leased)
             leased += delivery.bytes
             memory.add(delivery.bytes)
             return Lease(delivery, self)
@@ -175,10 +175,10 @@ final class MessageLeases: Sendable {
 
     /// Messages that are being fetched. They count until this is released.
     final class Lease: Sendable {
-        let delivery: Delivery
+        let delivery: Inbox.Lease
         private let leases: MessageLeases
 
-        fileprivate init(_ delivery: Delivery, _ leases: MessageLeases) {
+        fileprivate init(_ delivery: Inbox.Lease, _ leases: MessageLeases) {
             self.delivery = delivery
             self.leases = leases
         }

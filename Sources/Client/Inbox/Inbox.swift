@@ -1,110 +1,139 @@
 import Messenger
 import Synchronization
 
-/// The messages that have arrived from the room and have not been fetched yet.
+/// The messages that were received from the room and not fetched yet. Thread-safe.
 ///
-/// Nothing is dropped and nothing grows without bound: when the budget is used up, ``append(_:)`` waits, and with it
-/// the stream from the server. All methods may be called from any thread.
+/// Nothing is dropped, and memory is bounded: when the budget is used up, ``append(_:)`` waits, and with it the stream
+/// from the server.
 final class Inbox: Sendable {
-    /// What the inbox holds, for whoever watches it.
     struct Counters: Sendable, Equatable {
         /// Messages that wait to be fetched.
         var messages: Int
         /// Bytes that the waiting messages use.
         var bytes: Int
-        /// All messages that have ever arrived.
+        /// All messages ever received.
         var received: Int
-        /// Messages that are out for delivery.
+        /// Messages that are leased.
         var leasedMessages = 0
-        /// Bytes that these use.
+        /// Bytes that the leased messages use.
         var leasedBytes = 0
     }
 
     private struct State {
         var buffer: MessageBuffer
         var received = 0
-        /// There while somebody waits for the budget to allow more.
-        var vacancy: Gate?
+        /// Opens when there is space again; `nil` if nobody waits.
+        var spaceAvailable: Latch?
 
         mutating func append(_ message: Message, beyondBudget bytes: Int = 0) -> Bool {
-            guard self.buffer.append(message, beyondBudget: bytes) else { return false }
-            self.received += 1
+            guard buffer.append(message, beyondBudget: bytes) else { return false }
+            received += 1
             return true
         }
     }
 
     private let state: Mutex<State>
 
-    /// Creates an empty inbox.
-    ///
-    /// - Parameter capacity: The budget for messages that wait or are being delivered, in bytes.
+    /// - Parameter capacity: The budget for waiting and leased messages together.
     init(capacity: ByteCount) {
-        self.state = Mutex(State(buffer: MessageBuffer(capacity: capacity.bytes)))
+        state = Mutex(State(buffer: MessageBuffer(capacity: capacity.bytes)))
     }
 
     /// Adds a message if the budget allows.
     ///
     /// - Parameter bytes: How far the message may exceed the budget.
-    /// - Returns: Whether the message is in the inbox.
+    /// - Returns: Whether the message was added.
     func offer(_ message: Message, beyondBudget bytes: Int = 0) -> Bool {
-        self.state.withLock { $0.append(message, beyondBudget: bytes) }
+        state.withLock { $0.append(message, beyondBudget: bytes) }
     }
 
-    /// Whether it holds more than the budget: messages of a stream that has ended.
-    var isOverBudget: Bool { self.state.withLock { $0.buffer.isOverBudget } }
+    /// Whether several messages use more than the budget. They are from a stream that has ended.
+    var isOverBudget: Bool { state.withLock { $0.buffer.isOverBudget } }
 
-    /// Adds a message; while the budget is used up, waits until messages have been delivered.
+    /// Adds a message. While the budget is used up, waits until a lease is acknowledged.
     ///
-    /// Meant for one task at a time: of several that wait, any may come first.
+    /// Meant for one task at a time: if several wait, any of them may be first.
     ///
-    /// - Throws: `CancellationError` when the task is cancelled while it waits. The message is not in the inbox then.
+    /// - Throws: `CancellationError` if the task is cancelled while it waits. The message was not added then.
     func append(_ message: Message) async throws(CancellationError) {
-        while let vacancy = self.appendOrVacancy(message) {
-            guard await vacancy.wait() else { throw CancellationError() }
+        while let spaceAvailable = appendOrLatch(message) {
+            guard await spaceAvailable.wait() else { throw CancellationError() }
         }
     }
 
-    /// Takes messages out, in the order in which they arrived, for delivery: all, unless they use more than `bytes`.
-    ///
-    /// No message is in two deliveries at once, and none is lost: those of a delivery that is not confirmed come back.
-    /// If later ones have been fetched meanwhile, they come after those: the only way to see messages out of order.
-    func flush(atMost bytes: Int = .max) -> Delivery {
-        Delivery(of: self.state.withLock { $0.buffer.take(atMost: bytes) }, from: self)
+    /// Adds a message, or returns what to wait for before the next try.
+    private func appendOrLatch(_ message: Message) -> Latch? {
+        state.withLock { state in
+            if state.append(message) { return nil }
+            let spaceAvailable = state.spaceAvailable ?? Latch()
+            state.spaceAvailable = spaceAvailable
+            return spaceAvailable
+        }
     }
 
-    /// What the inbox holds now.
+    /// Takes out messages, oldest first: all, or those that fit into `maxBytes`.
+    ///
+    /// No message is in two leases. The messages of a lease that is not acknowledged return. If later messages were
+    /// fetched meanwhile, they are out of order: that is the only way.
+    func lease(maxBytes: Int = .max) -> Lease {
+        Lease(of: state.withLock { $0.buffer.lease(maxBytes: maxBytes) }, from: self)
+    }
+
     var counters: Counters {
-        self.state.withLock { state in
+        state.withLock { state in
             Counters(
                 messages: state.buffer.messages.count,
-                bytes: state.buffer.heldBytes,
+                bytes: state.buffer.bytes,
                 received: state.received,
-                leasedMessages: state.buffer.deliveringMessages,
-                leasedBytes: state.buffer.deliveringBytes
+                leasedMessages: state.buffer.leasedMessages,
+                leasedBytes: state.buffer.leasedBytes
             )
         }
     }
 
-    /// Ends a delivery; for ``Delivery`` to call, once.
-    func end(_ batch: MessageBuffer.Batch, isDelivered: Bool) {
-        let vacancy = self.state.withLock { state -> Gate? in
-            guard isDelivered else {
-                state.buffer.putBack(batch)
-                return nil
-            }
-            state.buffer.settle(batch)
-            return state.vacancy.take()
+    private func acknowledge(_ batch: MessageBuffer.Batch) {
+        let spaceAvailable = state.withLock { state in
+            state.buffer.acknowledge(batch)
+            return state.spaceAvailable.take()
         }
-        vacancy?.open()
+        spaceAvailable?.open()
     }
 
-    /// Adds a message and returns `nil`, or returns what to wait for before the next try.
-    private func appendOrVacancy(_ message: Message) -> Gate? {
-        self.state.withLock { state in
-            if state.append(message) { return nil }
-            let vacancy = state.vacancy ?? Gate()
-            state.vacancy = vacancy
-            return vacancy
+    private func putBack(_ batch: MessageBuffer.Batch) {
+        state.withLock { $0.buffer.putBack(batch) }
+    }
+}
+
+extension Inbox {
+    /// Messages that are being delivered.
+    ///
+    /// If the lease is released without ``acknowledge()``, they return to the inbox, before all later ones.
+    final class Lease: Sendable {
+        private let batch: MessageBuffer.Batch
+        private let inbox: Inbox
+        private let isAcknowledged = Atomic(false)
+
+        fileprivate init(of batch: MessageBuffer.Batch, from inbox: Inbox) {
+            self.batch = batch
+            self.inbox = inbox
+        }
+
+        deinit {
+            if !isAcknowledged.load(ordering: .relaxed) { inbox.putBack(batch) }
+        }
+
+        /// The messages, oldest first.
+        var messages: [Message] { batch.messages }
+
+        /// Whether the inbox had more messages than fitted.
+        var hasMore: Bool { batch.hasMore }
+
+        /// What the messages count against the inbox's budget.
+        var bytes: Int { batch.bytes }
+
+        /// The messages were delivered. Does nothing the second time.
+        func acknowledge() {
+            if !isAcknowledged.exchange(true, ordering: .relaxed) { inbox.acknowledge(batch) }
         }
     }
 }

@@ -1,89 +1,89 @@
 import GRPC
 import Messenger
 
-/// The room on the other side of a gRPC channel.
+/// The room at the other end of a gRPC channel.
 ///
-/// A class, as the endpoints are: what is copied with each request would count references that all threads share.
+/// A class, so that each request counts one shared reference, and not one for each field.
 final class GRPCRoom: RemoteRoom {
     private let channel: Channel
-    private let follower: Subscription
+    private let subscription: Subscription
     private let sendTimeout: Duration
 
     /// - Parameter sendTimeout: How long the server may take to accept a message.
-    init(channel: Channel, follower: Subscription, sendTimeout: Duration) {
+    init(channel: Channel, subscription: Subscription, sendTimeout: Duration) {
         self.channel = channel
-        self.follower = follower
+        self.subscription = subscription
         self.sendTimeout = sendTimeout
     }
 
-    var firstOpening: Gate { follower.firstOpening }
-    var subscription: SubscriptionStatus { follower.status }
+    var streamOpened: Latch { subscription.streamOpened }
+    var subscriptionStatus: SubscriptionStatus { subscription.status }
 
-    /// Sends a message, and waits a while for it to come back: a sender that fetches next finds its own message.
+    /// Sends a message, and waits a moment until it is received: a sender that fetches next finds its own message.
     func send(
         author: String,
         text: String,
         completion: @escaping @Sendable (Result<SendTime, SendError>) -> Void
     ) -> Cancellation {
         let request = SendMessageRequest(author: author, text: text)
-        // Waits for a connection: a server that restarts is back within the timeout.
+        // A server that restarts is back within the timeout.
         let options = CallOptions(timeout: sendTimeout, waitForReady: true)
         do throws(RPCError) {
             let call = try channel.unary(MessengerMethods.sendMessage, request, options: options) { [self] result in
                 do throws(RPCError) {
                     let sendTime = try result.get().sendTime
-                    whenArrived(sendTime) { completion(.success(sendTime)) }
+                    whenReceived(sendTime) { completion(.success(sendTime)) }
                 } catch {
-                    completion(.failure(failure(error)))
+                    completion(.failure(sendError(error)))
                 }
             }
             return { call.cancel() }
         } catch {
-            completion(.failure(failure(error)))
+            completion(.failure(sendError(error)))
             return {}
         }
     }
 
-    private func whenArrived(_ time: SendTime, _ action: @escaping @Sendable () -> Void) {
-        if subscription.stream == .open {
-            follower.whenArrived(time, action)
+    private func whenReceived(_ time: SendTime, _ action: @escaping @Sendable () -> Void) {
+        if subscriptionStatus.stream == .open {
+            subscription.whenReceived(time, action)
         } else {
             action()
         }
     }
 
-    private func failure(_ error: RPCError) -> SendError {
-        SendError(error, isConnected: subscription.stream.isConnected)
+    private func sendError(_ error: RPCError) -> SendError {
+        SendError(error, isConnected: subscriptionStatus.stream.isConnected)
     }
 }
 
 extension SendError {
-    /// - Parameter isConnected: Whether the server can be reached: a timeout means something else where it cannot.
+    /// - Parameter isConnected: Whether the server can be reached. A timeout has another meaning if it cannot.
     init(_ error: RPCError, isConnected: Bool) {
-        let trouble = error.metadata.first(MessengerMethods.troubleKey)
+        let storageError = error.metadata.first(MessengerMethods.storageErrorKey)
         switch error.code {
-        case .resourceExhausted where trouble?.hasBytes(of: "full") == true:
+        case .resourceExhausted where storageError?.hasBytes(of: "full") == true:
             self.init(code: .storageFull, message: error.sentence)
-        case .resourceExhausted where trouble != nil:
+        case .resourceExhausted where storageError != nil:
             self.init(code: .resourceExhausted, message: error.sentence)
-        case .unavailable where trouble != nil:
+        case .unavailable where storageError != nil:
             self.init(code: .unavailable, message: error.sentence)
         case .deadlineExceeded where isConnected:
             self.init(code: .deadlineExceeded, message: "The server did not answer in time.")
         case .unavailable, .deadlineExceeded, .cancelled:
             self.init(code: .unavailable, message: "The server cannot be reached.")
         case .invalidArgument:
-            self.init(code: .invalidArgument, message: "The server does not take this message: \(error.message)")
+            self.init(code: .invalidArgument, message: "The server rejected the message: \(error.message)")
         case .resourceExhausted:
-            self.init(code: .resourceExhausted, message: "The server has too much to do; try again later.")
+            self.init(code: .resourceExhausted, message: "The server is overloaded; try again later.")
         default:
-            self.init(code: .failed, message: "The server failed to take the message.")
+            self.init(code: .failed, message: "The server failed to accept the message.")
         }
     }
 }
 
 extension RPCError {
-    /// The server's own words, where they are for users.
+    /// The server's message as a sentence. Only for messages that the server wrote for users.
     fileprivate var sentence: String {
         let first = message.unicodeScalars.first?.properties.uppercaseMapping ?? ""
         return first + String(message.unicodeScalars.dropFirst()) + "."

@@ -1,26 +1,75 @@
 import Messenger
 
-/// The chat's room as the client reaches it: over the network.
+/// The chat's room, reached over the network.
 protocol RemoteRoom: Sendable {
-    /// Sends a message into the room. Does not block.
+    /// Sends a message. Does not block.
     ///
-    /// - Parameter completion: Called once, on any thread, which it may not block: with the time when the room accepted the
-    ///   message, which is in the room from then on, or with an error. Unless the code of that is
-    ///   ``SendError/Code/invalidArgument``, ``SendError/Code/resourceExhausted`` or ``SendError/Code/storageFull``, the room may
-    ///   have accepted the message all the same.
-    /// - Returns: Gives up, on any thread: the completion is called soon, if it has not been yet.
+    /// - Parameter completion: Called once, on any thread, which it must not block. With
+    ///   ``SendError/Code/invalidArgument``, ``SendError/Code/resourceExhausted`` and ``SendError/Code/storageFull`` the
+    ///   room did not accept the message. After other errors it may have accepted it.
+    /// - Returns: Cancels the call. The completion is called soon, if it has not been called yet.
     func send(
         author: String,
         text: String,
         completion: @escaping @Sendable (Result<SendTime, SendError>) -> Void
     ) -> Cancellation
 
-    /// Opens once the stream of messages has been opened for the first time, and stays open.
-    var firstOpening: Gate { get }
+    /// Open once the stream of messages has been open for the first time.
+    var streamOpened: Latch { get }
 
-    /// How the stream of messages is doing now.
-    var subscription: SubscriptionStatus { get }
+    /// The state of the stream of messages.
+    var subscriptionStatus: SubscriptionStatus { get }
 }
 
-/// Ends something that is under way before its time; without effect when it has ended.
+/// Cancels an operation that is in progress. May be called on any thread; does nothing after the operation's end.
 typealias Cancellation = @Sendable () -> Void
+
+/// The state of the stream of messages from the room.
+struct SubscriptionStatus: Sendable, Equatable {
+    /// The raw values are shown in `/readyz`.
+    enum Stream: String, Sendable {
+        /// It has not been open yet.
+        case connecting
+        case open
+        /// It is open, and not read: the inbox is full.
+        case paused
+        /// It broke, and is being opened again from its last position.
+        case reconnecting
+        /// The program is stopping.
+        case closed
+
+        var isConnected: Bool { self == .open || self == .paused }
+    }
+
+    var stream: Stream
+    /// How often messages were lost because the server no longer held them.
+    var gaps: Int
+}
+
+/// Why a message could not be sent.
+struct SendError: Error, Sendable, Equatable {
+    struct Code: Sendable, Hashable {
+        private enum Wrapped: Hashable {
+            case unavailable, deadlineExceeded, invalidArgument, resourceExhausted, storageFull, failed
+        }
+
+        private let wrapped: Wrapped
+
+        /// The server cannot be reached.
+        static let unavailable = Code(wrapped: .unavailable)
+        /// The server did not answer in time.
+        static let deadlineExceeded = Code(wrapped: .deadlineExceeded)
+        /// The server rejects the message.
+        static let invalidArgument = Code(wrapped: .invalidArgument)
+        /// The server is overloaded.
+        static let resourceExhausted = Code(wrapped: .resourceExhausted)
+        /// The server's storage is full.
+        static let storageFull = Code(wrapped: .storageFull)
+        /// The server answered with another error.
+        static let failed = Code(wrapped: .failed)
+    }
+
+    var code: Code
+    /// One short sentence for the sender, without internals.
+    var message: String
+}

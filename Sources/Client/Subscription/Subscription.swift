@@ -4,21 +4,20 @@ import Messenger
 import ServiceLifecycle
 import Synchronization
 
-/// Keeps a stream of the room's messages open and puts them into the inbox: opens it at start, and again whenever it
-/// ends, for as long as the program runs.
+/// Keeps a stream of the room's messages open and puts the messages into the inbox, as long as the program runs.
 final class Subscription: Service {
-    /// Open once the stream has been opened for the first time.
-    let firstOpening = Gate()
+    /// Open once the stream has been open for the first time.
+    let streamOpened = Latch()
 
-    let channel: Channel
-    let inbox: Inbox
-    let state = Mutex(SubscriptionState())
-    let arrivals = Arrivals(patience: .milliseconds(500))
-    /// When the program started: the first stream begins with the messages accepted since then.
-    let start = ContinuousClock.now
+    private let channel: Channel
+    private let inbox: Inbox
     private let logger: Logger
-    /// How many connections there had been when the stream was opened.
-    private let connection = Atomic(0)
+    private let state = Mutex(SubscriptionState())
+    private let waiters = PositionWaiters(timeout: .milliseconds(500))
+    /// The first stream begins with the messages accepted since the program's start.
+    private let startTime = ContinuousClock.now
+    /// The channel's connection count when the stream was opened.
+    private let streamConnection = Atomic(0)
 
     init(channel: Channel, inbox: Inbox, logger: Logger) {
         self.channel = channel
@@ -28,90 +27,269 @@ final class Subscription: Service {
 
     var status: SubscriptionStatus {
         var status = state.withLock { $0.status }
-        // A stream that is not being read may hold messages of a server that has gone, and then does not end.
-        if status.stream == .paused, !hasConnectionOfStream { status.stream = .reconnecting }
+        // A stream that is not read does not end when its server is gone.
+        if status.stream == .paused, !isStreamConnected { status.stream = .reconnecting }
         if status.stream == .open, inbox.isOverBudget { status.stream = .paused }
         return status
     }
 
-    var hasConnectionOfStream: Bool {
-        channel.connectivityState() == .ready && channel.connectionCount == connection.load(ordering: .relaxed)
+    /// Whether the connection of the stream still exists.
+    private var isStreamConnected: Bool {
+        channel.connectivityState() == .ready && channel.connectionCount == streamConnection.load(ordering: .relaxed)
     }
 
-    /// Calls back when the message with this time is in the inbox, or was, but after half a second at the latest.
-    func whenArrived(_ time: SendTime, _ action: @escaping @Sendable () -> Void) {
-        arrivals.whenReached(time, action)
+    /// Calls back when the message with this time has been received, but after half a second at the latest.
+    func whenReceived(_ time: SendTime, _ action: @escaping @Sendable () -> Void) {
+        waiters.whenReached(time, action)
     }
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
-                group.addTask { await self.arrivals.expire() }
-                await self.keepOpen()
+                group.addTask { await self.waiters.runTimeouts() }
+                await self.keepStreamOpen()
                 group.cancelAll()
             }
         }
         state.withLock { $0.closed() }
     }
 
-    private func keepOpen() async {
-        var held: Message?
+    private func keepStreamOpen() async {
+        var pending: Message?
         while !Task.isCancelled {
-            let failure = await follow(&held)
+            let error = await runStream(&pending)
             guard !Task.isCancelled else { return }
-            let (next, isFirst) = state.withLock { state in
-                (state.ended(failure, jitter: .random(in: 0...1), now: .now), state.isFirst)
+            let (retry, isFirst) = state.withLock { state in
+                (state.ended(error, jitter: .random(in: 0...1), now: .now), state.isFirst)
             }
-            log(failure, next, isFirst: isFirst)
-            try? await Task.sleep(for: next.delay)
-            // Beyond the budget: a server that sends no initial metadata would keep it back until its next message.
-            if let message = held, inbox.offer(message, beyondBudget: Self.unreadBytes) {
-                held = nil
+            log(error, retry, isFirst: isFirst)
+            try? await Task.sleep(for: retry.delay)
+            // Beyond the budget: a server without positions would keep the message back until its next one.
+            if let message = pending, inbox.offer(message, beyondBudget: Self.maxUnreadBytes) {
+                pending = nil
                 state.withLock { $0.resumed() }
-                arrivals.reached(message.sendTime)
+                waiters.advance(to: message.sendTime)
             }
         }
-    }
-
-    /// The stream is on the connection that there is now.
-    func rememberConnection() {
-        connection.store(channel.connectionCount, ordering: .relaxed)
-    }
-
-    /// The stream is open.
-    func opened(at position: SendTime?) {
-        rememberConnection()
-        let opening = state.withLock { state in
-            state.opened(at: position)
-            return state.opening()
-        }
-        if let opening { log(opening) }
-        firstOpening.open()
     }
 }
 
-// MARK: - The log
+// MARK: - One stream
 
 extension Subscription {
-    func log(_ opening: SubscriptionState.Opening) {
-        var metadata: Logger.Metadata = ["after": "\(opening.after.map(\.description) ?? "none")"]
-        if opening.failures > 0 { metadata["failures"] = "\(opening.failures)" }
+    /// How long a stream must be open until it is stable.
+    private static let stableAfter = Duration.seconds(2)
+    /// A stream of a server without positions is open if nothing has happened for this long.
+    private static let openAfterSilence = Duration.seconds(1)
+    /// A first stream that takes longer to open is opened again, a few times.
+    private static let fastOpen = (duration: Duration.milliseconds(100), attempts: 3)
+
+    /// Opens a stream and receives its messages until it ends.
+    ///
+    /// - Parameter pending: A received message that is not in the inbox yet, because the inbox is full.
+    /// - Returns: Why the stream ended; `nil` for OK.
+    private func runStream(_ pending: inout Message?) async -> RPCError? {
+        let isOpen = Latch()
+        let hasEnded = Latch()
+        return await withTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { await self.monitor(isOpen) }
+            do {
+                let (stream, position) = try await openStream()
+                // The status arrives even while nothing is read, unless messages are left to be read.
+                group.addTask {
+                    _ = await stream.trailingMetadata
+                    hasEnded.open()
+                }
+                rememberConnection()
+                if let position {
+                    opened(at: position)
+                    isOpen.open()
+                }
+                var messages = stream.makeAsyncIterator()
+                if let message = pending.take() {
+                    pending = try await store(message, until: hasEnded)
+                    if pending == nil { state.withLock { $0.resumed() } }
+                }
+                while let message = try await messages.next() {
+                    // The stream has ended without a status. The next one sends this message again.
+                    guard pending == nil else {
+                        throw RPCError(code: .unavailable, message: "the connection was lost while the inbox was full")
+                    }
+                    let (isNew, openedStream) = state.withLock { ($0.receive(message), $0.streamToLog()) }
+                    if let openedStream { log(openedStream) }
+                    if position == nil {
+                        streamOpened.open()
+                        isOpen.open()
+                    }
+                    if isNew { pending = try await store(message, until: hasEnded) }
+                }
+                return nil
+            } catch let error as RPCError {
+                return error
+            } catch {
+                return RPCError(code: .cancelled, message: "the program is stopping", cause: error)
+            }
+        }
+    }
+
+    /// Calls the server, and waits for the position after which the stream begins; `nil` if the server sends none.
+    ///
+    /// The first call has no position. It says how long the program has been running, so that no message since its start
+    /// is missed, whatever the clocks say. If the connection takes long, that age is too small: then it calls again.
+    private func openStream() async throws -> (ResponseStream<Message>, position: SendTime?) {
+        let isFirst = state.withLock { $0.isFirst }
+        var attempts = 0
+        while true {
+            let callTime = ContinuousClock.now
+            var options = CallOptions()
+            if isFirst {
+                let age = Int64((callTime - startTime) / .nanoseconds(1))
+                options.metadata = [MessengerMethods.readerAgeKey: .string("\(age)")]
+            }
+            // Without `waitForReady`, so that the log says why there is no connection.
+            let stream = try channel.serverStreaming(
+                MessengerMethods.readMessages,
+                ReadMessagesRequest(after: state.withLock { $0.position }),
+                options: options
+            )
+            // A refused stream has initial metadata too, but no position.
+            let text = try await stream.initialMetadata.first(MessengerMethods.positionKey)
+            let position = text.flatMap { SendTime(rfc3339: $0) }
+            attempts += 1
+            let isFast = callTime.duration(to: .now) < Self.fastOpen.duration
+            guard isFirst, position != nil, !isFast, attempts < Self.fastOpen.attempts else {
+                return (stream, position)
+            }
+        }
+    }
+
+    private func rememberConnection() {
+        streamConnection.store(channel.connectionCount, ordering: .relaxed)
+    }
+
+    private func opened(at position: SendTime?) {
+        rememberConnection()
+        let openedStream = state.withLock { state in
+            state.opened(at: position)
+            return state.streamToLog()
+        }
+        if let openedStream { log(openedStream) }
+        streamOpened.open()
+    }
+
+    /// Detects that a stream of a server without positions is open, and that a stream has become stable.
+    private func monitor(_ isOpen: Latch) async {
+        while !isOpen.isOpen {
+            let wasConnected = channel.connectivityState() == .ready
+            _ = await isOpen.wait(timeout: Self.openAfterSilence)
+            guard !Task.isCancelled else { return }
+            // A server that sends positions has not answered yet.
+            guard !isOpen.isOpen, wasConnected, channel.connectivityState() == .ready,
+                !state.withLock({ $0.serverSendsPositions })
+            else { continue }
+            opened(at: nil)
+            isOpen.open()
+        }
+        guard (try? await Task.sleep(for: Self.stableAfter)) != nil else { return }
+        let openedStream = state.withLock { state in
+            state.becameStable()
+            return state.streamToLog()
+        }
+        if let openedStream { log(openedStream) }
+    }
+}
+
+// MARK: - Backpressure
+
+extension Subscription {
+    private enum StoreResult {
+        case stored
+        case streamEnded
+        /// Messages of the stream may be left to be read.
+        case connectionLost
+    }
+
+    private static let connectionCheckInterval = Duration.milliseconds(100)
+    /// What a stream may hold unread: its window, and one message in part.
+    private static let maxUnreadBytes = 512 << 10
+
+    /// Puts a message into the inbox. If the inbox is full, waits for space or for the end of the stream.
+    ///
+    /// A stream whose connection is lost ends only after its last message has been read. So these messages may exceed
+    /// the budget: a full inbox must not keep the client from reconnecting.
+    /// - Returns: The message if the stream ended first.
+    private func store(_ message: Message, until hasEnded: Latch) async throws -> Message? {
+        var isStored = inbox.offer(message)
+        if !isStored {
+            state.withLock { $0.paused() }
+            waiters.releaseAll()
+            switch await waitForSpace(message, until: hasEnded, orLostConnection: true) {
+            case .stored: isStored = true
+            case .streamEnded: break
+            case .connectionLost where inbox.offer(message, beyondBudget: Self.maxUnreadBytes): isStored = true
+            case .connectionLost:
+                isStored = await waitForSpace(message, until: hasEnded, orLostConnection: false) == .stored
+            }
+            guard isStored else { return message }
+            state.withLock { $0.resumed() }
+        }
+        waiters.advance(to: message.sendTime)
+        return nil
+    }
+
+    private func waitForSpace(
+        _ message: Message,
+        until hasEnded: Latch,
+        orLostConnection watchesConnection: Bool
+    ) async -> StoreResult {
+        await withTaskGroup(of: StoreResult.self) { group in
+            group.addTask { [inbox] in (try? await inbox.append(message)) != nil ? .stored : .streamEnded }
+            group.addTask {
+                _ = await hasEnded.wait()
+                return .streamEnded
+            }
+            if watchesConnection {
+                group.addTask {
+                    while self.isStreamConnected {
+                        guard (try? await Task.sleep(for: Self.connectionCheckInterval)) != nil else {
+                            return .streamEnded
+                        }
+                    }
+                    return .connectionLost
+                }
+            }
+            let first = await group.next() ?? .streamEnded
+            group.cancelAll()
+            // The message may have been stored at the same moment.
+            for await other in group where other == .stored { return .stored }
+            return first
+        }
+    }
+}
+
+// MARK: - Log
+
+extension Subscription {
+    private func log(_ stream: SubscriptionState.OpenedStream) {
+        var metadata: Logger.Metadata = ["after": "\(stream.after.map(\.description) ?? "none")"]
+        if stream.failures > 0 { metadata["failures"] = "\(stream.failures)" }
         logger.info("stream open", metadata: metadata)
     }
 
-    private func log(_ failure: RPCError?, _ next: SubscriptionState.Next, isFirst: Bool) {
+    private func log(_ error: RPCError?, _ retry: SubscriptionState.Retry, isFirst: Bool) {
         // A server's text may be long.
-        let reason = (failure?.description ?? "the server ended it").utf8.prefix(512)
+        let reason = (error?.description ?? "the server ended the stream").utf8.prefix(512)
         var metadata: Logger.Metadata = [
             "reason": "\(String(decoding: reason, as: UTF8.self))",
-            "retryIn": "\(Int(next.delay / .milliseconds(1)))ms",
+            "retryIn": "\(Int(retry.delay / .milliseconds(1)))ms",
         ]
-        guard let failures = next.failures else {
+        guard let failures = retry.failures else {
             return logger.debug("stream still not open", metadata: metadata)
         }
         if failures > 1 { metadata["failures"] = "\(failures)" }
-        if next.isBehindGap {
-            logger.error("messages lost: the server does not hold them any more", metadata: metadata)
+        if retry.hasGap {
+            logger.error("messages lost", metadata: metadata)
         } else if isFirst {
             logger.warning("stream not open yet", metadata: metadata)
         } else {

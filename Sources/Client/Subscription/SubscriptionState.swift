@@ -1,164 +1,221 @@
 import GRPC
 import Messenger
 
-/// The client's position in the room's messages, and what to do when its stream ends: a value without I/O.
+/// The client's position in the room's messages, and what to do when its stream ends. A value without I/O.
 ///
-/// The position is the time of the last message taken. A stream is opened after it, so each message is taken once,
-/// however often streams break. The server says the first position, by its own clock.
+/// The position is the time of the last received message. Each stream begins after it, so every message is received
+/// once, however often streams break. The server sets the first position, by its own clock.
 struct SubscriptionState: Sendable {
-    /// What to do after a stream has ended.
-    struct Next: Equatable, Sendable {
-        /// Open the next one after this long.
+    /// How to continue after a stream has ended.
+    struct Retry: Equatable, Sendable {
+        /// The time until the next stream is opened.
         var delay: Duration
-        /// Messages have been lost: the server does not hold them any more.
-        var isBehindGap = false
-        /// How often in a row streams have failed, if it is to be written to the log.
+        /// Messages were lost: the server no longer holds them.
+        var hasGap = false
+        /// How many streams in a row have failed; `nil` if the failure should not be logged.
         var failures: Int?
     }
 
-    /// A stream that is open, for the log.
-    struct Opening: Equatable, Sendable {
-        /// The position at its beginning.
+    /// An open stream that should be logged.
+    struct OpenedStream: Equatable, Sendable {
+        /// The position at which it began.
         var after: SendTime?
         /// How many streams had failed before.
         var failures: Int
     }
 
     private(set) var status = SubscriptionStatus(stream: .connecting, gaps: 0)
-    /// Messages after this time are still to come; `nil` for those that are accepted from now on.
+    /// The next stream begins after this time; `nil` for messages that are accepted from now on.
     private(set) var position: SendTime?
-    /// Whether the server has said a position. One that does not may give the same time to several messages.
-    private(set) var serverSaysPositions = false
-    /// Of a server that says no positions: the messages taken that have the time of the position.
-    private var latest: [Message] = []
+    /// Whether the server sends positions. If it does not, several messages may have the same time.
+    private(set) var serverSendsPositions = false
+    /// Only for servers without positions: the received messages with the time of ``position``.
+    private var messagesAtPosition: [Message] = []
 
     private var isPaused = false
     private var backoff = Backoff()
-    /// How often in a row the server has refused a position.
+    /// How many times in a row the server has refused the position.
     private var refusals = 0
-    /// How often the next stream may still be opened at once, after an answer that says how to go on.
-    private var immediateRetries = Self.mostImmediateRetries
+    private var immediateRetriesLeft = Self.maxImmediateRetries
 
-    private var reports = FailureReports()
-    /// Open, and not yet in the log.
-    private var unwritten: Opening?
-    /// The last stream has brought a message or lived for a while.
-    private var wasUseful = true
-    private var isUseful = false
+    private var failureLog = FailureLogLimiter()
+    private var unloggedStream: OpenedStream?
+    /// Whether the last stream received a message or was stable.
+    private var lastMadeProgress = true
+    private var madeProgress = false
 
-    private static let mostImmediateRetries = 2
-    private static let mostLatest = 256
-    /// A second, in nanoseconds.
-    private static let lead: Int64 = 1_000_000_000
+    private static let maxImmediateRetries = 2
+    private static let maxMessagesAtPosition = 256
+    private static let secondInNanoseconds: Int64 = 1_000_000_000
 
-    /// Whether no stream has been opened yet.
+    /// Whether no stream has been open yet.
     var isFirst: Bool { status.stream == .connecting }
 
-    /// The server has opened the stream. It begins after `start`; `nil` if the server does not say.
+    /// The stream is open.
+    ///
+    /// - Parameter start: The position after which it begins; `nil` if the server sends none.
     mutating func opened(at start: SendTime?) {
         status.stream = isPaused ? .paused : .open
         refusals = 0
-        isUseful = false
-        if start != nil { serverSaysPositions = true }
+        madeProgress = false
+        if start != nil { serverSendsPositions = true }
         position = position ?? start
-        unwritten = Opening(after: position, failures: 0)
+        unloggedStream = OpenedStream(after: position, failures: 0)
     }
 
-    /// What to write to the log, once for each stream: but not of one that follows another that brought nothing, until
-    /// it has brought something itself.
-    mutating func opening() -> Opening? {
-        guard wasUseful || isUseful, var opening = unwritten else { return nil }
-        unwritten = nil
-        opening.failures = reports.recovered()
-        return opening
+    /// The open stream, if it should be logged now: once, and only after it or the last one made progress.
+    mutating func streamToLog() -> OpenedStream? {
+        guard lastMadeProgress || madeProgress, var stream = unloggedStream else { return nil }
+        unloggedStream = nil
+        stream.failures = failureLog.reset()
+        return stream
     }
 
-    /// Nothing more can be taken, from this stream or the next one.
+    /// The inbox is full: nothing is read, neither from this stream nor from the next one.
     mutating func paused() {
         isPaused = true
         if status.stream == .open { status.stream = .paused }
     }
 
-    /// More can be taken.
     mutating func resumed() {
         isPaused = false
         if status.stream == .paused { status.stream = .open }
     }
 
-    /// The open stream has lived for a while. Only that ends the backoff: one that brings something and ends at once would be
-    /// opened again and again.
-    mutating func lived() {
-        isUseful = true
+    /// The stream has been open for a while. Only this resets the backoff: a stream that ends after its first message
+    /// would be opened again and again.
+    mutating func becameStable() {
+        madeProgress = true
         backoff.reset()
-        immediateRetries = Self.mostImmediateRetries
+        immediateRetriesLeft = Self.maxImmediateRetries
     }
 
-    /// A message has come. Returns whether it is new.
-    mutating func take(_ message: Message) -> Bool {
-        // The first message of a server that sends nothing before it.
+    /// A message was received.
+    ///
+    /// - Returns: Whether it is new.
+    mutating func receive(_ message: Message) -> Bool {
+        // A server without positions sends nothing before its first message.
         if !status.stream.isConnected { opened(at: nil) }
         if let position, message.sendTime <= position {
-            guard !serverSaysPositions, message.sendTime == position, !latest.contains(message)
-            else {
-                return false
-            }
+            guard !serverSendsPositions, message.sendTime == position, !messagesAtPosition.contains(message)
+            else { return false }
         }
-        if !serverSaysPositions {
-            if message.sendTime != position || latest.count == Self.mostLatest { latest.removeAll() }
-            latest.append(message)
+        if !serverSendsPositions {
+            if message.sendTime != position || messagesAtPosition.count == Self.maxMessagesAtPosition {
+                messagesAtPosition.removeAll()
+            }
+            messagesAtPosition.append(message)
         }
         position = message.sendTime
-        isUseful = true
+        madeProgress = true
         return true
     }
 
     /// The stream has ended, or could not be opened.
     ///
     /// - Parameters:
-    ///   - error: Its status; `nil` for OK, which this stream has no reason to end with.
+    ///   - error: Its status; `nil` for OK, which is unexpected.
     ///   - jitter: A random number from 0 to 1.
-    mutating func ended(_ error: RPCError?, jitter: Double, now: ContinuousClock.Instant) -> Next {
-        let wasEverOpen = !isFirst
-        if status.stream.isConnected { wasUseful = isUseful }
-        unwritten = nil
-        if wasEverOpen { status.stream = .reconnecting }
-        var next: Next
+    mutating func ended(_ error: RPCError?, jitter: Double, now: ContinuousClock.Instant) -> Retry {
+        let hasBeenOpen = !isFirst
+        if status.stream.isConnected { lastMadeProgress = madeProgress }
+        unloggedStream = nil
+        if hasBeenOpen { status.stream = .reconnecting }
+        var retry: Retry
         switch error?.code {
         case .outOfRange?:
             let heldAfter = error?.metadata.first(MessengerMethods.heldAfterKey).flatMap { SendTime(rfc3339: $0) }
-            next = refused(heldAfter: heldAfter, wasEverOpen, jitter)
+            retry = positionRefused(heldAfter: heldAfter, hasBeenOpen: hasBeenOpen, jitter: jitter)
         case .invalidArgument?:
-            // The position lies in the server's future: its clock was set back.
-            next = refused(heldAfter: nil, wasEverOpen, jitter)
+            // The position is in the server's future: its clock was set back.
+            retry = positionRefused(heldAfter: nil, hasBeenOpen: hasBeenOpen, jitter: jitter)
         default:
-            next = Next(delay: backoff.next(jitter: jitter))
+            retry = Retry(delay: backoff.next(jitter: jitter))
         }
-        // It only says how to go on, unless that does not help.
-        let isAnswer = error?.code == .outOfRange && !next.isBehindGap && next.delay == .zero
-        next.failures = reports.failed(isAnswer ? nil : error?.description ?? "", now: now)
-        return next
+        // The server only said from where to continue. Log it if that does not help.
+        let isExpected = error?.code == .outOfRange && !retry.hasGap && retry.delay == .zero
+        retry.failures = failureLog.record(isExpected ? nil : error?.description ?? "", now: now)
+        return retry
     }
 
-    /// The server does not hold all that comes after the position: goes on with what it holds.
-    private mutating func refused(heldAfter: SendTime?, _ wasEverOpen: Bool, _ jitter: Double) -> Next {
+    /// The server no longer holds all messages after the position. Continues with those that it holds.
+    private mutating func positionRefused(heldAfter: SendTime?, hasBeenOpen: Bool, jitter: Double) -> Retry {
         defer { refusals += 1 }
-        // A full history drops a message with each that comes, and many while this client asks. So the second time it asks
-        // from a second later on; and then, or if the server does not say what it holds, from now on.
+        // A full history drops old messages all the time, also while this client asks. So skip a second at the second
+        // try. After that, or if the server does not say what it holds, ask for new messages only.
         switch refusals {
         case 0: position = heldAfter
-        case 1: position = heldAfter.map { SendTime(nanosecondsSinceEpoch: $0.nanosecondsSinceEpoch &+ Self.lead) }
+        case 1:
+            position = heldAfter.map {
+                SendTime(nanosecondsSinceEpoch: $0.nanosecondsSinceEpoch &+ Self.secondInNanoseconds)
+            }
         default: position = nil
         }
-        let isBehindGap = wasEverOpen && refusals == 0
-        if isBehindGap { status.gaps += 1 }
-        // An answer is no reason to wait; the same one again and again is.
-        guard immediateRetries > 0 else { return Next(delay: backoff.next(jitter: jitter), isBehindGap: isBehindGap) }
-        immediateRetries -= 1
-        return Next(delay: .zero, isBehindGap: isBehindGap)
+        let hasGap = hasBeenOpen && refusals == 0
+        if hasGap { status.gaps += 1 }
+        // There is no need to wait, unless the server refuses again and again.
+        guard immediateRetriesLeft > 0 else { return Retry(delay: backoff.next(jitter: jitter), hasGap: hasGap) }
+        immediateRetriesLeft -= 1
+        return Retry(delay: .zero, hasGap: hasGap)
     }
 
-    /// No more streams will be opened.
+    /// The program is stopping.
     mutating func closed() {
         status.stream = .closed
+    }
+}
+
+/// The delay between attempts. It doubles from 50 ms to 1 s. Jitter keeps clients from reconnecting at the same time.
+struct Backoff: Sendable {
+    static let initial = Duration.milliseconds(50)
+    static let maximum = Duration.seconds(1)
+
+    private var current = initial
+
+    /// - Parameter jitter: A random number from 0 to 1. It shortens the delay by up to half.
+    mutating func next(jitter: Double) -> Duration {
+        defer { current = min(current * 2, Self.maximum) }
+        return current * (1 - jitter / 2)
+    }
+
+    mutating func reset() {
+        current = Self.initial
+    }
+}
+
+/// Decides which failures of the stream are logged: each reason once, and one failure per minute while it lasts.
+struct FailureLogLimiter: Sendable {
+    static let interval = Duration.seconds(60)
+    /// A server that gives a new reason each time must not fill the log.
+    static let maxReasons = 5
+
+    /// As bytes: the text is the server's.
+    private var loggedReasons: [[UInt8]] = []
+    private var failures = 0
+    private var nextReminder: ContinuousClock.Instant?
+
+    /// Counts a failure.
+    ///
+    /// - Parameter reason: `nil` for a failure that is logged only as a reminder.
+    /// - Returns: The number of failures in a row; `nil` if this one should not be logged.
+    mutating func record(_ reason: String?, now: ContinuousClock.Instant) -> Int? {
+        failures += 1
+        let bytes = reason.map { Array($0.utf8) }
+        var isDue = false
+        if let bytes, loggedReasons.count < Self.maxReasons, !loggedReasons.contains(bytes) {
+            loggedReasons.append(bytes)
+            isDue = true
+        }
+        if let nextReminder, now >= nextReminder { isDue = true }
+        if isDue || nextReminder == nil { nextReminder = now + Self.interval }
+        return isDue ? failures : nil
+    }
+
+    /// The stream works again.
+    ///
+    /// - Returns: How many failures there were.
+    mutating func reset() -> Int {
+        defer { self = FailureLogLimiter() }
+        return failures
     }
 }

@@ -37,5 +37,5 @@ public enum MessengerMethods {
 
     /// The key in the trailing metadata of ``sendMessage`` that goes with errors of the history: `full`, `busy` or `away`.
     /// The error's sentence is then one for users.
-    public static let troubleKey = "messenger-trouble"
+    public static let storageErrorKey = "messenger-trouble"
 }

@@ -81,10 +81,10 @@ import Testing
         try await withHTTP(room: room, inbox: inbox) { client in
             let connection = try await RawConnection(port: client.port)
             try await connection.send("POST /getAndFlushMessages HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n") {
-                try await waitUntil { room.firstOpening.waiterCount == 1 }
+                try await waitUntil { room.streamOpened.waiterCount == 1 }
             }
-            try await waitUntil { room.firstOpening.waiterCount == 0 }
-            room.firstOpening.open()
+            try await waitUntil { room.streamOpened.waiterCount == 0 }
+            room.streamOpened.open()
             try await client.execute(uri: "/getAndFlushMessages", method: .POST) { #expect($0.text.contains("Ivan")) }
         }
     }
@@ -102,6 +102,6 @@ import Testing
             }
             try await waitUntil { inbox.counters.messages == 1000 }
         }
-        #expect(inbox.flush().messages.map(\.sendTime) == (0..<1000).map { Message.numbered($0).sendTime })
+        #expect(inbox.lease().messages.map(\.sendTime) == (0..<1000).map { Message.numbered($0).sendTime })
     }
 }

@@ -23,7 +23,7 @@ import Testing
         settings.openTimeout = .seconds(3600)
         try await withHTTP(room: room, settings: settings) { client in
             async let status = client.execute(uri: "/getAndFlushMessages", method: .POST) { $0.status }
-            try await waitUntil { room.firstOpening.waiterCount == 1 }
+            try await waitUntil { room.streamOpened.waiterCount == 1 }
             await client.shutDown()
             #expect(try await status == .serviceUnavailable)
         }

@@ -27,7 +27,7 @@ import Testing
     @Test func isReadyWhileTheStreamIsOpen() async throws {
         let inbox = Inbox(capacity: .mebibytes(1))
         try await inbox.append(.numbered(0))
-        inbox.flush().confirm()
+        inbox.lease().acknowledge()
         try await inbox.append(.numbered(1))
         let room = FakeRoom(subscription: SubscriptionStatus(stream: .open, gaps: 3))
         try await withHTTP(room: room, inbox: inbox) { client in

@@ -21,7 +21,7 @@ import Testing
         #expect(memory.usedBytes == 0 && inbox.counters.leasedMessages == 0)
         let second = leases.take()
         #expect(second.delivery.messages == [.numbered(0), .numbered(1)])
-        second.delivery.confirm()
+        second.delivery.acknowledge()
         #expect(inbox.counters.leasedMessages == 0 && inbox.counters.messages == 3)
     }
 

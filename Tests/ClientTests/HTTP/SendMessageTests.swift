@@ -139,9 +139,9 @@ import Testing
         let room = FakeRoom(hasBeenOpen: false)
         try await withHTTP(room: room) { client in
             async let status = client.execute(uri: "/sendMessage", method: .POST, body: Self.body) { $0.status }
-            try await waitUntil { room.firstOpening.waiterCount == 1 }
+            try await waitUntil { room.streamOpened.waiterCount == 1 }
             #expect(room.sent.isEmpty)
-            room.firstOpening.open()
+            room.streamOpened.open()
             #expect(try await status == .ok)
         }
         #expect(room.sent.count == 1)

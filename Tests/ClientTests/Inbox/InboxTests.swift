@@ -4,65 +4,65 @@ import Testing
 @testable import Client
 
 @Suite(.timeLimit(.minutes(1))) struct InboxTests {
-    /// An inbox with room for so many messages made by `numbered(_:)`.
-    private func makeInbox(roomFor count: Int) throws -> Inbox {
+    /// An inbox with space for `count` messages made by `numbered(_:)`.
+    private func makeInbox(capacity count: Int) throws -> Inbox {
         Inbox(capacity: try #require(ByteCount(bytes: count * MessageBuffer.cost(of: .numbered(0)))))
     }
 
-    @Test func flushReturnsWhatHasArrivedAndEmptiesTheInbox() async throws {
-        let inbox = try self.makeInbox(roomFor: 2)
+    @Test func leaseReturnsAllMessagesAndEmptiesTheInbox() async throws {
+        let inbox = try makeInbox(capacity: 2)
         try await inbox.append(.numbered(0))
         try await inbox.append(.numbered(1))
         #expect(
             inbox.counters == Inbox.Counters(messages: 2, bytes: 2 * MessageBuffer.cost(of: .numbered(0)), received: 2)
         )
 
-        let delivery = inbox.flush()
-        #expect(delivery.messages == [.numbered(0), .numbered(1)])
-        delivery.confirm()
+        let lease = inbox.lease()
+        #expect(lease.messages == [.numbered(0), .numbered(1)])
+        lease.acknowledge()
         #expect(inbox.counters == Inbox.Counters(messages: 0, bytes: 0, received: 2))
-        #expect(inbox.flush().messages.isEmpty)
+        #expect(inbox.lease().messages.isEmpty)
     }
 
-    @Test func aDeliveryKnowsWhetherItWasCutShort() async throws {
-        let inbox = try self.makeInbox(roomFor: 3)
+    @Test func aLeaseKnowsWhetherTheInboxHasMore() async throws {
+        let inbox = try makeInbox(capacity: 3)
         let cost = MessageBuffer.cost(of: .numbered(0))
-        // What arrives after this one is no part of it.
-        let empty = inbox.flush(atMost: cost)
+        // Later messages do not belong to this lease.
+        let empty = inbox.lease(maxBytes: cost)
         for number in 0..<3 { try await inbox.append(.numbered(number)) }
-        let first = inbox.flush(atMost: cost)
-        let second = inbox.flush(atMost: 0)
-        let rest = inbox.flush(atMost: 2 * cost)
-        #expect([empty, first, second, rest].map(\.isCutShort) == [false, true, true, false])
+        let first = inbox.lease(maxBytes: cost)
+        let second = inbox.lease(maxBytes: 0)
+        let rest = inbox.lease(maxBytes: 2 * cost)
+        #expect([empty, first, second, rest].map(\.hasMore) == [false, true, true, false])
         #expect([empty, first, second, rest].map(\.messages.count) == [0, 1, 0, 2])
     }
 
-    @Test func aDeliveryThatIsNotConfirmedComesBack() async throws {
-        let inbox = try self.makeInbox(roomFor: 2)
+    @Test func messagesReturnIfTheLeaseIsNotAcknowledged() async throws {
+        let inbox = try makeInbox(capacity: 2)
         try await inbox.append(.numbered(0))
         do {
-            let delivery = inbox.flush()
+            let lease = inbox.lease()
             try await inbox.append(.numbered(1))
             #expect(inbox.counters.messages == 1)
-            #expect(delivery.messages == [.numbered(0)])
+            #expect(lease.messages == [.numbered(0)])
         }
-        #expect(inbox.flush().messages == [.numbered(0), .numbered(1)])
+        #expect(inbox.lease().messages == [.numbered(0), .numbered(1)])
     }
 
-    @Test func aFullInboxHoldsTheProducerBackUntilADelivery() async throws {
-        let inbox = try self.makeInbox(roomFor: 1)
+    @Test func aFullInboxBlocksTheProducerUntilALeaseIsAcknowledged() async throws {
+        let inbox = try makeInbox(capacity: 1)
         try await inbox.append(.numbered(0))
         let producer = Task { try await inbox.append(.numbered(1)) }
 
-        let delivery = inbox.flush()
-        #expect(inbox.counters.messages == 0, "What is being delivered counts against the budget.")
-        delivery.confirm()
+        let lease = inbox.lease()
+        #expect(inbox.counters.messages == 0, "Leased messages count against the budget.")
+        lease.acknowledge()
         try await producer.value
-        #expect(inbox.flush().messages == [.numbered(1)])
+        #expect(inbox.lease().messages == [.numbered(1)])
     }
 
-    @Test func cancellationEndsTheWaitOfTheProducer() async throws {
-        let inbox = try self.makeInbox(roomFor: 1)
+    @Test func cancellationEndsTheProducersWait() async throws {
+        let inbox = try makeInbox(capacity: 1)
         try await inbox.append(.numbered(0))
         let producer = Task { try await inbox.append(.numbered(1)) }
         producer.cancel()
@@ -72,21 +72,21 @@ import Testing
     }
 
     @Test(arguments: [false, true])
-    func concurrentFlushesReturnEachMessageOnceAndAllTogether(everyOtherDeliveryFails: Bool) async throws {
+    func concurrentLeasesReturnEachMessageOnce(everyOtherLeaseFails: Bool) async throws {
         let count = 10_000
-        let inbox = try self.makeInbox(roomFor: 100)
+        let inbox = try makeInbox(capacity: 100)
         let fetched = try await withThrowingTaskGroup(of: [Message].self) { group in
             for _ in 0..<4 {
                 group.addTask {
                     var messages: [Message] = []
                     var fails = false
                     while !Task.isCancelled {
-                        let delivery = inbox.flush()
+                        let lease = inbox.lease()
                         if !fails {
-                            messages += delivery.messages
-                            delivery.confirm()
+                            messages += lease.messages
+                            lease.acknowledge()
                         }
-                        fails = everyOtherDeliveryFails && !fails
+                        fails = everyOtherLeaseFails && !fails
                         await Task.yield()
                     }
                     return messages
@@ -98,15 +98,15 @@ import Testing
             group.cancelAll()
             return try await group.reduce(into: []) { $0.append($1) }
         }
-        if !everyOtherDeliveryFails {
+        if !everyOtherLeaseFails {
             for messages in fetched {
                 #expect(
                     zip(messages, messages.dropFirst()).allSatisfy { $0.sendTime < $1.sendTime },
-                    "Each fetcher sees the order."
+                    "Each reader gets them in order."
                 )
             }
         }
-        let rest = inbox.flush().messages
+        let rest = inbox.lease().messages
         #expect(
             (fetched.flatMap { $0 } + rest).sorted { $0.sendTime < $1.sendTime } == (0..<count).map { .numbered($0) }
         )

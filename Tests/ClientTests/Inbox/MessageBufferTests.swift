@@ -6,42 +6,42 @@ import Testing
 @Suite struct MessageBufferTests {
     private let cost = MessageBuffer.cost(of: .numbered(0))
 
-    private func makeBuffer(holding count: Int, roomFor capacity: Int) -> MessageBuffer {
-        var buffer = MessageBuffer(capacity: capacity * self.cost)
+    private func makeBuffer(holding count: Int, capacity: Int) -> MessageBuffer {
+        var buffer = MessageBuffer(capacity: capacity * cost)
         for number in 0..<count {
             #expect(buffer.append(.numbered(number)) == true)
         }
         return buffer
     }
 
-    @Test func keepsTheOrderOfArrival() {
-        var buffer = self.makeBuffer(holding: 3, roomFor: 3)
-        #expect(buffer.take().messages == [.numbered(0), .numbered(1), .numbered(2)])
+    @Test func keepsTheOrder() {
+        var buffer = makeBuffer(holding: 3, capacity: 3)
+        #expect(buffer.lease().messages == [.numbered(0), .numbered(1), .numbered(2)])
         #expect(buffer.messages.isEmpty)
-        #expect(buffer.heldBytes == 0)
+        #expect(buffer.bytes == 0)
     }
 
-    @Test func exceedsTheBudgetAsFarAsItIsToldTo() {
-        var buffer = self.makeBuffer(holding: 2, roomFor: 2)
+    @Test func exceedsTheBudgetAsFarAsAllowed() {
+        var buffer = makeBuffer(holding: 2, capacity: 2)
         #expect(!buffer.isOverBudget)
-        #expect(buffer.append(.numbered(2), beyondBudget: self.cost) == true)
+        #expect(buffer.append(.numbered(2), beyondBudget: cost) == true)
         #expect(buffer.isOverBudget)
-        #expect(buffer.append(.numbered(3), beyondBudget: self.cost) == false)
+        #expect(buffer.append(.numbered(3), beyondBudget: cost) == false)
         #expect(buffer.append(.numbered(3)) == false)
-        let batch = buffer.take()
+        let batch = buffer.lease()
         #expect(batch.messages == [.numbered(0), .numbered(1), .numbered(2)])
-        buffer.settle(batch)
+        buffer.acknowledge(batch)
         #expect(!buffer.isOverBudget)
     }
 
-    @Test func refusesWhatExceedsTheBudget() {
-        var buffer = self.makeBuffer(holding: 2, roomFor: 2)
+    @Test func refusesMessagesBeyondTheBudget() {
+        var buffer = makeBuffer(holding: 2, capacity: 2)
         #expect(buffer.append(.numbered(2)) == false)
         #expect(buffer.messages == [.numbered(0), .numbered(1)])
-        #expect(buffer.heldBytes == 2 * self.cost)
+        #expect(buffer.bytes == 2 * cost)
     }
 
-    @Test func countsTheBytesOfTheStrings() {
+    @Test func countsBytesNotCharacters() {
         #expect(
             MessageBuffer.cost(of: .numbered(0, author: "Иван", text: "й")) == MessageBuffer.cost(
                 of: .numbered(0, author: "", text: "")
@@ -49,56 +49,56 @@ import Testing
         )
     }
 
-    @Test func takesAMessageGreaterThanTheBudgetWhenThereIsNothingElse() {
+    @Test func anEmptyBufferAcceptsAnyMessage() {
         var buffer = MessageBuffer(capacity: 1)
         #expect(buffer.append(.numbered(0)) == true)
         #expect(buffer.append(.numbered(1)) == false)
-        let batch = buffer.take()
+        let batch = buffer.lease()
         #expect(buffer.append(.numbered(1)) == false)
-        buffer.settle(batch)
+        buffer.acknowledge(batch)
         #expect(buffer.append(.numbered(1)) == true)
     }
 
-    @Test func messagesOutForDeliveryCountUntilTheyAreSettled() {
-        var buffer = self.makeBuffer(holding: 2, roomFor: 2)
-        let batch = buffer.take()
-        #expect(buffer.deliveringBytes == 2 * self.cost)
+    @Test func leasedMessagesCountUntilAcknowledged() {
+        var buffer = makeBuffer(holding: 2, capacity: 2)
+        let batch = buffer.lease()
+        #expect(buffer.leasedBytes == 2 * cost)
         #expect(buffer.append(.numbered(2)) == false)
-        buffer.settle(batch)
-        #expect(buffer.deliveringBytes == 0)
+        buffer.acknowledge(batch)
+        #expect(buffer.leasedBytes == 0)
         #expect(buffer.append(.numbered(2)) == true)
     }
 
-    @Test func messagesThatComeBackAreBeforeTheLaterOnes() {
-        var buffer = self.makeBuffer(holding: 2, roomFor: 4)
-        let batch = buffer.take()
+    @Test func returnedMessagesComeBeforeLaterOnes() {
+        var buffer = makeBuffer(holding: 2, capacity: 4)
+        let batch = buffer.lease()
         #expect(buffer.append(.numbered(2)) == true)
         buffer.putBack(batch)
-        #expect(buffer.deliveringBytes == 0)
-        #expect(buffer.heldBytes == 3 * self.cost)
-        #expect(buffer.take().messages == [.numbered(0), .numbered(1), .numbered(2)])
+        #expect(buffer.leasedBytes == 0)
+        #expect(buffer.bytes == 3 * cost)
+        #expect(buffer.lease().messages == [.numbered(0), .numbered(1), .numbered(2)])
     }
 
     @Test(arguments: [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
-    func batchesMayComeBackInAnyOrder(order: [Int]) {
-        var buffer = MessageBuffer(capacity: 100 * self.cost)
+    func batchesMayReturnInAnyOrder(order: [Int]) {
+        var buffer = MessageBuffer(capacity: 100 * cost)
         let batches = (0..<3).map { batch in
             for number in 0..<2 {
                 #expect(buffer.append(.numbered(batch * 2 + number)) == true)
             }
-            return buffer.take()
+            return buffer.lease()
         }
         #expect(buffer.append(.numbered(6)) == true)
         for index in order {
             buffer.putBack(batches[index])
         }
         #expect(buffer.messages == (0...6).map { .numbered($0) })
-        #expect(buffer.heldBytes == 7 * self.cost)
+        #expect(buffer.bytes == 7 * cost)
     }
 
     @Test func anEmptyBatchChangesNothing() {
-        var buffer = MessageBuffer(capacity: 100 * self.cost)
-        let empty = buffer.take()
+        var buffer = MessageBuffer(capacity: 100 * cost)
+        let empty = buffer.lease()
         #expect(buffer.append(.numbered(0)) == true)
         buffer.putBack(empty)
         #expect(buffer.messages == [.numbered(0)])

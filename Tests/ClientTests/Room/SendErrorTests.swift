@@ -5,27 +5,29 @@ import Testing
 @testable import Client
 
 @Suite struct SendErrorTests {
-    private func error(_ code: Status.Code, trouble: String? = nil, isConnected: Bool = true) -> SendError {
-        let metadata: Metadata = trouble.map { [MessengerMethods.troubleKey: .string($0)] } ?? [:]
+    private func error(_ code: Status.Code, storageError: String? = nil, isConnected: Bool = true) -> SendError {
+        let metadata: Metadata = storageError.map { [MessengerMethods.storageErrorKey: .string($0)] } ?? [:]
         let error = RPCError(code: code, message: "the history's disk is full; it is", metadata: metadata)
         return SendError(error, isConnected: isConnected)
     }
 
-    /// The server's own sentence, with a capital letter and a full stop.
-    private static let own = "The history's disk is full; it is."
+    /// The server's message as a sentence.
+    private static let sentence = "The history's disk is full; it is."
 
-    @Test func aFullStorageIsReported() {
-        let full = error(.resourceExhausted, trouble: "full")
-        #expect(full == SendError(code: .storageFull, message: Self.own))
+    @Test func fullStorageHasItsOwnCode() {
+        let full = error(.resourceExhausted, storageError: "full")
+        #expect(full == SendError(code: .storageFull, message: Self.sentence))
     }
 
-    @Test func otherStorageErrorsAreReported() {
-        #expect(error(.resourceExhausted, trouble: "busy") == SendError(code: .resourceExhausted, message: Self.own))
-        #expect(error(.unavailable, trouble: "away") == SendError(code: .unavailable, message: Self.own))
+    @Test func otherStorageErrorsKeepTheServersMessage() {
+        #expect(
+            error(.resourceExhausted, storageError: "busy")
+                == SendError(code: .resourceExhausted, message: Self.sentence)
+        )
+        #expect(error(.unavailable, storageError: "away") == SendError(code: .unavailable, message: Self.sentence))
     }
 
-    /// What is not said to be for users is not shown to them.
-    @Test func otherSentencesAreNotPassedOn() {
+    @Test func otherServerMessagesAreHidden() {
         let codes: [Status.Code] = [
             .resourceExhausted, .unavailable, .deadlineExceeded, .unknown, .internal, .cancelled,
         ]
@@ -36,6 +38,6 @@ import Testing
         #expect(error(.unavailable).code == .unavailable)
         #expect(error(.deadlineExceeded).code == .deadlineExceeded)
         #expect(error(.deadlineExceeded, isConnected: false).code == .unavailable)
-        #expect(error(.unknown, trouble: "full").code == .failed)
+        #expect(error(.unknown, storageError: "full").code == .failed)
     }
 }

@@ -3,22 +3,23 @@ import Synchronization
 
 @testable import Client
 
-/// A room that answers what it is told to, and remembers what was sent.
+/// A room with a fixed answer, which records the messages sent to it.
 final class FakeRoom: RemoteRoom {
     struct Sent: Equatable {
         var author: String
         var text: String
     }
 
-    let firstOpening = Gate()
+    let streamOpened = Latch()
+    let subscriptionStatus: SubscriptionStatus
     private let answer: Result<SendTime, SendError>
     private let answersLater: Bool
-    private let state: Mutex<(sent: [Sent], subscription: SubscriptionStatus)>
-    private let unanswered = Mutex<[@Sendable (Result<SendTime, SendError>) -> Void]>([])
+    private let recorded = Mutex<[Sent]>([])
+    private let pending = Mutex<[@Sendable (Result<SendTime, SendError>) -> Void]>([])
 
-    /// Creates a room, whose stream has been open unless it is told otherwise.
-    ///
-    /// - Parameter answersLater: Whether it answers when it is told to, with ``answerAll()``.
+    /// - Parameters:
+    ///   - hasBeenOpen: Whether the stream has been open.
+    ///   - answersLater: Whether sends are answered only by ``answerAll()``.
     init(
         answer: Result<SendTime, SendError> = .success(SendTime(nanosecondsSinceEpoch: 1_631_442_322_454_093_428)),
         hasBeenOpen: Bool = true,
@@ -27,8 +28,8 @@ final class FakeRoom: RemoteRoom {
     ) {
         self.answer = answer
         self.answersLater = answersLater
-        self.state = Mutex(([], subscription))
-        if hasBeenOpen { self.firstOpening.open() }
+        subscriptionStatus = subscription
+        if hasBeenOpen { streamOpened.open() }
     }
 
     func send(
@@ -36,20 +37,37 @@ final class FakeRoom: RemoteRoom {
         text: String,
         completion: @escaping @Sendable (Result<SendTime, SendError>) -> Void
     ) -> Cancellation {
-        self.state.withLock { $0.sent.append(Sent(author: author, text: text)) }
-        guard self.answersLater else {
-            completion(self.answer)
+        recorded.withLock { $0.append(Sent(author: author, text: text)) }
+        guard answersLater else {
+            completion(answer)
             return {}
         }
-        self.unanswered.withLock { $0.append(completion) }
+        pending.withLock { $0.append(completion) }
         return { self.answerAll() }
     }
 
     func answerAll() {
-        for completion in self.unanswered.withLock({ exchange(&$0, with: []) }) { completion(self.answer) }
+        for completion in pending.withLock({ exchange(&$0, with: []) }) { completion(answer) }
     }
 
-    var sent: [Sent] { self.state.withLock { $0.sent } }
+    var sent: [Sent] { recorded.withLock { $0 } }
+}
 
-    var subscription: SubscriptionStatus { self.state.withLock { $0.subscription } }
+extension Message {
+    /// A message whose time grows with `number`.
+    static func numbered(_ number: Int, author: String = "Ivan", text: String = "hey") -> Message {
+        Message(
+            author: author,
+            text: text,
+            sendTime: SendTime(nanosecondsSinceEpoch: 1_631_442_322_454_093_428 + Int64(number))
+        )
+    }
+}
+
+/// Lets other tasks run until the condition is true. The test's time limit bounds it.
+func waitUntil(_ condition: () -> Bool) async throws {
+    while !condition() {
+        try Task.checkCancellation()
+        await Task.yield()
+    }
 }

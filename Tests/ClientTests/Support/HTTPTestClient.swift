@@ -1,21 +1,64 @@
+import ArgumentParser
+import struct GRPC.ListeningSocket
+import Logging
+import Messenger
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import ServiceLifecycle
 
-/// Sends requests to an HTTP server on this machine, each on a connection of its own.
+@testable import Client
+
+/// Runs a test against the client's HTTP server, on a free port.
+func withHTTP<Value: Sendable>(
+    room: FakeRoom = FakeRoom(),
+    inbox: Inbox = Inbox(capacity: .mebibytes(64)),
+    settings: ClientSettings? = nil,
+    test: (HTTPTestClient) async throws -> Value
+) async throws -> Value {
+    let (ports, listening) = AsyncStream<Port>.makeStream()
+    let server = HTTPService(settings: try settings ?? .forTests(), inbox: inbox, room: room, logger: .quiet) {
+        listening.yield(Port($0[0].port))
+    }
+    let group = ServiceGroup(services: [server], logger: .quiet)
+    return try await withThrowingTaskGroup(of: Void.self) { tasks in
+        tasks.addTask {
+            defer { listening.finish() }
+            try await group.run()
+        }
+        guard let port = await ports.first(where: { _ in true }) else {
+            try await tasks.waitForAll()
+            throw CancellationError()
+        }
+        let shutDown: @Sendable () async -> Void = { await group.triggerGracefulShutdown() }
+        let value = try await test(HTTPTestClient(port: Int(port.number), shutDown: shutDown))
+        await shutDown()
+        try await tasks.waitForAll()
+        return value
+    }
+}
+
+extension ClientSettings {
+    /// The defaults, on a free port.
+    static func forTests() throws -> ClientSettings {
+        try parse(["--http-port", "0"])
+    }
+}
+
+/// Sends requests to an HTTP server on this machine, each on a new connection.
 struct HTTPTestClient {
     struct Response {
         let head: HTTPResponseHead
         let body: ByteBuffer
 
-        var status: HTTPResponseStatus { self.head.status }
-        var text: String { String(buffer: self.body) }
+        var status: HTTPResponseStatus { head.status }
+        var text: String { String(buffer: body) }
 
-        func header(_ name: String) -> String? { self.head.headers.first(name: name) }
+        func header(_ name: String) -> String? { head.headers.first(name: name) }
     }
 
     let port: Int
-    /// Tells the server to stop once the requests under way have been answered.
+    /// Stops the server after the requests in progress.
     let shutDown: @Sendable () async -> Void
 
     /// Sends a request, and returns what `check` makes of the response.
@@ -30,12 +73,12 @@ struct HTTPTestClient {
         var head = HTTPRequestHead(version: .http1_1, method: method, uri: uri, headers: headers)
         head.headers.add(name: "Host", value: "localhost")
         head.headers.add(name: "Content-Length", value: String(body.readableBytes))
-        return try check(try await self.response(to: [.head(head), .body(.byteBuffer(body)), .end(nil)]))
+        return try check(try await response(to: [.head(head), .body(.byteBuffer(body)), .end(nil)]))
     }
 
     private func response(to request: [HTTPClientRequestPart]) async throws -> Response {
         let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-            .connect(host: "127.0.0.1", port: self.port) { channel in
+            .connect(host: "127.0.0.1", port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     return try NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>(

@@ -97,7 +97,7 @@ class BufferReader(Reader):
 
     #: The gap ends where the next stream begins.
     _GAP = re.compile(
-        r"^(\S+) error .*: messages lost: .*only messages after (\S+) are held(?:.*\n)+?.* stream open after=(\S+).*$",
+        r"^(\S+) error .*: messages lost .*only messages after (\S+) are held(?:.*\n)+?.* stream open after=(\S+).*$",
         re.MULTILINE,
     )
 
