@@ -50,12 +50,11 @@ build() {
     mapfile -t sources < <(find Sources/GRPC -name '*.swift')
     module GRPC "${sources[@]}"
     module NIOCore Fuzzing/StandIns/NIOCore.swift
-    module Messenger Sources/Messenger/Wire/*.swift \
-        Sources/Messenger/{CivilDate,Message,Platform,SendTime,SendTime+RFC3339}.swift
+    module Messenger Sources/Messenger/Wire/*.swift Sources/Messenger/{Message,SendTime}.swift
     fuzzer Wire Fuzzing/Support/*.swift
     mapfile -t sources < <(find Sources/GRPCServices -name '*.swift')
     fuzzer Services Fuzzing/Support/*.swift "${sources[@]}"
-    fuzzer JSON Fuzzing/Support/{Expectation,TimeLimit}.swift Sources/Client/JSON/*.swift \
+    fuzzer JSON Fuzzing/Support/Harness.swift Sources/Client/JSON/*.swift \
         Sources/Client/HTTP/SendMessageBody.swift
 }
 

@@ -1,6 +1,6 @@
 import GRPC
 
-/// A message: plain text here. One in protobuf wraps the struct that its generator made.
+/// A message. Here it is plain text; a protobuf message would wrap its generated C struct.
 struct Line: WireMessage {
     var text: String
     init(_ text: String) { self.text = text }

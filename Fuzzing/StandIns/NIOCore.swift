@@ -1,4 +1,4 @@
-/// As much of SwiftNIO's buffer as the JSON writer needs, so that the fuzzer is built in seconds, not minutes.
+/// A substitute for SwiftNIO's buffer, so that the fuzzer builds in seconds, not minutes.
 public struct ByteBuffer: Sendable {
     public private(set) var bytes: [UInt8] = []
 

@@ -1,11 +1,11 @@
 import GRPC
 import Messenger
 
-// What the server decodes of strangers, and the client of its server: any bytes, taken for a message of each type.
+// Any bytes, decoded as each message of messenger.proto.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzWire(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    limited { check(input(start, count)) }
+    withTimeLimit { check(input(start, count)) }
 }
 
 private func check(_ bytes: [UInt8]) {
@@ -30,25 +30,25 @@ private func check(_ bytes: [UInt8]) {
     }
 }
 
-/// Decodes the bytes in two ways, which must agree, and what came of it again from its encoded form.
+/// Decodes the bytes in two ways, which must agree. Encodes the result and decodes it again.
 private func compare<Value: WireMessage & Equatable>(
     _ type: Value.Type,
     _ bytes: [UInt8],
-    byDefinition: (ProtobufFields) throws(ProtobufFields.Malformed) -> Value?
+    reference: (ProtobufFields) throws(ProtobufFields.Malformed) -> Value?
 ) {
     let decoded = Value?(trying: { try Value(decoding: ByteBuffer(bytes)) })
     do throws(ProtobufFields.Malformed) {
-        let expected = try byDefinition(ProtobufFields(bytes[...]))
+        let expected = try reference(ProtobufFields(bytes[...]))
         expect(decoded == expected, "\(String(describing: decoded)) instead of \(String(describing: expected))")
     } catch {
         switch error {
-        case .broken: expect(decoded == nil, "\(type): \(String(describing: decoded)) of what is broken")
-        case .open: break
+        case .invalid: expect(decoded == nil, "\(type): \(String(describing: decoded)) from invalid bytes")
+        case .unspecified: break
         }
     }
     if let decoded {
         let again = Value?(trying: { try Value(decoding: decoded.encoded()) })
-        expect(again == decoded, "\(type): \(decoded) has become \(String(describing: again))")
+        expect(again == decoded, "\(type): \(decoded) changes to \(String(describing: again))")
     }
 }
 

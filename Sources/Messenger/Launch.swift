@@ -31,7 +31,7 @@ extension AsyncParsableCommand {
     private static func fail(_ message: String, exitCode: Int32) -> Never {
         let lines = message.utf8.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
         let line = String(decoding: Array(lines.joined(separator: [UInt8(ascii: " ")])), as: UTF8.self)
-        Diagnostics.write("Error: \(LogText.escaping(LogText.concealingPasswords(line)))\n")
+        Diagnostics.write("Error: \(LogText.escaped(LogText.redacted(line)))\n")
         Diagnostics.terminate(exitCode: exitCode)
     }
 }

@@ -3,20 +3,6 @@ import Glibc
 
 /// The module's system calls.
 enum Platform {
-    /// The wall clock, in nanoseconds since the Unix epoch.
-    static func wallClock() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return nanoseconds(Int64(time.tv_sec), Int64(time.tv_nsec))
-    }
-
-    /// The nanoseconds since the epoch. A clock that is centuries off stands still at the first or last allowed time.
-    static func nanoseconds(_ seconds: Int64, _ rest: Int64) -> Int64 {
-        let last = SendTime.lastOfClock.nanosecondsSinceEpoch
-        guard seconds < last / 1_000_000_000 else { return last }
-        return seconds > -last / 1_000_000_000 ? seconds * 1_000_000_000 + rest : -last
-    }
-
     /// The value of an environment variable; `nil` if it is unset.
     ///
     /// Safe on any thread, because nothing calls `setenv` once there are threads.

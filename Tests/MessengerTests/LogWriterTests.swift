@@ -4,7 +4,7 @@ import Testing
 @testable import Messenger
 
 @Suite struct LogWriterTests {
-    /// A pipe of one page, whose reader reads when it is told to.
+    /// A pipe of one page. The test decides when it is read.
     private final class Pipe {
         let reader: Int32
         let writer: Int32
@@ -23,17 +23,17 @@ import Testing
             close(writer)
         }
 
-        /// What is in the pipe; waits for it if there is nothing.
-        func take() -> String {
+        /// Reads what is in the pipe; waits if it is empty.
+        func read() -> String {
             var bytes = [UInt8](repeating: 0, count: 4096)
-            let count = read(reader, &bytes, bytes.count)
+            let count = Glibc.read(reader, &bytes, bytes.count)
             return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
         }
 
-        /// Reads until a line has come.
-        func take(through line: String) -> String {
+        /// Reads up to a line.
+        func read(through line: String) -> String {
             var text = ""
-            while !text.hasSuffix(line) { text += take() }
+            while !text.hasSuffix(line) { text += read() }
             return text
         }
     }
@@ -43,49 +43,49 @@ import Testing
     }
 
     @Test(arguments: [false, true])
-    func writesAllLinesInOrderAsTheReaderTakesThem(nonBlocking: Bool) {
+    func writesAllLinesInOrder(nonBlocking: Bool) {
         let pipe = Pipe(nonBlocking: nonBlocking)
         let writer = makeWriter(pipe.writer)
         let lines = (0..<5_000).map { "line \($0)\n" } + [String(repeating: "x", count: 10_000) + "\n", "end\n"]
         for line in lines { writer.write(line) }
-        #expect(pipe.take(through: "end\n") == lines.joined())
+        #expect(pipe.read(through: "end\n") == lines.joined())
     }
 
-    @Test func aReaderThatStopsHoldsUpNobodyAndIsToldWhatItMissed() {
+    @Test func aBlockedReaderDelaysNobodyAndGetsTheCountOfDroppedLines() {
         let pipe = Pipe()
         let writer = makeWriter(pipe.writer, capacity: 10_000)
         let line = String(repeating: "x", count: 99) + "\n"
         for _ in 0..<1_000 { writer.write(line) }
         let began = ContinuousClock.now
-        writer.flush(atMost: .milliseconds(50))
+        writer.flush(timeout: .milliseconds(50))
         #expect(ContinuousClock.now - began >= .milliseconds(50))
         var text = "", written = 0, dropped = 0
         while written + dropped < 1_000 {
-            text += pipe.take()
+            text += pipe.read()
             let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
             written = lines.count { $0.hasPrefix("x") }
             dropped = lines.compactMap { $0.hasPrefix("dropped ") ? Int($0.dropFirst(8)) : nil }.reduce(0, +)
         }
         #expect(written + dropped == 1_000)
-        // In the pipe, being written, queued, and one that was half written.
+        // In the pipe, being written, queued, and one written in part.
         #expect(written <= 40 + 100 + 100 + 1)
         writer.write("end\n")
-        #expect(pipe.take(through: "end\n") == "end\n")
+        #expect(pipe.read(through: "end\n") == "end\n")
     }
 
-    @Test func whatCannotBeWrittenIsCounted() throws {
+    @Test func countsLinesThatCannotBeWritten() throws {
         let full = open("/dev/full", O_WRONLY)
         defer { close(full) }
         let writer = makeWriter(full)
         for _ in 0..<3 { writer.write("lost\n") }
-        writer.flush(atMost: .seconds(60))
+        writer.flush(timeout: .seconds(60))
         let pipe = Pipe()
         dup2(pipe.writer, full)
         writer.write("end\n")
-        #expect(pipe.take(through: "end\n") == "dropped 3\nend\n")
+        #expect(pipe.read(through: "end\n") == "dropped 3\nend\n")
     }
 
-    @Test func aReaderThatHasGoneIsNoEnd() {
+    @Test func continuesAfterItsReaderHasGone() {
         let pipe = Pipe()
         let copy = dup(pipe.writer)
         defer { close(copy) }
@@ -93,17 +93,17 @@ import Testing
         dup2(other.reader, pipe.reader)
         let writer = makeWriter(copy)
         writer.write("lost\n")
-        writer.flush(atMost: .seconds(60))
+        writer.flush(timeout: .seconds(60))
         dup2(other.writer, copy)
         writer.write("end\n")
-        #expect(other.take(through: "end\n") == "dropped 1\nend\n")
+        #expect(other.read(through: "end\n") == "dropped 1\nend\n")
     }
 
-    @Test func theEndOfAWriterIsTheEndOfItsThread() {
+    @Test func theThreadEndsWithTheWriter() {
         let pipe = Pipe()
         var writer: LogWriter? = makeWriter(pipe.writer)
         writer?.write("end\n")
         writer = nil
-        #expect(pipe.take(through: "end\n") == "end\n")
+        #expect(pipe.read(through: "end\n") == "end\n")
     }
 }

@@ -3,11 +3,11 @@ public import Logging
 /// Writes each event as one line: time, level, label, message, then metadata as `key=value`, sorted by key.
 ///
 /// ```
-/// 2021-09-12T10:25:22.454093428Z info client: Stream opened. server=localhost:51075
+/// 2021-09-12T10:25:22.454093428Z info messenger-client: stream open after=2021-09-12T10:25:21.031422010Z
 /// ```
 ///
-/// swift-log's own `StreamLogHandler` writes line breaks as they come, so that a text from outside (a peer's error
-/// message, say) could pass for an event of its own; it also counts whole seconds only, in local time.
+/// swift-log's `StreamLogHandler` does not escape line breaks: a peer's text could look like an event. Its times are
+/// whole seconds in local time.
 public struct LineLogHandler: LogHandler {
     public var logLevel: Logger.Level
     public var metadata: Logger.Metadata = [:]
@@ -17,13 +17,11 @@ public struct LineLogHandler: LogHandler {
     private let now: @Sendable () -> SendTime
     private let write: @Sendable (String) -> Void
 
-    /// Creates a handler.
-    ///
     /// - Parameters:
     ///   - label: The logger's label.
-    ///   - logLevel: The least level that is written.
-    ///   - now: The clock of the lines' times.
-    ///   - write: Takes a whole line with its line feed; called from whichever thread logs, so it must not wait.
+    ///   - logLevel: The lowest level that is written.
+    ///   - now: The clock for the lines' times.
+    ///   - write: Writes a line, which ends with a line feed. Called on the thread that logs, so it must not block.
     public init(
         label: String,
         logLevel: Logger.Level,
@@ -37,14 +35,12 @@ public struct LineLogHandler: LogHandler {
     }
 
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { self.metadata[key] }
-        set { self.metadata[key] = newValue }
+        get { metadata[key] }
+        set { metadata[key] = newValue }
     }
 
     public func log(event: LogEvent) {
-        self.write(
-            Self.line(event.level, self.label, event.message, self.metadata(of: event), at: self.now())
-        )
+        write(Self.line(event.level, label, event.message, merged(event), at: now()))
     }
 
     /// A line with its line feed.
@@ -55,25 +51,91 @@ public struct LineLogHandler: LogHandler {
         _ metadata: Logger.Metadata,
         at time: SendTime = .now()
     ) -> String {
-        var line = "\(time) \(level) \(label): \(LogText.escaping(LogText.concealingPasswords("\(message)")))"
+        var line = "\(time) \(level) \(label): \(LogText.escaped(LogText.redacted("\(message)")))"
         for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
-            line += " \(LogText.escaping(key))=\(LogText.quoting(LogText.concealingPasswords("\(value)")))"
+            line += " \(LogText.escaped(key))=\(LogText.quoted(LogText.redacted("\(value)")))"
         }
         return line + "\n"
     }
 
-    /// The event's own metadata wins over the provider's, and that over the logger's.
-    private func metadata(of event: LogEvent) -> Logger.Metadata {
-        var metadata = self.metadata
-        if let provided = self.metadataProvider?.get() {
-            metadata.merge(provided) { _, provided in provided }
+    /// All metadata for an event. Its own wins over the provider's, and that over the logger's.
+    private func merged(_ event: LogEvent) -> Logger.Metadata {
+        var merged = metadata
+        if let provided = metadataProvider?.get() {
+            merged.merge(provided) { _, provided in provided }
         }
         if let explicit = event.metadata {
-            metadata.merge(explicit) { _, explicit in explicit }
+            merged.merge(explicit) { _, explicit in explicit }
         }
         if let error = event.error {
-            metadata["error"] = "\(error)"
+            merged["error"] = "\(error)"
         }
-        return metadata
+        return merged
     }
+}
+
+/// Escapes texts for a line of the log.
+enum LogText {
+    /// Escapes control characters, line breaks, invisible characters and those that change the direction of writing. A
+    /// backslash is doubled. So the text stays on its line.
+    static func escaped(_ text: String) -> String {
+        guard text.utf8.contains(where: { !isPrintableASCII($0) }) else { return text }
+        var escaped = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            if isPrintable(scalar) {
+                escaped.append(scalar)
+            } else {
+                escaped.append(contentsOf: scalar.escaped(asASCII: true).unicodeScalars)
+            }
+        }
+        return String(escaped)
+    }
+
+    /// Removes users and passwords from addresses such as `redis://user:password@host`.
+    static func redacted(_ text: String) -> String {
+        let bytes = Array(text.utf8)
+        // The last `@`: a password may contain one, or a space.
+        guard let at = bytes.lastIndex(of: UInt8(ascii: "@")) else { return text }
+        let scheme = Array("://".utf8)
+        let starts = bytes.indices.lazy.filter { bytes[$0...].starts(with: scheme) }.map { $0 + scheme.count }
+        // Skip the placeholder of error messages: `[USER:PASSWORD@]`.
+        let address = starts.first { $0 > at || !"[ ".utf8.contains(bytes[$0]) }
+        guard let start = address ?? mistypedLogin(bytes, at), start <= at else { return text }
+        return String(decoding: bytes[..<start] + Array("***".utf8) + bytes[at...], as: UTF8.self)
+    }
+
+    /// The start of a word such as `user:password@host` or `redis:/user:password@host`, if there is one before an `@`.
+    private static func mistypedLogin(_ bytes: [UInt8], _ at: Int) -> Int? {
+        let word = bytes[..<at].split(omittingEmptySubsequences: false) { " '\"=".utf8.contains($0) }.last ?? []
+        let isPlaceholder = word.suffix(14).elementsEqual("[USER:PASSWORD".utf8)
+        return word.contains(UInt8(ascii: ":")) && !isPlaceholder ? word.startIndex : nil
+    }
+
+    /// The text as one word: in quotation marks if it is empty or contains a space, a quotation mark or an equals sign.
+    static func quoted(_ text: String) -> String {
+        let escaped = self.escaped(text)
+        guard text.isEmpty || text.utf8.contains(where: wordBreakers.contains) else { return escaped }
+        var quoted = Array("\"".utf8)
+        for byte in escaped.utf8 {
+            if byte == UInt8(ascii: "\"") { quoted.append(UInt8(ascii: "\\")) }
+            quoted.append(byte)
+        }
+        quoted.append(UInt8(ascii: "\""))
+        return String(decoding: quoted, as: UTF8.self)
+    }
+
+    private static func isPrintableASCII(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\\")
+    }
+
+    private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+        if scalar.isASCII { return isPrintableASCII(UInt8(truncatingIfNeeded: scalar.value)) }
+        switch scalar.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned: return false
+        case .lineSeparator, .paragraphSeparator, .spaceSeparator: return false
+        default: return !scalar.properties.isDefaultIgnorableCodePoint
+        }
+    }
+
+    private static let wordBreakers = Array(" \"=".utf8)
 }

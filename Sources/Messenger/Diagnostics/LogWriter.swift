@@ -2,28 +2,28 @@ internal import Dispatch
 internal import GRPC
 internal import Synchronization
 
-/// Writes lines on a thread of its own, so that no other thread ever waits for whoever reads the log.
+/// Writes lines on its own thread, so that no other thread waits for the reader of the log.
 ///
-/// Lines that find no room, or that cannot be written, are dropped and counted. A line in their place says how many, as
-/// soon as one can be written again.
+/// Lines that do not fit into the queue, or cannot be written, are dropped and counted. As soon as a line can be written
+/// again, one in their place has the count.
 final class LogWriter: Sendable {
     private struct State {
         /// Whole lines, one after the other.
         var queued: [UInt8] = []
-        /// Lines that came after those in `queued`, and found no room.
-        var refused = 0
+        /// The number of lines after those in `queued` that did not fit.
+        var dropped = 0
         var isWriting = false
         var isClosed = false
-        /// Those that wait until all has been written.
-        var flushing: [DispatchSemaphore] = []
+        /// Signalled when all lines have been written.
+        var flushes: [DispatchSemaphore] = []
 
-        var isEmpty: Bool { queued.isEmpty && refused == 0 }
+        var isEmpty: Bool { queued.isEmpty && dropped == 0 }
     }
 
-    /// What the thread shares with the others.
+    /// Shared with the thread, which must not keep the writer alive.
     private final class Queue: Sendable {
         let state = Mutex(State())
-        let arrival = DispatchSemaphore(value: 0)
+        let wakeUp = DispatchSemaphore(value: 0)
     }
 
     private let queue = Queue()
@@ -32,93 +32,95 @@ final class LogWriter: Sendable {
     private let hasThread: Bool
 
     /// - Parameters:
-    ///   - descriptor: Where the lines go; not closed with the writer.
-    ///   - capacity: How many bytes may wait to be written, beside as many that are being written.
-    ///   - notice: Makes the line that says how many were dropped.
-    init(descriptor: Int32, capacity: Int = 1 << 20, notice: @escaping @Sendable (Int) -> String) {
+    ///   - descriptor: Where the lines go. The writer does not close it.
+    ///   - capacity: How many bytes may be queued, in addition to those that are being written.
+    ///   - droppedLine: Makes the line with the count of dropped lines.
+    init(descriptor: Int32, capacity: Int = 1 << 20, droppedLine: @escaping @Sendable (Int) -> String) {
         self.descriptor = descriptor
         self.capacity = capacity
-        hasThread = (try? Thread.start(named: "log") { [queue] in Self.run(queue, descriptor, notice) }) != nil
+        hasThread = (try? Thread.start(named: "log") { [queue] in Self.run(queue, descriptor, droppedLine) }) != nil
     }
 
     deinit {
         queue.state.withLock { $0.isClosed = true }
-        queue.arrival.signal()
+        queue.wakeUp.signal()
     }
 
-    /// Takes a line with its line feed, and never waits.
+    /// Queues a line, which ends with a line feed. Does not block.
     func write(_ line: String) {
         guard hasThread else { return Platform.writeIfPossible(line, to: descriptor) }
-        let isFirst = queue.state.withLock { state in
-            let isFirst = state.isEmpty
-            if state.refused == 0, state.queued.count + line.utf8.count <= capacity {
+        let wasEmpty = queue.state.withLock { state in
+            let wasEmpty = state.isEmpty
+            if state.dropped == 0, state.queued.count + line.utf8.count <= capacity {
                 state.queued.append(contentsOf: line.utf8)
             } else {
-                state.refused += 1
+                state.dropped += 1
             }
-            return isFirst
+            return wasEmpty
         }
-        if isFirst { queue.arrival.signal() }
+        if wasEmpty { queue.wakeUp.signal() }
     }
 
-    /// Waits until all lines have been written, for `limit` at the most.
-    func flush(atMost limit: Duration) {
+    /// Waits until all lines have been written, but no longer than `timeout`.
+    func flush(timeout: Duration) {
         let written = DispatchSemaphore(value: 0)
         let isIdle = queue.state.withLock { state in
             let isIdle = state.isEmpty && !state.isWriting
-            if !isIdle { state.flushing.append(written) }
+            if !isIdle { state.flushes.append(written) }
             return isIdle
         }
-        if !isIdle { _ = written.wait(timeout: .now() + .milliseconds(Int(limit / .milliseconds(1)))) }
+        if !isIdle { _ = written.wait(timeout: .now() + .milliseconds(Int(timeout / .milliseconds(1)))) }
     }
 
     // MARK: - The thread
 
-    private static func run(_ queue: Queue, _ descriptor: Int32, _ notice: (Int) -> String) {
+    private static func run(_ queue: Queue, _ descriptor: Int32, _ droppedLine: (Int) -> String) {
         var output = LineOutput(descriptor: descriptor)
-        // Lines that could not be written and have not been spoken of.
-        var lost = 0
-        while let batch = next(queue) {
-            // The lost ones came before those in the batch, the refused ones came after.
-            if lost > 0, output.write(Array(notice(lost).utf8)) == 0 { lost = 0 }
-            lost += output.write(batch.queued)
-            if batch.refused > 0, lost > 0 || output.write(Array(notice(batch.refused).utf8)) > 0 {
-                lost += batch.refused
+        // Dropped lines that no written line has counted yet.
+        var uncounted = 0
+        while let batch = nextBatch(queue) {
+            // These were dropped before the batch, `batch.dropped` after it.
+            if uncounted > 0, output.write(Array(droppedLine(uncounted).utf8)) == 0 { uncounted = 0 }
+            uncounted += output.write(batch.queued)
+            if batch.dropped > 0, uncounted > 0 || output.write(Array(droppedLine(batch.dropped).utf8)) > 0 {
+                uncounted += batch.dropped
             }
         }
     }
 
-    /// Waits for lines and takes them; `nil` once the writer is closed and all have been written.
-    private static func next(_ queue: Queue) -> State? {
+    /// Waits for lines and takes them; `nil` once the writer is closed and all lines have been written.
+    private static func nextBatch(_ queue: Queue) -> State? {
         while true {
             let (batch, flushed) = queue.state.withLock { state in
                 let batch = state
                 state = State(isWriting: !batch.isEmpty, isClosed: batch.isClosed)
-                if !batch.isEmpty { state.flushing = batch.flushing }
-                return (batch, batch.isEmpty ? batch.flushing : [])
+                if !batch.isEmpty { state.flushes = batch.flushes }
+                return (batch, batch.isEmpty ? batch.flushes : [])
             }
             for written in flushed { written.signal() }
             guard batch.isEmpty else { return batch }
             guard !batch.isClosed else { return nil }
-            queue.arrival.wait()
+            queue.wakeUp.wait()
         }
     }
 }
 
-/// A file descriptor that takes lines.
+/// Writes whole lines to a file descriptor.
 private struct LineOutput {
-    /// What a pipe takes in one piece, so that lines of several writers do not mix.
-    private static let pieceBytes = 4096
+    /// A pipe accepts this many bytes atomically, so that the lines of several writers do not mix.
+    private static let atomicBytes = 4096
 
     let descriptor: Int32
-    /// Whether a line was cut short by an error.
+    /// Whether an error cut the last line short.
     private var isMidLine = false
 
     init(descriptor: Int32) {
         self.descriptor = descriptor
     }
 
-    /// Writes whole lines, waiting for room. Returns how many lines could not be written.
+    /// Writes lines, and blocks until they are written.
+    ///
+    /// - Returns: How many lines could not be written.
     mutating func write(_ lines: [UInt8]) -> Int {
         var rest = lines[...]
         if isMidLine, !rest.isEmpty {
@@ -126,7 +128,7 @@ private struct LineOutput {
             isMidLine = false
         }
         while !rest.isEmpty {
-            guard let written = Platform.writePart(of: Self.piece(of: rest), to: descriptor) else {
+            guard let written = Platform.writePart(of: Self.chunk(of: rest), to: descriptor) else {
                 return Self.count(rest)
             }
             isMidLine = rest[rest.startIndex + written - 1] != UInt8(ascii: "\n")
@@ -135,11 +137,11 @@ private struct LineOutput {
         return 0
     }
 
-    /// As many whole lines as fit into a piece; a part of a line that does not.
-    private static func piece(of lines: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        let piece = lines.prefix(pieceBytes)
-        guard let end = piece.lastIndex(of: UInt8(ascii: "\n")) else { return piece }
-        return piece[...end]
+    /// The whole lines that fit into one atomic write; a part of a line that is longer.
+    private static func chunk(of lines: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        let chunk = lines.prefix(atomicBytes)
+        guard let end = chunk.lastIndex(of: UInt8(ascii: "\n")) else { return chunk }
+        return chunk[...end]
     }
 
     private static func count(_ lines: ArraySlice<UInt8>) -> Int {

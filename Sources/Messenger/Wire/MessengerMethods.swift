@@ -5,37 +5,34 @@ public enum MessengerMethods {
     /// The service's full name.
     public static let service = "mes_grpc.MessengerServer"
 
-    /// Puts one message into the room.
     public static let sendMessage = MethodDescriptor<SendMessageRequest, SendMessageResponse>(
         service: service,
         method: "SendMessage"
     )
 
-    /// Streams the room's messages.
     public static let readMessages = MethodDescriptor<ReadMessagesRequest, Message>(
         service: service,
         method: "ReadMessages"
     )
 
-    /// ``readMessages`` for a server, which encodes a message once for all of its readers.
+    /// ``readMessages`` for a server, which encodes each message once for all readers.
     public static let readEncodedMessages = MethodDescriptor<ReadMessagesRequest, ByteBuffer>(
         service: service,
         method: "ReadMessages"
     )
 
-    /// The key in the initial metadata of ``readMessages`` that carries the stream's starting position: the RFC 3339 form
-    /// of the ``SendTime`` after which the stream begins.
+    /// Initial metadata of ``readMessages``: the position after which the stream begins, a ``SendTime`` in RFC 3339.
     public static let positionKey = "messenger-position"
 
-    /// The key in the request metadata of ``readMessages`` that says how long the reader has been running, in nanoseconds: a
-    /// stream without a position begins with the messages accepted since then.
+    /// Request metadata of ``readMessages``: how long the reader has been running, in nanoseconds. A stream without a
+    /// position begins with the messages accepted since then.
     public static let readerAgeKey = "messenger-reader-age"
 
-    /// The key in the trailing metadata of ``readMessages`` that goes with `OUT_OF_RANGE`: every message accepted after
-    /// this time is held, so a reader that cannot have what it asked for can go on from here.
+    /// Trailing metadata of ``readMessages`` with `OUT_OF_RANGE`: the server holds all messages after this time, so a
+    /// reader can continue from here.
     public static let heldAfterKey = "messenger-held-after"
 
-    /// The key in the trailing metadata of ``sendMessage`` that goes with errors of the history: `full`, `busy` or `away`.
-    /// The error's sentence is then one for users.
+    /// Trailing metadata of ``sendMessage`` after an error of the storage: `full`, `busy` or `away`. The error's message
+    /// is then written for users.
     public static let storageErrorKey = "messenger-trouble"
 }

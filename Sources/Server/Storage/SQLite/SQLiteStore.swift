@@ -123,7 +123,7 @@ final class SQLiteStore: HistoryStore {
         _ retention: RetentionPolicy
     ) throws -> WriterState {
         var writer = try SQLiteWriter(try file.open(sync: sync, start: .now()), retention: retention)
-        guard writer.latest <= .lastToBeginAfter else {
+        guard writer.latest <= .maxHistoryEnd else {
             throw file.damaged("it contains a message of \(writer.latest), and no later times are possible")
         }
         let last = try RetentionClock.trustedStart(

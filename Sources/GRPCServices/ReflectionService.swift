@@ -1,9 +1,67 @@
 internal import CGRPCServices
-internal import GRPC
+public import GRPC
 
-/// One question of a client, and the bytes that it came as, for the answer repeats it.
+/// `grpc.reflection.v1.ServerReflection`, also as `v1alpha` for older clients: tools such as grpcurl can call a server
+/// without its `.proto` file.
+public struct ReflectionService: Sendable {
+    private let index: DescriptorIndex
+
+    /// - Parameter descriptorSets: Serialized `google.protobuf.FileDescriptorSet`s of the server's services, as
+    ///   `protoc --include_imports --descriptor_set_out` writes them. This library's services are added.
+    /// - Throws: ``RPCError`` with `INVALID_ARGUMENT` for other bytes.
+    public init(descriptorSets: [[UInt8]]) throws {
+        index = try DescriptorIndex(descriptorSets: descriptorSets + [Descriptors.services])
+    }
+
+    /// The service's methods, for a server.
+    public var methods: [ServerMethod] {
+        ["v1", "v1alpha"].map { version in
+            .bidirectional(
+                MethodDescriptor<ReflectionRequest, ReflectionResponse>(
+                    service: "grpc.reflection.\(version).ServerReflection",
+                    method: "ServerReflectionInfo"
+                )
+            ) { requests, writer, _ in
+                for try await request in requests {
+                    try await writer.write(ReflectionResponse(to: request, respond(to: request.query)))
+                }
+            }
+            .slots(2)
+        }
+    }
+
+    func respond(to query: ReflectionRequest.Query) -> ReflectionResponse.Result {
+        switch query {
+        case .fileByName(let name):
+            found(index.descriptors(ofFile: name), "file", name)
+        case .fileContainingSymbol(let name):
+            found(index.descriptors(ofSymbol: name), "symbol", name)
+        case .fileContainingExtension(let type, let number):
+            found(index.descriptors(ofExtension: number, of: type), "extension with the number \(number) of", type)
+        case .extensionNumbers(let type):
+            index.extensionNumbers(of: type).map { .extensionNumbers(of: type, $0) } ?? notFound("message", type)
+        case .services:
+            .services(index.services)
+        case .none:
+            .error(Status(code: .invalidArgument, message: "the request has no query"))
+        }
+    }
+
+    private func found(_ descriptors: [[UInt8]]?, _ kind: String, _ name: Name) -> ReflectionResponse.Result {
+        descriptors.map { .files($0) } ?? notFound(kind, name)
+    }
+
+    private func notFound(_ kind: String, _ name: Name) -> ReflectionResponse.Result {
+        let shown = name.isTooLong ? "the name is longer than \(Name.maxBytes) bytes" : "\(name)"
+        return .error(Status(code: .notFound, message: "no such \(kind): \(shown)"))
+    }
+}
+
+// MARK: - Messages
+
+/// A client's query, and its bytes: the response repeats them.
 struct ReflectionRequest: WireMessage {
-    enum Question: Sendable, Equatable {
+    enum Query: Sendable, Equatable {
         case fileByName(Name)
         case fileContainingSymbol(Name)
         case fileContainingExtension(of: Name, number: Int32)
@@ -12,25 +70,25 @@ struct ReflectionRequest: WireMessage {
         case none
     }
 
-    var question: Question
+    var query: Query
     var host: [UInt8]
     var original: ByteBuffer
 
     init(decoding buffer: ByteBuffer) throws {
         original = buffer
-        (host, question) = try buffer.unpacked {
+        (host, query) = try buffer.unpacked {
             grpc__reflection__v1__server_reflection_request__unpack(nil, $0, $1)
         } free: {
             grpc__reflection__v1__server_reflection_request__free_unpacked($0, nil)
         } _: { message in
-            (message.host.bytes, Question(message))
+            (message.host.bytes, Query(message))
         }
     }
 
     func encoded() -> ByteBuffer { original }
 }
 
-extension ReflectionRequest.Question {
+extension ReflectionRequest.Query {
     fileprivate init(_ message: Grpc__Reflection__V1__ServerReflectionRequest) {
         switch message.message_request_case {
         case GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME:
@@ -53,9 +111,8 @@ extension ReflectionRequest.Question {
     }
 }
 
-/// The answer to one question.
 struct ReflectionResponse: WireMessage {
-    enum Answer: Sendable, Equatable {
+    enum Result: Sendable, Equatable {
         case files([[UInt8]])
         case extensionNumbers(of: Name, [Int32])
         case services([String])
@@ -63,15 +120,15 @@ struct ReflectionResponse: WireMessage {
     }
 
     var request: ReflectionRequest
-    var answer: Answer
+    var result: Result
 
-    init(to request: ReflectionRequest, _ answer: Answer) {
+    init(to request: ReflectionRequest, _ result: Result) {
         self.request = request
-        self.answer = answer
+        self.result = result
     }
 
     init(decoding buffer: ByteBuffer) throws {
-        throw RPCError(code: .unimplemented, message: "this end of reflection only answers")
+        throw RPCError(code: .unimplemented, message: "reflection clients are not supported")
     }
 
     func encoded() throws -> ByteBuffer {
@@ -86,7 +143,7 @@ struct ReflectionResponse: WireMessage {
             grpc__reflection__v1__server_reflection_response__init(&message)
             message.valid_host = arena.bytes(request.host)
             message.original_request = arena.one(original)
-            answer.fill(&message, arena)
+            result.fill(&message, arena)
             return ByteBuffer(
                 packing: &message,
                 size: grpc__reflection__v1__server_reflection_response__get_packed_size,
@@ -96,7 +153,7 @@ struct ReflectionResponse: WireMessage {
     }
 }
 
-extension ReflectionResponse.Answer {
+extension ReflectionResponse.Result {
     fileprivate func fill(_ message: inout Grpc__Reflection__V1__ServerReflectionResponse, _ arena: Arena) {
         switch self {
         case .files(let descriptors):

@@ -1,9 +1,8 @@
 internal import CGRPCServices
 internal import GRPC
 
-/// Finds descriptors of `.proto` files by file name, symbol and extension. A value without I/O.
+/// Finds descriptors of `.proto` files by file name, symbol and extension.
 public struct DescriptorIndex: Sendable {
-    /// The number of an extension of a message.
     struct Extension: Hashable, Sendable {
         var extendee: Name
         var number: Int32
@@ -22,8 +21,8 @@ public struct DescriptorIndex: Sendable {
     public private(set) var services: [String] = []
 
     /// - Parameter sets: Serialized `google.protobuf.FileDescriptorSet`s, as `protoc --include_imports
-    ///   --descriptor_set_out` writes them. A file that is in several of them counts once.
-    /// - Throws: ``RPCError`` with `INVALID_ARGUMENT` for bytes that are none.
+    ///   --descriptor_set_out` writes them. Files that are in several of them count once.
+    /// - Throws: ``RPCError`` with `INVALID_ARGUMENT` for other bytes.
     public init(descriptorSets sets: [[UInt8]]) throws {
         for set in sets {
             let files = try ByteBuffer(set).unpacked {
@@ -81,13 +80,13 @@ public struct DescriptorIndex: Sendable {
 
     private mutating func add(_ type: Grpc__Reflection__Index__Enum, in scope: Name, of file: Name) {
         fileOfSymbol[qualified(type.name, in: scope)] = file
-        // The values of an enum are in the scope around it.
+        // The values of an enum belong to the scope around it.
         for value in pointees(type.value, type.n_value) { fileOfSymbol[qualified(value.name, in: scope)] = file }
     }
 
     private mutating func add(extension field: Grpc__Reflection__Index__Field, in scope: Name, of file: Name) {
         fileOfSymbol[qualified(field.name, in: scope)] = file
-        // A descriptor names types from the root, with a dot before.
+        // A descriptor has absolute type names, with a leading dot.
         let extendee = Name(field.extendee.bytes.drop { $0 == UInt8(ascii: ".") })
         fileOfExtension[Extension(extendee: extendee, number: field.number)] = file
     }
@@ -102,7 +101,7 @@ public struct DescriptorIndex: Sendable {
     }
 }
 
-// MARK: - Questions
+// MARK: - Queries
 
 extension DescriptorIndex {
     /// The descriptor of a file and of all files that it depends on, directly or not; `nil` for an unknown file.
@@ -119,12 +118,12 @@ extension DescriptorIndex {
         return descriptors
     }
 
-    /// As ``descriptors(ofFile:)``, for the file that defines a symbol.
+    /// Like ``descriptors(ofFile:)``, for the file that defines a symbol.
     func descriptors(ofSymbol name: Name) -> [[UInt8]]? {
         fileOfSymbol[name].flatMap { descriptors(ofFile: $0) }
     }
 
-    /// As ``descriptors(ofFile:)``, for the file that defines an extension.
+    /// Like ``descriptors(ofFile:)``, for the file that defines an extension.
     func descriptors(ofExtension number: Int32, of extendee: Name) -> [[UInt8]]? {
         fileOfExtension[Extension(extendee: extendee, number: number)].flatMap { descriptors(ofFile: $0) }
     }

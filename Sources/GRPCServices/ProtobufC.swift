@@ -1,7 +1,38 @@
 internal import CGRPCServices
 internal import GRPC
 
-/// Memory for the C structs of one message while it is packed. Freed with the arena.
+/// The name of a service, file or symbol. Clients choose it, so it is compared as bytes.
+///
+/// A name that is too long is truncated, but stays too long.
+struct Name: Hashable, Sendable {
+    /// The maximum length of a name.
+    static let maxBytes = 256
+
+    let bytes: [UInt8]
+
+    init(_ bytes: some Collection<UInt8>) {
+        self.bytes = Array(bytes.prefix(Self.maxBytes + 1))
+    }
+
+    var isTooLong: Bool { bytes.count > Self.maxBytes }
+}
+
+extension Name: ExpressibleByStringLiteral {
+    init(_ text: String) {
+        self.init(text.utf8)
+    }
+
+    init(stringLiteral text: String) {
+        self.init(text)
+    }
+}
+
+extension Name: CustomStringConvertible {
+    /// Invalid UTF-8 is replaced.
+    var description: String { String(decoding: bytes, as: UTF8.self) }
+}
+
+/// Memory for the C structs of a message while it is packed. It is freed with the arena.
 final class Arena {
     private var allocations: [UnsafeMutableRawPointer] = []
 
@@ -9,7 +40,8 @@ final class Arena {
         for allocation in allocations { allocation.deallocate() }
     }
 
-    /// A copy of C values, one after the other. (Swift does not see that structs with unions are BitwiseCopyable.)
+    /// Copies C values into contiguous memory. They are trivial, but Swift does not treat structs with unions as
+    /// BitwiseCopyable.
     func array<Element>(_ elements: [Element]) -> UnsafeMutablePointer<Element> {
         let copy = UnsafeMutablePointer<Element>.allocate(capacity: max(1, elements.count))
         copy.initialize(from: elements, count: elements.count)
@@ -17,7 +49,7 @@ final class Arena {
         return copy
     }
 
-    /// A copy of one value.
+    /// Copies one value.
     func one<Value>(_ value: Value) -> UnsafeMutablePointer<Value> {
         array([value])
     }
