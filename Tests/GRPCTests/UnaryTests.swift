@@ -111,6 +111,69 @@ struct UnaryTests {
         }
     }
 
+    /// The size of a status message on the wire: gRPC percent-encodes all but printable ASCII.
+    private func wireSize(_ message: String) -> Int {
+        message.utf8.reduce(0) { $0 + ((0x20...0x7E).contains($1) && $1 != UInt8(ascii: "%") ? 1 : 3) }
+    }
+
+    @Test(arguments: ["x", "%", "\n", "é", "\u{1F642}", "e\u{301}"])
+    func longStatusMessageKeepsItsCode(text: String) async throws {
+        let method = ServerMethod.unary(Echo.unary) { _, context in
+            context.setTrailingMetadata(["data": .string(String(repeating: "x", count: 3000))])
+            throw RPCError(code: .invalidArgument, message: String(repeating: text, count: 9000))
+        }
+        try await Loopback.run([method]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer(""))
+            }
+            #expect(error?.code == .invalidArgument)
+            let message = error?.message ?? ""
+            #expect(message.hasSuffix("..."))
+            let sent = String(repeating: text, count: 9000)
+            #expect(sent.unicodeScalars.starts(with: message.unicodeScalars.dropLast(3)))
+            #expect((4000...4096).contains(wireSize(message)))
+        }
+    }
+
+    @Test func statusMessageOfJustTheLimit() async throws {
+        let sent = String(repeating: "é", count: 682) + "1234"
+        let method = ServerMethod.unary(Echo.unary) { _, _ in throw RPCError(code: .aborted, message: sent) }
+        try await Loopback.run([method]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer(""))
+            }
+            #expect(wireSize(sent) == 4096)
+            #expect(error?.message == sent)
+        }
+    }
+
+    @Test func unknownMethodWithALongName() async throws {
+        let name = String(repeating: "é", count: 7000)
+        let method = MethodDescriptor<ByteBuffer, ByteBuffer>(service: "test.Echo", method: name)
+        try await Loopback.run([]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(method, ByteBuffer(""))
+            }
+            #expect(error?.code == .unimplemented)
+            #expect(error?.message.hasPrefix("unknown method /test.Echo/éé") == true)
+            #expect(error?.message.contains("\u{FFFD}") == false)
+            #expect(wireSize(error?.message ?? "") <= 256)
+        }
+    }
+
+    @Test func trailingMetadataBeyondTheClientsLimit() async throws {
+        let method = ServerMethod.unary(Echo.unary) { _, context in
+            context.setTrailingMetadata(["data": .string(String(repeating: "x", count: 20_000))])
+            throw RPCError(code: .invalidArgument, message: "no")
+        }
+        try await Loopback.run([method]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer(""))
+            }
+            #expect(error?.code == .resourceExhausted)
+        }
+    }
+
     @Test func metadataReachesTheHandler() async throws {
         let method = ServerMethod.unary(Echo.unary) { _, context in
             let binary = context.metadata.firstBinary("data-bin") ?? []

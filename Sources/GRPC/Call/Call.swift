@@ -192,7 +192,7 @@ extension Call {
     /// As ``holdSent(opening:closing:message:)``, for the status of a server.
     final func holdSent(_ status: Status) {
         grpc_slice_unref(storage.pointee.status_details)
-        storage.pointee.status_details = grpc_slice(copying: status.message.utf8)
+        storage.pointee.status_details = grpc_slice(copying: status.sentMessage.utf8)
         storage.pointee.status = grpc_status_code(rawValue: Int32(status.code.rawValue))
     }
 

@@ -114,7 +114,7 @@ class ArrivingCall: Call, @unchecked Sendable {
         watchForEnd()
         let status = status ?? reason.status
         let code = grpc_status_code(rawValue: Int32(status.code.rawValue))
-        grpc_call_cancel_with_status(storage.pointee.call, code, status.message, nil)
+        grpc_call_cancel_with_status(storage.pointee.call, code, status.sentMessage, nil)
     }
 
     /// Starts the operation that reports the call's end. Nothing else reports a client that is gone in time.

@@ -105,8 +105,8 @@ final class UnknownMethodCall: ArrivingCall, @unchecked Sendable {
     }
 
     private var status: Status {
-        // The client chose the name, and it is sent back in a header: limit its size.
-        let method = details.pointee.method.withBytes { String(decoding: $0.prefix(200), as: UTF8.self) }
+        // The client chose the name, and can repeat it for a few bytes.
+        let method = String(copying: details.pointee.method).cut(toEncodedSize: 200)
         return Status(code: .unimplemented, message: "unknown method \(method)")
     }
 }

@@ -102,6 +102,31 @@ extension ServerCall {
     }
 }
 
+extension Status {
+    /// The message as it is sent. Clients accept 8 KiB of metadata by default; beyond that they report
+    /// `RESOURCE_EXHAUSTED` instead of the code. Half of it is left for trailing metadata.
+    var sentMessage: String { message.cut(toEncodedSize: 4096) }
+}
+
+extension String {
+    /// Cuts a text that exceeds a size in a status message, where gRPC percent-encodes it: each byte other than printable
+    /// ASCII becomes three. A cut text ends with three dots.
+    func cut(toEncodedSize limit: Int) -> String {
+        guard utf8.count > limit / 3 else { return self }
+        let dots = "..."
+        var size = 0
+        var end = startIndex
+        for index in unicodeScalars.indices {
+            if size + dots.utf8.count <= limit { end = index }
+            let scalar = unicodeScalars[index]
+            let isPlain = (0x20...0x7E).contains(scalar.value) && scalar != "%"
+            size += isPlain ? 1 : 3 * UTF8.width(scalar)
+            if size > limit { return self[..<end] + dots }
+        }
+        return self
+    }
+}
+
 extension RPCError {
     /// The reason of a failed send. There is only one: the call is over.
     static var peerIsGone: RPCError { RPCError(code: .cancelled, message: "the call has ended") }

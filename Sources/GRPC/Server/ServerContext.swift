@@ -40,6 +40,10 @@ public struct ServerContext: Sendable {
 
     /// Sets the metadata that is sent with the status, replacing earlier ones. An ``RPCError`` adds its own. If gRPC
     /// does not allow an entry, none is sent: the status matters more.
+    ///
+    /// Keep it small. Clients limit the metadata that they accept, by default to 8 KiB in most libraries, counted with
+    /// 32 bytes per entry on top of key and value. The status message takes up to 4 KiB of that; a longer one is cut. If
+    /// the limit is exceeded, the client gets `RESOURCE_EXHAUSTED` instead of the status.
     public func setTrailingMetadata(_ metadata: Metadata) {
         call.setTrailingMetadata(metadata)
     }
