@@ -66,6 +66,42 @@ struct StreamTests {
         }
     }
 
+    private struct CannotBeEncoded: Error {}
+
+    private struct Message: WireMessage {
+        let text: String
+
+        init(_ text: String) { self.text = text }
+
+        init(decoding buffer: ByteBuffer) { text = buffer.text }
+
+        func encoded() throws -> ByteBuffer {
+            if text.isEmpty { throw CannotBeEncoded() }
+            return ByteBuffer(text)
+        }
+    }
+
+    @Test func messagesBeforeOneThatCannotBeEncoded() async throws {
+        let descriptor = MethodDescriptor<Message, Message>(service: "test.Echo", method: "Stream")
+        let method = ServerMethod.serverStreaming(descriptor) { _, writer, _ in
+            await #expect(throws: CannotBeEncoded.self) {
+                try await writer.write(contentsOf: ["1", "2", "3", ""].map(Message.init))
+            }
+            // No status flushes the transport.
+            await Signal().waitUntilCancelled()
+        }
+        try await Loopback.run([method]) { loopback in
+            let stream = try loopback.channel.serverStreaming(descriptor, Message("x"))
+            var received: [String] = []
+            for try await message in stream {
+                received.append(message.text)
+                if received.count == 3 { break }
+            }
+            #expect(received == ["1", "2", "3"])
+            stream.cancel()
+        }
+    }
+
     @Test func initialAndTrailingMetadata() async throws {
         let release = Signal()
         let method = ServerMethod.serverStreaming(Echo.stream) { _, writer, context in

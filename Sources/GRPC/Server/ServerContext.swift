@@ -109,12 +109,16 @@ public struct ResponseWriter<Message: WireMessage>: Sendable {
     }
 
     /// Sends several messages, which the transport combines into few writes.
-    /// - Throws: As ``write(_:compressed:)``. The messages before the one that failed may have been sent.
-    public func write(contentsOf messages: some Collection<Message>) async throws {
-        var remaining = messages.count
-        for message in messages {
-            remaining -= 1
-            try await call.send(message.encoded(), isBuffered: remaining > 0)
+    /// - Throws: As ``write(_:compressed:)``. If a message cannot be encoded, the ones before it are sent.
+    public func write(contentsOf messages: some Sequence<Message>) async throws {
+        var iterator = messages.makeIterator()
+        var message = try iterator.next()?.encoded()
+        while let current = message {
+            // Encode the next message first: the last one that is sent must flush the others.
+            let next = Result { try iterator.next()?.encoded() }
+            let hasNext = if case .success(_?) = next { true } else { false }
+            try await call.send(current, isBuffered: hasNext)
+            message = try next.get()
         }
     }
 }
