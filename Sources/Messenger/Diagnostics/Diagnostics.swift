@@ -5,7 +5,7 @@ internal import Synchronization
 /// The program's log: one line per event, on standard error.
 public enum Diagnostics {
     /// How long the program waits at its end until its last lines are written.
-    private static let flushTimeout = Duration.milliseconds(500)
+    private static let flushTimeout = Duration.seconds(2)
 
     private static let writer = LogWriter(descriptor: Platform.standardError) { count in
         LineLogHandler.line(.warning, "log", "log lines dropped", ["count": "\(count)"])
