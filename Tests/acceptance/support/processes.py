@@ -1,6 +1,7 @@
 """The programs under test as processes."""
 
 import atexit
+import itertools
 import os
 import random
 import shutil
@@ -10,7 +11,8 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from support import usage
@@ -52,16 +54,24 @@ class Histories:
         return f"sqlite:{cls._folder / f'{port}.db'}"
 
 
+def _ports() -> Iterator[int]:
+    """Ports below the range from which the system takes ports for connections, for this worker of pytest's alone."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    ports = range(10_000 + 2_750 * worker, 10_000 + 2_750 * (worker + 1))
+    begin = random.randrange(len(ports))
+    return itertools.cycle([*ports[begin:], *ports[:begin]])
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    """A port that nobody listens on, below the range from which the system takes ports for connections."""
-    while True:
-        port = random.randrange(10_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("0.0.0.0", port))
-            except OSError:
-                continue
+    """A port that nobody listens on, and that this run has not used for long."""
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("0.0.0.0", port))
             return port
+    raise AssertionError("unreachable: the ports begin again")
 
 
 class Program:
