@@ -151,8 +151,8 @@ def test_stalled_streams_take_bounded_memory(launch, figure):
         connection.close()
 
 
-CONNECTIONS, STREAMS = 100, 100
-COUNT = CONNECTIONS * STREAMS
+CONNECTIONS, STREAMS_EACH = 100, 100
+COUNT = CONNECTIONS * STREAMS_EACH
 
 
 def open_all(server, ending: ExitStack) -> Answering:
@@ -160,7 +160,7 @@ def open_all(server, ending: ExitStack) -> Answering:
     answering = Answering(connections)
     ending.callback(answering.stop)
     for connection in connections:
-        for _ in range(STREAMS):
+        for _ in range(STREAMS_EACH):
             connection.read_messages()
     wait_until(lambda: len(answering.streams) == COUNT, "all streams are open", within=60)
     return answering
