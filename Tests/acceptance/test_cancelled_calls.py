@@ -72,7 +72,8 @@ def replaying(wide: bool) -> Storm:
 
     def storm(calls: Calls, numbers: range, first: int) -> None:
         for _ in range(len(numbers) // 20):
-            streams = [calls.begin("ReadMessages", read_request(first), end=True) for _ in range(20)]
+            # The server refuses some while it still ends those that were cancelled before.
+            streams = calls.begin_open(20, "ReadMessages", read_request(first))
             for stream in streams:
                 if wide:
                     calls.widen(stream)

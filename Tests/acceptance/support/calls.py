@@ -48,6 +48,19 @@ class Calls(Connection):
         self.send(self._beginning(method, said, end, timeouts))
         return self._next - 2
 
+    def begin_open(self, count: int, method: str, said: bytes) -> list[int]:
+        """Begins so many calls that the server does not refuse."""
+        streams: list[int] = []
+
+        def all_open() -> bool:
+            new = [self.begin(method, said, end=True) for _ in range(count - len(streams))]
+            self.wait_open(*new)
+            streams.extend(stream for stream in new if self.status(stream) is None)
+            return len(streams) == count
+
+        wait_until(all_open, f"{count} calls are open")
+        return streams
+
     def begin_and_cancel(self, method: str, said: bytes, end: bool) -> None:
         """Begins a call and cancels it at once."""
         self.send(self._beginning(method, said, end) + cancellation(self._next - 2))

@@ -130,11 +130,10 @@ class Answering:
             for key, _ in self._selector.select(timeout=0.1):
                 try:
                     data = key.data.socket.recv(1 << 20)
+                    self._take(key.data, data)
                 except OSError:
                     data = b""
-                if data:
-                    self._take(key.data, data)
-                else:
+                if not data:
                     self._selector.unregister(key.fileobj)
 
     def _take(self, connection: Connection, data: bytes) -> None:
