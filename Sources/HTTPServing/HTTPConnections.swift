@@ -4,7 +4,7 @@ import Synchronization
 /// The server's connections: bounds their number, and closes them when the server stops.
 final class HTTPConnections: Sendable {
     private struct State {
-        /// Open channels. A connection may have work in progress after its channel has closed.
+        /// Accepted channels that are open. A connection may have work in progress after its channel has closed.
         var open = 0
         var members: [ObjectIdentifier: NIOLoopBound<HTTPConnection>] = [:]
         var isStopping = false
@@ -30,19 +30,22 @@ final class HTTPConnections: Sendable {
     /// Whether no connection is open, and no work is in progress for one.
     var isEmpty: Bool { state.withLock { $0.members.isEmpty } }
 
+    /// Counts a channel, before its event loop gives it a connection.
+    func accepted(_ channel: any Channel) {
+        state.withLock { $0.open += 1 }
+        channel.closeFuture.whenComplete { _ in self.channelClosed() }
+    }
+
     /// Adds a connection. Called on its event loop.
     ///
-    /// - Returns: Whether it is over the usual number; `nil` if it is over any, or the server is stopping.
+    /// - Returns: Whether it is over the usual number; `nil` if the server is stopping.
     func add(_ connection: HTTPConnection, _ channel: any Channel) -> Bool? {
         let bound = NIOLoopBound(connection, eventLoop: channel.eventLoop)
-        let isReserved = state.withLock { state -> Bool? in
-            guard !state.isStopping, state.open < maximum + reserve else { return nil }
-            state.open += 1
+        return state.withLock { state in
+            guard !state.isStopping else { return nil }
             state.members[ObjectIdentifier(connection)] = bound
             return state.open > maximum
         }
-        if isReserved != nil { channel.closeFuture.whenComplete { _ in self.channelClosed() } }
-        return isReserved
     }
 
     /// Removes a connection whose channel has closed and which has no more work in progress.
@@ -93,13 +96,21 @@ final class HTTPConnections: Sendable {
 }
 
 /// Accepts connections only while the server may have one more; others wait in the system's queue.
-final class AcceptLimitHandler: ChannelOutboundHandler {
+///
+/// Each listener has one: if they accept at the same time, there is one connection more for each.
+final class AcceptLimitHandler: ChannelDuplexHandler {
+    typealias InboundIn = any Channel
     typealias OutboundIn = Never
 
     private let connections: HTTPConnections
 
     init(_ connections: HTTPConnections) {
         self.connections = connections
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        connections.accepted(Self.unwrapInboundIn(data))
+        context.fireChannelRead(data)
     }
 
     func read(context: ChannelHandlerContext) {

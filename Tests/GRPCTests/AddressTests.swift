@@ -3,7 +3,7 @@ import GRPC
 import Testing
 
 /// Addresses of servers, and how connections end.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct AddressTests {
     private static let peer = ServerMethod.unary(Echo.unary) { _, context in ByteBuffer(context.peer) }
 

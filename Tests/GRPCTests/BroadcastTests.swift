@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 /// Streams that follow a broadcast.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(5)))
 struct BroadcastTests {
     /// The source of the streams: numbers from 0 to an end that moves.
     private final class Numbers: Sendable {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import GRPC
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ConnectivityTests {
     private static let echo = ServerMethod.unary(Echo.unary) { request, _ in request }
 
@@ -30,7 +30,7 @@ struct ConnectivityTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct CompressionTests {
     /// Whether the request and the response were compressed on their way, if both sides ask for it.
     private func exchange(_ channelOptions: ChannelOptions) async throws -> (request: Bool, response: Bool) {
@@ -75,7 +75,7 @@ struct CompressionTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ChannelSocketTests {
     private let method = ServerMethod.unary(Echo.unary) { request, _ in request }
 
@@ -178,7 +178,7 @@ extension Cork {
 }
 
 /// The options of a channel, and the arguments that reach the core.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ChannelOptionsTests {
     private func arguments(_ change: (inout ChannelOptions) -> Void = { _ in }) -> [String: Int] {
         var options = ChannelOptions()

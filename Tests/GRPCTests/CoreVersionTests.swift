@@ -3,7 +3,7 @@ import Testing
 @testable import GRPC
 
 /// With a core of an unknown version the binding uses public API only.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct CoreVersionTests {
     private static let unknown = CoreVersion("30.0.0")
 

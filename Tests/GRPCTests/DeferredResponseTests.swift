@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 /// Calls whose handler returns before there is a response.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct DeferredResponseTests {
     /// Collects responses that are still to be given.
     private final class Waiting: Sendable {

@@ -209,7 +209,7 @@ private let hasAssertions: Bool = {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct LateEventsTests {
     /// Its events must not overlap.
     ///
@@ -257,7 +257,7 @@ struct LateEventsTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct TagTests {
     /// Holds its queue, as a call does.
     private final class Target: EventTarget {

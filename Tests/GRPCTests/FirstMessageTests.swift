@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 /// Calls whose first message does not arrive, and calls that are refused.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct FirstMessageTests {
     private static let echo = ServerMethod.unary(Echo.unary) { request, _ in request }
     private static let collect = ServerMethod.clientStreaming(Echo.collect) { requests, _ in

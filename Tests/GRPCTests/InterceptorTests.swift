@@ -2,7 +2,7 @@ import GRPC
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct InterceptorTests {
     /// Records lines in order. Thread-safe.
     private final class Record: Sendable {

@@ -3,7 +3,7 @@ import GRPC
 import Testing
 
 /// Shutdowns, releases and races. Each test is for one trap.
-@Suite(.timeLimit(.minutes(1)), .serialized)
+@Suite(.timeLimit(.minutes(5)), .serialized)
 struct LifecycleTests {
     private static let echo = ServerMethod.unary(Echo.unary) { request, _ in request }
     private static let endless = ServerMethod.serverStreaming(Echo.stream) { _, writer, context in

@@ -2,7 +2,7 @@ import GRPC
 import Testing
 
 /// Calls in which the client streams: client-streaming and bidirectional.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct RequestStreamTests {
     private static let joining = ServerMethod.clientStreaming(Echo.collect) { requests, _ in
         var texts: [String] = []

@@ -4,7 +4,7 @@ import Testing
 @testable import GRPC
 
 /// A peer that does not read what it is sent.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct StalledPeerTests {
     /// The core completes a send only when it has sent, even if the call has been cancelled.
     @Test func isNotWaitedForAtTheEnd() async throws {

@@ -2,7 +2,7 @@ import GRPC
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct StreamTests {
     private static let counting = ServerMethod.serverStreaming(Echo.stream) { request, writer, _ in
         for index in 0..<(Int(request.text) ?? 0) {

@@ -3,7 +3,7 @@ import GRPC
 import Testing
 
 /// Encrypted connections, and refused ones.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct TLSTests {
     private static let who = ServerMethod.unary(Echo.unary) { _, context in
         ByteBuffer(context.peerIdentities.joined(separator: " "))

@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 /// Unary calls with a callback.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct UnaryCallTests {
     private static let echo = ServerMethod.unary(Echo.unary) { request, _ in request }
     private static let endless = ServerMethod.unary(Echo.unary) { request, _ in

@@ -1,7 +1,7 @@
 import GRPC
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct UnaryTests {
     @Test func answers() async throws {
         let method = ServerMethod.unary(Echo.unary) { request, _ in ByteBuffer("re: " + request.text) }

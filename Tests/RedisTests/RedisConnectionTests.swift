@@ -3,7 +3,7 @@ import Glibc
 import Redis
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct RedisConnectionTests {
     /// - Parameter answers: The peer's replies, one for each read.
     private func connection(_ answers: String..., timeout: Duration = .seconds(20)) throws -> RedisConnection {

@@ -3,7 +3,7 @@ import Glibc
 import SQLite
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct InterruptTests {
     private let path = "/tmp/messenger-test-\(UInt64.random(in: 0 ... .max)).db"
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Server
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct RoomTests {
     private func room(messages: Int = 100_000) -> Room<Message> {
         Room(limits: .init(messages: messages, bytes: .max)) { ($0, $0.text.utf8.count) }

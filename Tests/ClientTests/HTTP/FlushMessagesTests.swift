@@ -5,7 +5,7 @@ import Testing
 
 @testable import Client
 
-@Suite(.timeLimit(.minutes(1))) struct FlushMessagesTests {
+@Suite(.timeLimit(.minutes(5))) struct FlushMessagesTests {
     @Test func answersAsTheAssignmentShowsAndEmptiesTheInbox() async throws {
         let inbox = Inbox(capacity: .mebibytes(1))
         try await inbox.append(.numbered(0))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Client
 
-@Suite(.timeLimit(.minutes(1))) struct HTTPServerTests {
+@Suite(.timeLimit(.minutes(5))) struct HTTPServerTests {
     @Test func aPortInUseIsNamed() async throws {
         try await withHTTP { client in
             var settings = try ClientSettings.forTests()

@@ -4,7 +4,7 @@ import Testing
 @testable import Client
 
 /// What is no HTTP, over a real connection.
-@Suite(.timeLimit(.minutes(1))) struct ProtocolErrorTests {
+@Suite(.timeLimit(.minutes(5))) struct ProtocolErrorTests {
     @Test(arguments: [
         "nonsense\r\n\r\n",
         "POST /sendMessage HTTP/9.9\r\nHost: a\r\n\r\n",

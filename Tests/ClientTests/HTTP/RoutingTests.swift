@@ -5,7 +5,7 @@ import Testing
 
 @testable import Client
 
-@Suite(.timeLimit(.minutes(1))) struct RoutingTests {
+@Suite(.timeLimit(.minutes(5))) struct RoutingTests {
     @Test(arguments: [
         "/", "/sendMessage/", "/sendmessage", "/getAndFlushMessages/x", "/sendMessage%00", "//sendMessage", "*",
     ])

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Client
 
-@Suite(.timeLimit(.minutes(1))) struct SendLimitTests {
+@Suite(.timeLimit(.minutes(5))) struct SendLimitTests {
     @Test func moreSendsThanMayBeUnderWayAreRefused() throws {
         let room = FakeRoom(answersLater: true)
         var settings = try ClientSettings.forTests()

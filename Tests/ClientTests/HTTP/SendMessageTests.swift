@@ -5,7 +5,7 @@ import Testing
 
 @testable import Client
 
-@Suite(.timeLimit(.minutes(1))) struct SendMessageTests {
+@Suite(.timeLimit(.minutes(5))) struct SendMessageTests {
     private static let body = ByteBuffer(string: #"{"author": "Ivan", "text": "hey"}"#)
 
     @Test(arguments: [

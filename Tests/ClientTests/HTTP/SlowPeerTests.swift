@@ -4,7 +4,7 @@ import Testing
 @testable import Client
 
 /// Peers that keep a connection busy, over real connections.
-@Suite(.timeLimit(.minutes(1))) struct SlowPeerTests {
+@Suite(.timeLimit(.minutes(5))) struct SlowPeerTests {
     @Test func aRequestThatTakesTooLongToArriveIsAnsweredWith408() async throws {
         var settings = try ClientSettings.forTests()
         settings.httpRequestTimeout = .milliseconds(10)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Client
 
-@Suite(.timeLimit(.minutes(1))) struct InboxTests {
+@Suite(.timeLimit(.minutes(5))) struct InboxTests {
     /// An inbox with space for `count` messages made by `numbered(_:)`.
     private func makeInbox(capacity count: Int) throws -> Inbox {
         Inbox(capacity: try #require(ByteCount(bytes: count * MessageBuffer.cost(of: .numbered(0)))))

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Client
 
-@Suite(.timeLimit(.minutes(1))) struct LatchTests {
+@Suite(.timeLimit(.minutes(5))) struct LatchTests {
     @Test func isClosedUntilItIsOpened() {
         let latch = Latch()
         #expect(!latch.isOpen)

@@ -4,7 +4,7 @@ import Testing
 /// gRPC's standard interoperability cases against its Python implementation, both ways, and against ourselves.
 ///
 /// Serialized, because each case with Python starts a process.
-@Suite(.serialized, .timeLimit(.minutes(2)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct InteropTests {
     private static let needsPython: Comment = "MESSENGER_TEST_PYTHON names no Python with grpcio"
 

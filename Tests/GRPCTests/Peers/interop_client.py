@@ -24,7 +24,7 @@ from interop_messages import (
     zeros,
 )
 
-program.end_within(60)
+program.end_within(300)
 
 target = f"127.0.0.1:{sys.argv[1]}"
 channel = grpc.insecure_channel(target, options=AS_RECEIVED)

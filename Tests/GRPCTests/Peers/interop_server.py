@@ -18,7 +18,7 @@ from interop_messages import (
     zeros,
 )
 
-program.end_within(120)
+program.end_within(300)
 
 codes = {code.value[0]: code for code in grpc.StatusCode}
 

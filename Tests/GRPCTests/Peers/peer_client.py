@@ -10,7 +10,7 @@ import time
 import grpc
 import program
 
-program.end_within(120)
+program.end_within(300)
 
 channel = grpc.insecure_channel(f"127.0.0.1:{sys.argv[1]}", options=[("grpc.max_receive_message_length", -1)])
 unary = channel.unary_unary("/test.Echo/Unary")

@@ -10,7 +10,7 @@ from concurrent import futures
 import grpc
 import program
 
-program.end_within(120)
+program.end_within(300)
 
 cancelled = threading.Event()
 

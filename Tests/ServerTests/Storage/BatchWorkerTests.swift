@@ -4,7 +4,7 @@ import Testing
 
 @testable import Server
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct BatchWorkerTests {
     @Test func jobsAreHandledInOrderAndInBatches() async throws {
         let batches = Mutex<[[Int]]>([])

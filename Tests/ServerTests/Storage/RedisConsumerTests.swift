@@ -7,7 +7,7 @@ import Testing
 @testable import Server
 
 /// What a server does when Redis has lost messages.
-@Suite(.enabled(if: LocalRedis.isAvailable, LocalRedis.absence), .timeLimit(.minutes(1)))
+@Suite(.enabled(if: LocalRedis.isAvailable, LocalRedis.absence), .timeLimit(.minutes(5)))
 struct RedisConsumerTests {
     private let room: RedisRoom
 

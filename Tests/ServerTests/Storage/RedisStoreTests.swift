@@ -6,7 +6,7 @@ import Testing
 
 @testable import Server
 
-@Suite(.enabled(if: LocalRedis.isAvailable, LocalRedis.absence), .timeLimit(.minutes(1)))
+@Suite(.enabled(if: LocalRedis.isAvailable, LocalRedis.absence), .timeLimit(.minutes(5)))
 struct RedisStoreTests {
     private let redis: LocalRedis
 
@@ -52,7 +52,7 @@ struct RedisStoreTests {
 }
 
 /// What a reader that has fallen behind memory receives from a room in Redis.
-@Suite(.enabled(if: LocalRedis.isAvailable, LocalRedis.absence), .timeLimit(.minutes(1)))
+@Suite(.enabled(if: LocalRedis.isAvailable, LocalRedis.absence), .timeLimit(.minutes(5)))
 struct RedisReaderTests {
     private let room: RedisRoom
     private let state: RedisStoreState

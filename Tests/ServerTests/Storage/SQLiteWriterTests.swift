@@ -5,7 +5,7 @@ import Testing
 @testable import Server
 
 /// Removal of old messages, with a clock that the tests set.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct SQLiteWriterTests {
     private let folder = TemporaryFolder()
 
