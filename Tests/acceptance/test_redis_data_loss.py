@@ -69,7 +69,10 @@ def test_redis_is_emptied(start_server, redis):
             assert "messenger-held-after" in dict(error.trailing_metadata())
         with reading(first) as reader:
             times = send(two.address, "6")
-            assert time_of(reader.take(1)[0]) == times[0]
+            message = reader.take(1)[0]
+            if message.text == "5":  # was still in transit to this server, so it is new
+                message = reader.take(1)[0]
+            assert time_of(message) == times[0]
 
 
 HOUR = 3_600 * 10**9
