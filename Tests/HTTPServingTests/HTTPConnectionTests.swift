@@ -16,13 +16,12 @@ import Testing
         memoryBytes: 16 << 20
     )
 
-    private let channel = EmbeddedChannel()
-    private let memory = HTTPMemory(limit: Self.limits.memoryBytes)
-    private let connections = HTTPConnections(limits: Self.limits)
-    private let later = Later()
+    let channel = EmbeddedChannel()
+    let memory = HTTPMemory(limit: Self.limits.memoryBytes)
+    let connections = HTTPConnections(limits: Self.limits)
+    let later = Later()
 
-    private func open(reply: @escaping @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply = Self.echoPath) throws
-    {
+    func open(reply: @escaping @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply = Self.echoPath) throws {
         let server = HTTPServer(
             routes: Self.paths.map { HTTPRoute($0, [.GET, .HEAD, .POST, .CONNECT], answer: reply) },
             limits: Self.limits,
@@ -40,32 +39,32 @@ import Testing
         .response(HTTPResponse(body: ByteBuffer(string: request.path)))
     }
 
-    private func send(_ text: String) throws {
+    func send(_ text: String) throws {
         try channel.writeInbound(ByteBuffer(string: text))
     }
 
-    private func received() throws -> String {
+    func received() throws -> String {
         var text = ""
         while let part = try channel.readOutbound(as: ByteBuffer.self) { text += String(buffer: part) }
         return text
     }
 
-    private func stop(forced: Bool = false) {
+    func stop(forced: Bool = false) {
         connections.stop(forced: forced)
         channel.embeddedEventLoop.run()
     }
 
-    private func advance(by time: TimeAmount) {
+    func advance(by time: TimeAmount) {
         channel.embeddedEventLoop.advanceTime(by: time)
     }
 
-    private func setWritable(_ isWritable: Bool) {
+    func setWritable(_ isWritable: Bool) {
         channel.isWritable = isWritable
         channel.pipeline.fireChannelWritabilityChanged()
     }
 
     /// Answers `/later` when it is told to, and the other paths at once.
-    private final class Later: Sendable {
+    final class Later: Sendable {
         private let begun = Mutex<(@Sendable (Result<HTTPResponse, HTTPFailure>) -> Void)?>(nil)
 
         func reply(to request: HTTPRequest) -> HTTPReply {
@@ -81,12 +80,12 @@ import Testing
         }
     }
 
-    private func respondLater(_ text: String = "later") {
+    func respondLater(_ text: String = "later") {
         later.respond(text)
         channel.embeddedEventLoop.run()
     }
 
-    private static let requestForLater = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
+    static let requestForLater = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
 
     @Test func whatIsUnderWayIsGivenUpAndAnsweredBeforeTheConnectionIsClosed() throws {
         let paths = Mutex<[String]>([])
@@ -283,7 +282,7 @@ import Testing
         #expect(body == (method == "HEAD" ? "" : "2\r\n[1\r\n2\r\n,2\r\n1\r\n]\r\n0\r\n\r\n"))
     }
 
-    private static func inParts(_ request: HTTPRequest) -> HTTPReply {
+    static func inParts(_ request: HTTPRequest) -> HTTPReply {
         .response(
             HTTPResponse(
                 body: ByteBuffer(string: "[1"),
@@ -291,180 +290,8 @@ import Testing
             )
         )
     }
-
-    // MARK: HTTP/1.0
-
-    @Test func http10EndsWithItsResponse() throws {
-        try open()
-        try send("GET /a HTTP/1.0\r\n\r\n")
-        #expect(try received().hasPrefix("HTTP/1.0 200 OK\r\n"))
-        #expect(!channel.isActive)
-    }
-
-    @Test func http10GoesOnWhenItIsAskedTo() throws {
-        try open()
-        for _ in 0..<2 {
-            try send("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-            #expect(try received().contains("\r\nConnection: keep-alive\r\n"))
-        }
-    }
-
-    @Test func http10KnowsNoChunks() throws {
-        try open(reply: Self.inParts)
-        try send("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-        let received = try received()
-        #expect(received.hasSuffix("\r\n\r\n[1,2]"))
-        #expect(received.contains("\r\nConnection: close\r\n"))
-        #expect(!channel.isActive)
-    }
-
-    // MARK: Expect: 100-continue
-
-    @Test(arguments: ["100-continue", "100-Continue"], ["Content-Length: 100", "Transfer-Encoding: chunked"])
-    func whoeverAsksMayGoAhead(expectation: String, length: String) throws {
-        try open()
-        try send("POST /a HTTP/1.1\r\nHost: a\r\nExpect: \(expectation)\r\n\(length)\r\n\r\n")
-        #expect(try received() == "HTTP/1.1 100 Continue\r\n\r\n")
-    }
-
-    @Test(arguments: [
-        "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n",
-        "POST /a HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n",
-    ])
-    func whoeverDoesNotAskIsNotTold(request: String) throws {
-        try open()
-        try send(request)
-        #expect(try received() == "")
-    }
-
-    @Test func aBodyThatIsTooLongIsNotWelcome() throws {
-        try open()
-        try send("POST /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 101\r\n\r\n")
-        let received = try received()
-        #expect(received.hasPrefix("HTTP/1.1 413 "))
-        // Whether the body comes nevertheless cannot be known.
-        #expect(received.contains("\r\nConnection: close\r\n"))
-    }
-
-    // MARK: Times
-
-    @Test func aRequestThatTakesTooLongIsAnsweredAndCutOff() throws {
-        try open()
-        try send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
-        advance(by: .seconds(29))
-        // A byte now and then gains no time.
-        try send("x")
-        #expect(try received() == "")
-        advance(by: .seconds(1))
-        #expect(try received().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
-        #expect(!channel.isActive)
-    }
-
-    @Test func aRequestThatCameInPartBeforeItsTurnHasItsTimeFromThen() throws {
-        try open(reply: later.reply(to:))
-        try send(Self.requestForLater + "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
-        advance(by: .seconds(31))
-        respondLater()
-        #expect(try received().hasSuffix("\r\n\r\nlater"))
-        advance(by: .seconds(29))
-        #expect(try received() == "")
-        advance(by: .seconds(1))
-        #expect(try received().hasPrefix("HTTP/1.1 408 Request Timeout\r\n"))
-    }
-
-    @Test func aRequestThatWaitsForItsResponseIsLeftAlone() throws {
-        try open(reply: later.reply(to:))
-        try send(Self.requestForLater)
-        advance(by: .seconds(100))
-        #expect(channel.isActive)
-    }
-
-    @Test func aPeerThatDoesNotReadIsCutOff() throws {
-        try open()
-        setWritable(false)
-        advance(by: .seconds(58))
-        #expect(channel.isActive)
-        advance(by: .seconds(3))
-        #expect(!channel.isActive)
-    }
-
-    // MARK: Long bodies
-
-    @Test func nothingIsAnsweredWhileThePeerTakesNothing() throws {
-        try open()
-        setWritable(false)
-        let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
-        try send(request + request)
-        #expect(try received() == "")
-        setWritable(true)
-        #expect(try received().matches(of: /HTTP\/1.1 200 OK/).count == 2)
-    }
-
-    /// And it lets the event loop's other connections have their turn.
-    @Test func aLongBodyWaitsForItsPeer() throws {
-        let numbers = 1...20
-        try open { request in
-            let parts = numbers.map { ByteBuffer(string: "\($0),") }
-            return .response(HTTPResponse(body: ByteBuffer(string: request.path), chunks: parts.makeIterator()))
-        }
-        let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
-        try send(request + request)
-        #expect(try received().hasSuffix("7,\r\n"))
-        setWritable(false)
-        channel.embeddedEventLoop.run()
-        #expect(try received() == "")
-        setWritable(true)
-        #expect(try received().hasSuffix("15,\r\n"))
-        channel.embeddedEventLoop.run()
-        let received = try received()
-        #expect(received.contains("20,\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"))
-        #expect(received.hasSuffix("20,\r\n0\r\n\r\n"))
-    }
-
-    // MARK: Shutdown
-
-    @Test func whatComesAfterTheLastRequestIsNoError() throws {
-        try open()
-        try send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
-        stop()
-        try? send("0123456789nonsense")
-        let received = try received()
-        #expect(received.hasPrefix("HTTP/1.1 200 OK\r\n"))
-        #expect(received.hasSuffix("\r\n\r\n/a"))
-        #expect(!channel.isActive)
-    }
-
-    /// Cut short by its peer's end, it is an error that the pipeline's handler hands on from within the last response's end.
-    @Test func halfARequestAfterTheLastIsNotAnswered() throws {
-        try open(reply: later.reply(to:))
-        try send(Self.requestForLater + "nonsense\r\n\r\n")
-        stop()
-        respondLater()
-        #expect(try received().hasSuffix("\r\nConnection: close\r\n\r\nlater"))
-        #expect(!channel.isActive)
-    }
-
-    @Test func whoeverOwesARequestIsNotWaitedFor() throws {
-        try open()
-        try send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
-        #expect(channel.isActive)
-        stop()
-        #expect(!channel.isActive)
-    }
-
-    @Test func aResponseUnderWayIsFinished() throws {
-        try open { _ in
-            let parts = (1...20).map { ByteBuffer(string: "\($0),") }
-            return .response(HTTPResponse(body: ByteBuffer(), chunks: parts.makeIterator()))
-        }
-        try send("GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        stop()
-        channel.embeddedEventLoop.run()
-        #expect(try received().hasSuffix("20,\r\n0\r\n\r\n"))
-        #expect(!channel.isActive)
-    }
 }
 
 extension HTTPRequest {
-    fileprivate var path: String { String(head.path) ?? "" }
+    var path: String { String(head.path) ?? "" }
 }
