@@ -75,7 +75,7 @@ extension RPCError {
 
 /// Something that one task signals and others wait for.
 actor Signal {
-    private var isSet = false
+    private(set) var isSet = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
     func set() {
@@ -86,7 +86,12 @@ actor Signal {
 
     func wait() async {
         if isSet { return }
-        await withCheckedContinuation { waiting.append($0) }
+        // A test's time limit cancels its task.
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { waiting.append($0) }
+        } onCancel: {
+            Task { await set() }
+        }
     }
 }
 

@@ -10,12 +10,12 @@ unit_tests() {
 # run_pytest ARGUMENTS...: the acceptance tests, one after the other.
 run_pytest() { "$venv/bin/python" -B -m pytest -c Tests/acceptance/pytest.ini Tests/acceptance "$@"; }
 
-# acceptance_tests ARGUMENTS...: four at a time, as most of them wait for something; the arguments go to pytest.
+# acceptance_tests ARGUMENTS...: three at a time, as most of them wait for something; the arguments go to pytest.
 # Then the tests that measure, alone.
 # shellcheck disable=SC2120 # callers in other scripts pass some
 acceptance_tests() {
     local parallel=0 alone=0
-    run_pytest -n 4 --dist worksteal --alone skip "$@" || parallel=$?
+    run_pytest -n 3 --dist worksteal --alone skip "$@" || parallel=$?
     run_pytest --alone only "$@" || alone=$?
     # 5: no test was selected.
     case "$parallel $alone" in '0 0' | '0 5' | '5 0') ;; *) return 1 ;; esac
