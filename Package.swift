@@ -11,7 +11,7 @@ let swiftSettings: [SwiftSetting] = [
 let package = Package(
     name: "messenger",
     products: [
-        .library(name: "GRPC", targets: ["GRPC", "GRPCServices"]),
+        .library(name: "LibGRPC", targets: ["LibGRPC", "GRPCServices"]),
         .executable(name: "messenger-server", targets: ["Server"]),
         .executable(name: "messenger-client", targets: ["Client"]),
         .executable(name: "first-service", targets: ["FirstService"]),
@@ -38,17 +38,17 @@ let package = Package(
         .target(name: "CGRPCTuning", linkerSettings: [.linkedLibrary("absl_synchronization")]),
         // What has to be done before Swift's runtime starts; the process's arguments, which Swift does not always find.
         .target(name: "CProcess"),
-        .target(name: "GRPC", dependencies: ["CGRPC", "CGRPCTuning"], swiftSettings: swiftSettings),
+        .target(name: "LibGRPC", dependencies: ["CGRPC", "CGRPCTuning"], swiftSettings: swiftSettings),
         .target(
             name: "GRPCServices",
-            dependencies: ["CGRPCServices", "GRPC"],
+            dependencies: ["CGRPCServices", "LibGRPC"],
             exclude: ["Protos"],
             swiftSettings: swiftSettings
         ),
         .target(
             name: "Messenger",
             dependencies: [
-                "CMessenger", "CProcess", "GRPC",
+                "CMessenger", "CProcess", "LibGRPC",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -70,7 +70,7 @@ let package = Package(
         .executableTarget(
             name: "Server",
             dependencies: [
-                "GRPC", "GRPCServices", "Messenger", "Redis", "SQLite",
+                "LibGRPC", "GRPCServices", "Messenger", "Redis", "SQLite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -82,7 +82,7 @@ let package = Package(
         .executableTarget(
             name: "Client",
             dependencies: [
-                "GRPC", "HTTPServing", "Messenger",
+                "LibGRPC", "HTTPServing", "Messenger",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -95,7 +95,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "FirstService",
-            dependencies: ["GRPC"],
+            dependencies: ["LibGRPC"],
             path: "Examples/FirstService",
             swiftSettings: swiftSettings
         ),
@@ -106,8 +106,8 @@ let package = Package(
         // What the core tells tests only.
         .systemLibrary(name: "CGRPCInspection", path: "Tests/CGRPCInspection"),
         .testTarget(
-            name: "GRPCTests",
-            dependencies: ["CGRPC", "CGRPCInspection", "CInterop", "GRPC", "GRPCServices", "TestSupport"],
+            name: "LibGRPCTests",
+            dependencies: ["CGRPC", "CGRPCInspection", "CInterop", "LibGRPC", "GRPCServices", "TestSupport"],
             exclude: [
                 "Interop/Protos", "Peers/interop_client.py", "Peers/interop_messages.py", "Peers/interop_server.py",
                 "Peers/peer_client.py", "Peers/peer_server.py", "Peers/program.py",
@@ -117,7 +117,7 @@ let package = Package(
         .testTarget(
             name: "MessengerTests",
             dependencies: [
-                "GRPC", "Messenger", "TestSupport",
+                "LibGRPC", "Messenger", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -128,7 +128,7 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "GRPC", "Messenger", "Redis", "SQLite", "Server",
+                "LibGRPC", "Messenger", "Redis", "SQLite", "Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -147,7 +147,7 @@ let package = Package(
         .testTarget(
             name: "ClientTests",
             dependencies: [
-                "Client", "GRPC", "HTTPServing", "Messenger", "TestSupport",
+                "Client", "LibGRPC", "HTTPServing", "Messenger", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -47,8 +47,8 @@ build() {
         >"$out/CGRPCTuning.modulemap"
     clang++ -std=c++17 -O1 -I Sources/CGRPCTuning/include -c Sources/CGRPCTuning/*.cpp -o "$out/CGRPCTuning.o"
     objects+=("$out/CGRPCTuning.o")
-    mapfile -t sources < <(find Sources/GRPC -name '*.swift')
-    module GRPC "${sources[@]}"
+    mapfile -t sources < <(find Sources/LibGRPC -name '*.swift')
+    module LibGRPC "${sources[@]}"
     module NIOCore Fuzzing/StandIns/NIOCore.swift
     module Messenger Sources/Messenger/Wire/*.swift Sources/Messenger/{Message,SendTime}.swift
     fuzzer Wire Fuzzing/Support/*.swift

@@ -1,4 +1,4 @@
-import GRPC
+import LibGRPC
 
 /// A message. Here it is plain text; a protobuf message would wrap its generated C struct.
 struct Line: WireMessage {

@@ -1,4 +1,4 @@
-import GRPC
+import LibGRPC
 
 // Requests to health and reflection.
 

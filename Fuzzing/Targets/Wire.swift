@@ -1,4 +1,4 @@
-import GRPC
+import LibGRPC
 import Messenger
 
 // Any bytes, decoded as each message of messenger.proto.

@@ -1,5 +1,5 @@
 internal import CGRPCServices
-internal import GRPC
+internal import LibGRPC
 
 /// Finds descriptors of `.proto` files by file name, symbol and extension.
 public struct DescriptorIndex: Sendable {

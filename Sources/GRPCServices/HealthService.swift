@@ -1,5 +1,5 @@
 internal import CGRPCServices
-public import GRPC
+public import LibGRPC
 internal import Synchronization
 
 /// Whether a service accepts calls.

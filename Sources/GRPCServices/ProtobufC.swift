@@ -1,5 +1,5 @@
 internal import CGRPCServices
-internal import GRPC
+internal import LibGRPC
 
 /// The name of a service, file or symbol. Clients choose it, so it is compared as bytes.
 ///

@@ -1,5 +1,5 @@
 internal import CGRPCServices
-public import GRPC
+public import LibGRPC
 
 /// `grpc.reflection.v1.ServerReflection`, also as `v1alpha` for older clients: tools such as grpcurl can call a server
 /// without its `.proto` file.

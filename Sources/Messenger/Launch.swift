@@ -1,5 +1,5 @@
 public import ArgumentParser
-internal import GRPC
+internal import LibGRPC
 
 extension AsyncParsableCommand {
     /// Parses the command line and the environment, runs the command and ends the process.

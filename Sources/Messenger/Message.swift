@@ -1,4 +1,4 @@
-internal import GRPC
+internal import LibGRPC
 
 /// A message that the room has accepted.
 public struct Message: Sendable, Equatable {

@@ -1,4 +1,4 @@
-import GRPC
+import LibGRPC
 import Messenger
 
 /// Checks whether the server on this machine works: the `--check-health` of containers.

@@ -1,4 +1,4 @@
-import GRPC
+import LibGRPC
 import GRPCServices
 import Logging
 import Messenger

@@ -1,4 +1,4 @@
-import GRPC
+import LibGRPC
 import Logging
 import Messenger
 

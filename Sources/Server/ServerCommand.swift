@@ -1,5 +1,5 @@
 import ArgumentParser
-import GRPC
+import LibGRPC
 import Logging
 import Messenger
 import ServiceLifecycle

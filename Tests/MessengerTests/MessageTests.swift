@@ -1,4 +1,4 @@
-import GRPC
+import LibGRPC
 import Messenger
 import Testing
 

@@ -42,7 +42,7 @@ def test_each_row_of_the_failure_table_names_a_test(own_programs):
             assert f"def {name}(" in tests, name
 
 
-ARTICLE = ROOT / "Sources" / "GRPC" / "GRPC.docc" / "FirstService.md"
+ARTICLE = ROOT / "Sources" / "LibGRPC" / "LibGRPC.docc" / "FirstService.md"
 EXAMPLE = ROOT / "Examples" / "FirstService" / "FirstService.swift"
 
 

@@ -1,4 +1,4 @@
-import struct GRPC.ListeningSocket
+import struct LibGRPC.ListeningSocket
 import HTTPServing
 import Logging
 import Messenger

@@ -1,4 +1,4 @@
-import GRPC
+import LibGRPC
 
 /// The body of `POST /sendMessage`: a JSON object with the strings `author` and `text`.
 ///

@@ -1,4 +1,4 @@
-import GRPC
+import LibGRPC
 import Messenger
 
 /// The room at the other end of a gRPC channel.

@@ -1,4 +1,4 @@
-import GRPC
+import LibGRPC
 import Messenger
 
 /// The client's position in the room's messages, and what to do when its stream ends. A value without I/O.

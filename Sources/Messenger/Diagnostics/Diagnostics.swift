@@ -1,4 +1,4 @@
-internal import GRPC
+internal import LibGRPC
 public import Logging
 internal import Synchronization
 

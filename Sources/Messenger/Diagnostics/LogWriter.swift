@@ -1,5 +1,5 @@
 internal import Dispatch
-internal import GRPC
+internal import LibGRPC
 internal import Synchronization
 
 /// Writes lines on its own thread, so that no other thread waits for the reader of the log.

@@ -1,4 +1,4 @@
-public import GRPC
+public import LibGRPC
 import Glibc
 
 /// The addresses of this machine on which a program listens.

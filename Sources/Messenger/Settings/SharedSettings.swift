@@ -1,5 +1,5 @@
 public import ArgumentParser
-public import GRPC
+public import LibGRPC
 public import Logging
 
 /// The settings that both programs have.

@@ -1,5 +1,5 @@
 internal import CMessenger
-public import GRPC
+public import LibGRPC
 
 // The messages of messenger.proto. protobuf-c decodes and encodes them.
 

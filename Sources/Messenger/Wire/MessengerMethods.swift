@@ -1,4 +1,4 @@
-public import GRPC
+public import LibGRPC
 
 /// The methods of `mes_grpc.MessengerServer`, as messenger.proto defines them.
 public enum MessengerMethods {

@@ -1,5 +1,5 @@
 import Dispatch
-import GRPC
+import LibGRPC
 import Messenger
 import Synchronization
 

@@ -1,5 +1,5 @@
 import ArgumentParser
-import struct GRPC.ListeningSocket
+import struct LibGRPC.ListeningSocket
 import Logging
 import Messenger
 import NIOCore

@@ -1,4 +1,4 @@
-import GRPC
+import LibGRPC
 import Glibc
 import SQLite
 import Synchronization

@@ -1,0 +1,293 @@
+import CGRPC
+import Synchronization
+import Testing
+
+@testable import LibGRPC
+
+@Suite struct OperationGateTests {
+    /// A gate cannot be captured itself.
+    private final class Shared: Sendable {
+        let gate = OperationGate()
+        func enter() -> Bool { gate.enter() }
+        func leave() -> Bool { gate.leave() }
+        func close() -> Bool { gate.close() }
+    }
+
+    private let shared = Shared()
+
+    @Test func letsInUntilItIsClosed() {
+        #expect(shared.enter())
+        #expect(!shared.leave())
+        #expect(shared.close(), "nobody is inside, so the one who closes shuts down")
+        #expect(!shared.enter())
+    }
+
+    @Test func theLastOneOutShutsDown() {
+        #expect(shared.enter())
+        #expect(shared.enter())
+        #expect(!shared.close())
+        #expect(!shared.enter())
+        #expect(!shared.leave())
+        #expect(shared.leave())
+    }
+
+    @Test func closingTwiceShutsDownOnce() {
+        #expect(shared.close())
+        #expect(!shared.close())
+    }
+
+    @Test func exactlyOneOfManyShutsDown() async {
+        for _ in 0..<200 {
+            let shared = Shared()
+            let shutdowns = await withTaskGroup(of: Int.self) { group in
+                for index in 0..<8 {
+                    group.addTask {
+                        if index == 3 { return shared.close() ? 1 : 0 }
+                        guard shared.enter() else { return 0 }
+                        return shared.leave() ? 1 : 0
+                    }
+                }
+                return await group.reduce(0, +)
+            }
+            #expect(shutdowns == 1)
+        }
+    }
+}
+
+@Suite struct LaneTests {
+    @Test func oneAtATime() {
+        var lane = Lane.idle
+        let begun = [lane.begin(), lane.begin()]
+        #expect(begun == [true, false])
+    }
+
+    @Test(arguments: [true, false])
+    func theEventComesFirst(succeeded: Bool) async {
+        let outcome = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
+            var lane = Lane.idle
+            _ = lane.begin()
+            let resumed = lane.complete(succeeded)
+            #expect(resumed == nil)
+            let completed = lane.wait(continuation)
+            #expect(completed == succeeded)
+            let isFree = lane.begin()
+            #expect(isFree)
+            continuation.resume(returning: completed ?? !succeeded)
+        }
+        #expect(outcome == succeeded)
+    }
+
+    @Test(arguments: [true, false])
+    func theWaitComesFirst(succeeded: Bool) async {
+        let outcome = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
+            var lane = Lane.idle
+            _ = lane.begin()
+            let completed = lane.wait(continuation)
+            #expect(completed == nil)
+            lane.complete(succeeded)?.resume(returning: succeeded)
+            let isFree = lane.begin()
+            #expect(isFree)
+        }
+        #expect(outcome == succeeded)
+    }
+}
+
+/// Mistakes of this library that would make a task wait for ever. Debug builds trap.
+@Suite(.enabled(if: hasAssertions, "assertions are off"))
+struct LaneAssertionTests {
+    @Test func waitingForNothing() async {
+        await #expect(processExitsWith: .failure) {
+            _ = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
+                var lane = Lane.idle
+                _ = lane.wait(continuation)
+            }
+        }
+    }
+
+    @Test func waitingTwice() async {
+        await #expect(processExitsWith: .failure) {
+            _ = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
+                var lane = Lane.idle
+                _ = lane.begin()
+                _ = lane.wait(continuation)
+                _ = lane.wait(continuation)
+            }
+        }
+    }
+
+    @Test func twoEvents() async {
+        await #expect(processExitsWith: .failure) {
+            var lane = Lane.idle
+            _ = lane.begin()
+            _ = lane.complete(true)
+            _ = lane.complete(true)
+        }
+    }
+}
+
+private let hasAssertions: Bool = {
+    var isOn = false
+    assert({ isOn = true }() == ())
+    return isOn
+}()
+
+@Suite struct PollBudgetTests {
+    /// How often a turn polls on if every poll is empty.
+    private func pollsInVain(before sends: Int) -> Int {
+        var budget = PollBudget()
+        var polls = 0
+        while budget.mayPollAfterNothing(before: sends) { polls += 1 }
+        return polls
+    }
+
+    /// `#expect` does not accept mutating calls.
+    private func expect(_ value: Bool, is expected: Bool, _ location: SourceLocation = #_sourceLocation) {
+        #expect(value == expected, sourceLocation: location)
+    }
+
+    @Test(arguments: [0, 1, 127])
+    func theFirstPollInVainEndsATurnThatSendsLittle(_ sends: Int) {
+        #expect(pollsInVain(before: sends) == 0)
+    }
+
+    @Test(arguments: [(128, 8), (500, 31), (1000, 62), (4000, 250)])
+    func aTurnThatSendsMuchPollsOnAsLongAsThatCostsLittleBesideIt(_ sends: Int, _ polls: Int) {
+        #expect(pollsInVain(before: sends) == polls)
+    }
+
+    @Test func eventsLetATurnPollOnWithinItsBound() {
+        var budget = PollBudget()
+        var polls = 1
+        while budget.mayPollAfterEvent() { polls += 1 }
+        #expect(polls == 256)
+    }
+
+    @Test func pollsInVainCountAsWell() {
+        #expect(pollsInVain(before: 1_000_000) == 255)
+        var budget = PollBudget()
+        var polls = 1
+        while polls < 200, budget.mayPollAfterEvent() { polls += 1 }
+        while budget.mayPollAfterNothing(before: 1_000_000) { polls += 1 }
+        #expect(polls == 256)
+    }
+
+    @Test func anEventDoesNotMakeUpForPollsInVain() {
+        var budget = PollBudget()
+        var misses = 0
+        while budget.mayPollAfterNothing(before: 128), budget.mayPollAfterEvent() { misses += 1 }
+        #expect(misses == 8)
+    }
+
+    @Test func lessIsLookedWhereNothingComes() {
+        var budget = PollBudget()
+        var polls: [Int] = []
+        for _ in 0..<6 {
+            var count = 0
+            while budget.mayPollAfterNothing(before: 500) { count += 1 }
+            polls.append(count)
+            budget.turnEnded()
+        }
+        #expect(polls == [31, 15, 7, 3, 3, 3])
+
+        // A turn that has polled on and found something.
+        expect(budget.mayPollAfterNothing(before: 500), is: true)
+        expect(budget.mayPollAfterEvent(), is: true)
+        budget.turnEnded()
+        var count = 0
+        while budget.mayPollAfterNothing(before: 500) { count += 1 }
+        #expect(count == 31)
+    }
+
+    @Test func turnsThatDoNotLookFurtherChangeNothing() {
+        var budget = PollBudget()
+        for _ in 0..<10 {
+            expect(budget.mayPollAfterEvent(), is: true)
+            expect(budget.mayPollAfterNothing(before: 10), is: false)
+            budget.turnEnded()
+        }
+        expect(budget.mayPollAfterNothing(before: 128), is: true)
+    }
+}
+
+@Suite(.timeLimit(.minutes(5)))
+struct LateEventsTests {
+    /// Its events must not overlap.
+    ///
+    /// `@unchecked`: the test checks that no events overlap, and reads `count` at the end.
+    private final class Target: EventTarget, @unchecked Sendable {
+        var count = 0
+        let inside = Atomic<Int>(0)
+        let overlaps = Atomic<Int>(0)
+
+        override func operationCompleted(_: UInt32, succeeded: Bool) {
+            if inside.add(1, ordering: .relaxed).newValue > 1 { overlaps.add(1, ordering: .relaxed) }
+            count += 1
+            inside.subtract(1, ordering: .relaxed)
+        }
+    }
+
+    /// `LateEvents` cannot be captured itself.
+    private final class Shared: Sendable {
+        let late = LateEvents()
+    }
+
+    @Test func oneAtATimeOnceTheThreadHasEnded() async {
+        let target = Target()
+        let shared = Shared()
+        let tags = (0..<4000).map { _ -> LibGRPC.Tag in
+            let tag = LibGRPC.Tag(initializing: .allocate(capacity: 1), operation: 0)
+            tag.retain(target)
+            return tag
+        }
+        for tag in tags[..<100] { shared.late.deliver(CompletionQueue.Event(tag: tag, succeeded: true)) }
+        #expect(target.count == 0, "the thread may deliver still")
+        await withTaskGroup { group in
+            group.addTask { shared.late.threadHasEnded() }
+            for part in 0..<4 {
+                group.addTask {
+                    for index in stride(from: 100 + part, to: tags.count, by: 4) {
+                        shared.late.deliver(CompletionQueue.Event(tag: tags[index], succeeded: true))
+                    }
+                }
+            }
+        }
+        #expect(target.count == tags.count)
+        #expect(target.overlaps.load(ordering: .relaxed) == 0)
+        for tag in tags { tag.pointer.deallocate() }
+    }
+}
+
+@Suite(.timeLimit(.minutes(5)))
+struct TagTests {
+    /// Holds its queue, as a call does.
+    private final class Target: EventTarget {
+        let queue: CompletionQueue
+
+        init(queue: CompletionQueue) {
+            self.queue = queue
+        }
+
+        override var eventQueue: CompletionQueue { queue }
+        override func operationCompleted(_: UInt32, succeeded: Bool) {}
+    }
+
+    /// The event of an operation that holds the last reference to its queue, whose thread has ended: posting delivers
+    /// it, which releases the queue. A sanitizer sees a use after that.
+    @Test func postingMayReleaseTheQueue() async throws {
+        weak var queue: CompletionQueue?
+        let pointer = UnsafeMutablePointer<cgrpc_tag>.allocate(capacity: 1)
+        defer { pointer.deallocate() }
+        let tag = LibGRPC.Tag(initializing: pointer, operation: 0)
+        func holdWithTheTagAlone() async throws {
+            Library.initialize()
+            let made = try CompletionQueue(index: 0)
+            await made.shutDown()
+            tag.retain(Target(queue: made))
+            queue = made
+        }
+        try await holdWithTheTagAlone()
+        // The thread drops its own reference a moment after its end.
+        tag.post(succeeded: true)
+        while queue != nil { try await Task.sleep(for: .milliseconds(1)) }
+    }
+}
