@@ -7,7 +7,7 @@ from support.api import connected, failure, pb, reading, stub, time_of, timestam
 from support.history import Outcome, assert_clean
 from support.processes import free_port
 from support.redis import Redis
-from support.redis_room import refusal, send
+from support.redis_room import refusal, send, take
 from support.room import assert_increasing, collect, nanoseconds
 from support.waiting import wait_until
 
@@ -144,6 +144,8 @@ def test_old_messages_are_trimmed_under_load(launch, traffic, redis, keep):
     setting |= {"MESSENGER_HISTORY": redis.location(), "MESSENGER_HISTORY_MESSAGES": 50}
     one, two = (launch.server(**setting).wait_ready() for _ in range(2))
     first = send(one.address, "first")[0]
+    # While it is in transit to the other server, it would be new there.
+    assert take(two.address, first - 1, 1) == [first]
     room = traffic(one.address)
     for server in one, two:
         room.read(server.address)
