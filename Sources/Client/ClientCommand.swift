@@ -6,9 +6,10 @@ import Messenger
 import ServiceLifecycle
 import UnixSignals
 
-/// The client's program.
+/// The client's program. The settings are its command: one group less in ArgumentParser's checks, whose time in debug
+/// builds grows exponentially with the nesting of groups.
 @main
-struct ClientCommand: AsyncParsableCommand {
+extension ClientSettings: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "messenger-client",
         abstract: "Client of a chat with one room, controlled over HTTP.",
@@ -22,8 +23,6 @@ struct ClientCommand: AsyncParsableCommand {
         version: Version.current
     )
 
-    @OptionGroup var settings: ClientSettings
-
     /// Requests that are still in progress after this time are cancelled. They may wait for a server that is down, or for
     /// a body that never arrives.
     private static let gracePeriod = Duration.seconds(3)
@@ -33,26 +32,26 @@ struct ClientCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let credentials = try settings.credentials()
-        Diagnostics.bootstrap(level: settings.shared.logLevel)
+        let credentials = try self.credentials()
+        Diagnostics.bootstrap(level: shared.logLevel)
         let logger = Logger(label: "messenger-client")
         Diagnostics.forwardCoreLog(to: logger)
-        var metadata = settings.settingsMetadata
+        var metadata = settingsMetadata
         metadata["version"] = "\(Version.current)"
-        metadata["httpConnections"] = "\(settings.httpLimits.possibleConnections)"
+        metadata["httpConnections"] = "\(httpLimits.possibleConnections)"
         logger.info("starting", metadata: metadata)
 
         let group = try CompletionQueueGroup(count: 1)
-        let inbox = Inbox(capacity: settings.bufferBytes)
+        let inbox = Inbox(capacity: bufferBytes)
         let channel = Channel(
-            target: settings.serverAddress.target,
+            target: serverAddress.target,
             credentials: credentials,
             options: channelOptions,
             group: group
         )
         let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
-        let room = GRPCRoom(channel: channel, subscription: subscription, sendTimeout: settings.sendTimeout)
-        let http = HTTPService(settings: settings, inbox: inbox, room: room, logger: logger) { sockets in
+        let room = GRPCRoom(channel: channel, subscription: subscription, sendTimeout: sendTimeout)
+        let http = HTTPService(settings: self, inbox: inbox, room: room, logger: logger) { sockets in
             logger.info("listening", metadata: ["address": "\(sockets.map(\.address).joined(separator: ","))"])
         }
 
@@ -80,7 +79,7 @@ struct ClientCommand: AsyncParsableCommand {
         var options = ChannelOptions()
         // The messenger's server allows these pings.
         options.keepalive = .default
-        options.usesProxy = settings.serverProxy == .environment
+        options.usesProxy = serverProxy == .environment
         // The most that the stream holds while the inbox is full. The server's history keeps the rest.
         options.streamWindow = 256 << 10
         // The server compresses nothing.

@@ -5,9 +5,10 @@ import Messenger
 import ServiceLifecycle
 import UnixSignals
 
-/// The server's program.
+/// The server's program. The settings are its command: one group less in ArgumentParser's checks, whose time in debug
+/// builds grows exponentially with the nesting of groups.
 @main
-struct ServerCommand: AsyncParsableCommand {
+extension ServerSettings: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "messenger-server",
         abstract: "Serves a chat with one room over gRPC.",
@@ -15,25 +16,20 @@ struct ServerCommand: AsyncParsableCommand {
         version: Version.current
     )
 
-    @OptionGroup var settings: ServerSettings
-
-    @Flag(help: "Check whether the server on this machine works. Exit with 0 if it does, else with 1.")
-    var checkHealth = false
-
     static func main() async {
         await launch()
     }
 
     mutating func run() async throws {
-        try settings.history.readHistoryFile()
-        let credentials = try settings.credentials()
-        if checkHealth { return try await HealthCheck.run(settings) }
+        try history.readHistoryFile()
+        let credentials = try self.credentials()
+        if checkHealth { return try await HealthCheck.run(self) }
 
-        Diagnostics.bootstrap(level: settings.shared.logLevel)
+        Diagnostics.bootstrap(level: shared.logLevel)
         let logger = Logger(label: "messenger-server")
         Diagnostics.forwardCoreLog(to: logger, isServer: true)
         let services = ServiceGroup(
-            services: [MessengerServer(settings: settings, credentials: credentials, logger: logger), MemoryTrim()],
+            services: [MessengerServer(settings: self, credentials: credentials, logger: logger), MemoryTrim()],
             gracefulShutdownSignals: .stop,
             logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
         )

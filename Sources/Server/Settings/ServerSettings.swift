@@ -72,6 +72,9 @@ struct ServerSettings: ParsableArguments, Sendable {
 
     @OptionGroup var shared: SharedSettings
 
+    @Flag(help: "Check whether the server on this machine works. Exit with 0 if it does, else with 1.")
+    var checkHealth = false
+
     /// Reads the files for TLS. Without a certificate the port has no encryption.
     func credentials() throws(StartError) -> ServerCredentials {
         guard let identity = try shared.tlsIdentity() else {
