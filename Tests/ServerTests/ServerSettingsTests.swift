@@ -57,6 +57,13 @@ import Testing
         )
     }
 
+    @Test(arguments: ["memory:", "sqlite:history.db"])
+    func aHistoryAndItsFileExcludeEachOther(location: String) throws {
+        var both = try settings(environment: ["MESSENGER_HISTORY": location, "MESSENGER_HISTORY_FILE": "file"])
+        let error = #expect(throws: StartError.self) { try both.history.readHistoryFile() }
+        #expect(error?.message.hasPrefix("Both MESSENGER_HISTORY and MESSENGER_HISTORY_FILE are set.") == true)
+    }
+
     private func expectAll(_ settings: ServerSettings) {
         #expect(settings.serverPort == 1)
         #expect(settings.shared.logLevel == .debug)

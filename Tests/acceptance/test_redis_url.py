@@ -180,6 +180,7 @@ def test_a_file_and_a_value_exclude_each_other(launch, tmp_path):
     for program in (
         launch.program("messenger-server", MESSENGER_HISTORY=value, **settings),
         launch.program("messenger-server", "--history", value, **settings),
+        launch.program("messenger-server", MESSENGER_HISTORY="memory:", **settings),
     ):
         line = one_line(program, 78)
         assert "Both MESSENGER_HISTORY and MESSENGER_HISTORY_FILE" in line

@@ -45,20 +45,8 @@ struct ServerAddress: SettingValue, Hashable, CustomStringConvertible {
 
     /// Whether the text can be a host. The resolver finds out whether it exists.
     private static func isHost(_ text: Substring) -> Bool {
-        if text.hasPrefix("[") && text.hasSuffix("]") {
-            // The percent sign begins a zone, as in [fe80::1%eth0].
-            let inner = text.dropFirst().dropLast()
-            return inner.contains(":")
-                && inner.utf8.allSatisfy { isNameByte($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "%") }
-        }
-        return !text.isEmpty && text.utf8.allSatisfy(isNameByte)
-    }
-
-    private static func isNameByte(_ byte: UInt8) -> Bool {
-        switch Unicode.Scalar(byte) {
-        case "a"..."z", "A"..."Z", "0"..."9", "-", "_", ".": true
-        default: false
-        }
+        guard text.hasPrefix("["), text.hasSuffix("]") else { return ListenHost.isName(text) }
+        return ListenHost.isIPv6(text.dropFirst().dropLast())
     }
 }
 

@@ -25,12 +25,13 @@ public struct ListenHost: SettingValue, Hashable {
         self.init(unchecked: String(host))
     }
 
-    private static func isName(_ text: Substring) -> Bool {
+    /// Whether the text may be the name of a host, or an IPv4 address.
+    public static func isName(_ text: Substring) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy(isNameByte)
     }
 
-    /// The percent sign begins a zone, as in `fe80::1%eth0`.
-    private static func isIPv6(_ text: Substring) -> Bool {
+    /// Whether the text is an IPv6 address. A percent sign begins its zone, as in `fe80::1%eth0`.
+    public static func isIPv6(_ text: Substring) -> Bool {
         guard let zone = text.utf8.firstIndex(of: UInt8(ascii: "%")) else {
             var address = in6_addr()
             return inet_pton(AF_INET6, String(text), &address) == 1

@@ -2,6 +2,8 @@ import Messenger
 
 /// Where the room's history is stored.
 enum HistoryLocation: SettingValue, Hashable {
+    /// Only in the process's memory, because no setting says otherwise.
+    case unset
     /// Only in the process's memory.
     case memory
     /// In an SQLite database.
@@ -39,7 +41,7 @@ enum HistoryLocation: SettingValue, Hashable {
 
     var settingText: String {
         switch self {
-        case .memory: "memory:"
+        case .unset, .memory: "memory:"
         case .sqlite(let path): "sqlite:\(path)"
         // Without the password, because the log has this text.
         case .redis(let address): address.description

@@ -11,7 +11,7 @@ struct HistorySettings: ParsableArguments, Sendable {
         TLS, where several servers can share one room. Only stored messages outlive a restart.
         """
     )
-    var history: HistoryLocation = .memory
+    var history: HistoryLocation = .unset
 
     @Option(
         "MESSENGER_HISTORY_FILE",
@@ -44,7 +44,7 @@ struct HistorySettings: ParsableArguments, Sendable {
     /// Sets ``history`` to what its file contains, if there is one.
     mutating func readHistoryFile() throws(StartError) {
         guard let path = historyFile.path else { return }
-        guard history == .memory else {
+        guard history == .unset else {
             throw StartError(
                 .badConfiguration,
                 "Both MESSENGER_HISTORY and MESSENGER_HISTORY_FILE are set. Set one of them, as a variable or as a flag."
@@ -65,7 +65,7 @@ struct HistorySettings: ParsableArguments, Sendable {
             maxAge: historyKeepAge == .zero ? nil : historyKeepAge
         )
         return switch history {
-        case .memory: nil
+        case .unset, .memory: nil
         case .redis(let address): try RedisStore(address, retention: retention, logger: logger)
         case .sqlite(let path):
             try await SQLiteStore.open(path: path, sync: historySync, retention: retention, logger: logger)

@@ -40,16 +40,7 @@ import Testing
             "MESSENGER_HTTP_IDLE_TIMEOUT": "9s",
             "MESSENGER_HTTP_REQUEST_TIMEOUT": "10s",
         ])
-        #expect(settings.serverAddress.description == "server:1")
-        #expect(settings.httpPort == 2)
-        #expect(settings.shared.logLevel == .debug)
-        #expect(settings.openTimeout == .seconds(3))
-        #expect(settings.sendTimeout == .seconds(4))
-        #expect(settings.bufferBytes == .mebibytes(5))
-        #expect(settings.shared.messageLimits == MessageLimits(authorBytes: 6, textBytes: 7))
-        #expect(settings.httpConnections == 8)
-        #expect(settings.httpIdleTimeout == .seconds(9))
-        #expect(settings.httpRequestTimeout == .seconds(10))
+        expectAll(settings)
     }
 
     @Test func everySettingHasItsFlag() throws {
@@ -61,6 +52,10 @@ import Testing
             ],
             environment: ["MESSENGER_SERVER_ADDR": "nonsense", "MESSENGER_HTTP_PORT": "9"]
         )
+        expectAll(settings)
+    }
+
+    private func expectAll(_ settings: ClientSettings) {
         #expect(settings.serverAddress.description == "server:1")
         #expect(settings.httpPort == 2)
         #expect(settings.shared.logLevel == .debug)

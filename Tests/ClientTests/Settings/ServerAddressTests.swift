@@ -24,8 +24,8 @@ import Testing
 
     @Test(arguments: [
         "", ":", "localhost", "localhost:", ":51075", "localhost:0", "localhost:65536", "localhost:http", "::1:51075",
-        "[::1]",
-        "[]:1", "[localhost]:1", "http://localhost:51075", "local host:1", "localhost:51075/", "хост:1", "a\n:1",
+        "[::1]", "[]:1", "[localhost]:1", "[::x]:1", "http://localhost:51075", "local host:1", "localhost:51075/",
+        "хост:1", "a\n:1",
     ])
     func refusesOtherTexts(text: String) {
         #expect(ServerAddress(settingText: text) == nil)
