@@ -171,10 +171,10 @@ static inline grpc_call_error cgrpc_request_registered_call(grpc_server *server,
 
 // Waits for a call of any method that is not registered.
 static inline grpc_call_error cgrpc_request_call(grpc_server *server, grpc_call_details *details,
-                                                 cgrpc_call_storage *storage, grpc_completion_queue *queue,
-                                                 cgrpc_tag *tag) {
-    return grpc_server_request_call(server, &storage->call, details, &storage->received_initial_metadata, queue, queue,
-                                    tag);
+                                                 cgrpc_call_storage *storage, grpc_completion_queue *call_queue,
+                                                 grpc_completion_queue *queue, cgrpc_tag *tag) {
+    return grpc_server_request_call(server, &storage->call, details, &storage->received_initial_metadata, call_queue,
+                                    queue, tag);
 }
 
 // Where the core takes connections that others have accepted, of whatever credentials. gRPC C++ does it like this (its
@@ -182,40 +182,41 @@ static inline grpc_call_error cgrpc_request_call(grpc_server *server, grpc_call_
 // public, grpc_server_add_channel_from_fd, takes connections without encryption only.
 //
 // An object of C++ with one virtual method, spelt out in C. It belongs to the server, and lives until that is shut down.
-typedef struct cgrpc_entrance {
+typedef struct cgrpc_external_listener {
     const struct {
-        void (*destroy)(struct cgrpc_entrance *);
-        void (*destroy_and_free)(struct cgrpc_entrance *);
-        void (*take)(struct cgrpc_entrance *, int listener, int connection, grpc_byte_buffer *already_read);
+        void (*destroy)(struct cgrpc_external_listener *);
+        void (*destroy_and_free)(struct cgrpc_external_listener *);
+        void (*hand_over)(struct cgrpc_external_listener *, int listener, int connection, grpc_byte_buffer *read);
     } *methods;
-} cgrpc_entrance;
+} cgrpc_external_listener;
 
-static const char *const cgrpc_entrance_name = "external:connections";
+static const char *const cgrpc_external_listener_name = "external:connections";
 
 static void *cgrpc_pointer_copy(void *pointer) { return pointer; }
 static void cgrpc_pointer_destroy(void *pointer) { (void)pointer; }
 static int cgrpc_pointer_compare(void *a, void *b) { return a < b ? -1 : a > b; }
 
-// The argument of a server that can have entrances: `place` is where the core puts each that is made.
-static inline grpc_arg cgrpc_entrance_argument(cgrpc_entrance **place) {
+// The argument of a server that can have external listeners: `place` is where the core puts each that is made.
+static inline grpc_arg cgrpc_external_listener_argument(cgrpc_external_listener **place) {
     static const grpc_arg_pointer_vtable vtable = {cgrpc_pointer_copy, cgrpc_pointer_destroy, cgrpc_pointer_compare};
-    grpc_arg argument = {.type = GRPC_ARG_POINTER, .key = (char *)cgrpc_entrance_name};
+    grpc_arg argument = {.type = GRPC_ARG_POINTER, .key = (char *)cgrpc_external_listener_name};
     argument.value.pointer.p = place;
     argument.value.pointer.vtable = &vtable;
     return argument;
 }
 
-// An entrance for connections with these credentials, before the server starts; NULL if the credentials are no good.
-static inline cgrpc_entrance *cgrpc_server_add_entrance(grpc_server *server, cgrpc_entrance **place,
-                                                        grpc_server_credentials *credentials) {
+// A listener for connections with these credentials, before the server starts; NULL if the credentials are no good.
+static inline cgrpc_external_listener *cgrpc_server_add_external_listener(grpc_server *server,
+                                                                          cgrpc_external_listener **place,
+                                                                          grpc_server_credentials *credentials) {
     *place = NULL;
-    grpc_server_add_http2_port(server, cgrpc_entrance_name, credentials);
+    grpc_server_add_http2_port(server, cgrpc_external_listener_name, credentials);
     return *place;
 }
 
 // Hands a connected socket over, which the core closes. The server must have been started, and not be shut down.
-static inline void cgrpc_entrance_take(cgrpc_entrance *entrance, int listener, int connection) {
-    entrance->methods->take(entrance, listener, connection, NULL);
+static inline void cgrpc_external_listener_hand_over(cgrpc_external_listener *external, int listener, int connection) {
+    external->methods->hand_over(external, listener, connection, NULL);
 }
 
 static inline void cgrpc_log_error(const char *file, int line, const char *message) {

@@ -60,7 +60,10 @@ public final class HealthService: Sendable {
     /// The service's methods, for a server.
     public var methods: [ServerMethod] {
         [
-            .unary(HealthMethods.check, immediateHandler: { request, _ in try self.check(request) }).slots(4),
+            .responder(HealthMethods.check) { request, _, reply in
+                reply.complete(with: Result { try self.check(request) })
+            }
+            .slots(4),
             .serverStreaming(HealthMethods.watch) { request, writer, _ in
                 try await self.watch(request.service, writer)
             }

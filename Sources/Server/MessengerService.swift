@@ -27,23 +27,23 @@ struct MessengerService: Sendable {
     // Without storage, calls never wait, so they use the binding's forms without a task.
 
     private var sendMessage: ServerMethod {
-        guard let store = room.store else {
-            return .unary(MessengerMethods.sendMessage, immediateHandler: { request, _ in try send(request) })
-        }
-        return .unary(MessengerMethods.sendMessage) { request, _, response in
-            try check(request)
+        .responder(MessengerMethods.sendMessage) { request, _, reply in
+            guard let store = room.store else { return reply.complete(with: Result { try send(request) }) }
+            do {
+                try check(request)
+            } catch {
+                return reply.fail(error)
+            }
+            let complete = reply.callback()
             store.append(author: request.author, text: request.text) { result in
-                switch result {
-                case .success(let sendTime): response.succeed(SendMessageResponse(sendTime: sendTime))
-                case .failure(let error): response.fail(RPCError(RoomError(error)))
-                }
+                complete(result.map(SendMessageResponse.init(sendTime:)).mapError { RPCError(RoomError($0)) })
             }
         }
     }
 
     private var readMessages: ServerMethod {
         guard room.store != nil else {
-            return .serverStreaming(MessengerMethods.readEncodedMessages, following: readers) { request, context in
+            return .serverStreaming(MessengerMethods.readEncodedMessages, subscribingTo: readers) { request, context in
                 let cursor = try cursor(for: request, context)
                 return (initialMetadata(for: cursor), { try next(cursor) })
             }
@@ -78,7 +78,7 @@ struct MessengerService: Sendable {
         do {
             while true {
                 do {
-                    try await writer.follow(readers) { try room.next(cursor) }
+                    try await writer.subscribe(to: readers) { try room.next(cursor) }
                 } catch RoomError.onlyInStorage {
                     try await catchUp(cursor, writer)
                 }

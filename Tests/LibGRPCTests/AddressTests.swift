@@ -202,7 +202,8 @@ struct AddressTests {
             while next == first {
                 try await Task.sleep(for: pause)
                 pause *= 2
-                next = try await channel.unary(Echo.unary, ByteBuffer("")).text
+                // A call may meet the connection's end.
+                next = (try? await channel.unary(Echo.unary, ByteBuffer("")).text) ?? first
             }
         }
     }

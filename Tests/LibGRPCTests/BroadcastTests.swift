@@ -2,7 +2,7 @@ import LibGRPC
 import Synchronization
 import Testing
 
-/// Streams that follow a broadcast.
+/// Streams that subscribe to a broadcast.
 @Suite(.timeLimit(.minutes(5)))
 struct BroadcastTests {
     /// The source of the streams: numbers from 0 to an end that moves.
@@ -33,7 +33,7 @@ struct BroadcastTests {
         }
     }
 
-    /// How the server's method follows the broadcast.
+    /// How the server's method subscribes.
     enum Way: CaseIterable { case inATask, withoutATask }
 
     /// A server with a stream of numbers below the limit in the request.
@@ -52,12 +52,12 @@ struct BroadcastTests {
                     .serverStreaming(Echo.stream) { request, writer, context in
                         let limit = try Self.limit(request)
                         try await context.sendInitialMetadata(["limit": .string("\(limit)")])
-                        try await writer.follow(numbers.broadcast, next: numbers.source(limit: limit))
+                        try await writer.subscribe(to: numbers.broadcast, next: numbers.source(limit: limit))
                     }
                 ]
             case .withoutATask:
                 return [
-                    .serverStreaming(Echo.stream, following: numbers.broadcast) { request, _ in
+                    .serverStreaming(Echo.stream, subscribingTo: numbers.broadcast) { request, _ in
                         let limit = try Self.limit(request)
                         return (["limit": .string("\(limit)")], numbers.source(limit: limit))
                     }
@@ -75,7 +75,7 @@ struct BroadcastTests {
     }
 
     /// The messages of a stream, and its status.
-    private func follow(_ limit: Int, _ channel: Channel) async throws -> ([Int], Status.Code?) {
+    private func receive(_ limit: Int, _ channel: Channel) async throws -> ([Int], Status.Code?) {
         var received: [Int] = []
         let stream = try channel.serverStreaming(Echo.stream, ByteBuffer("\(limit)"))
         do {
@@ -92,7 +92,7 @@ struct BroadcastTests {
     func everyStreamGetsEverythingInOrder(way: Way) async throws {
         try await withNumbers(way) { numbers, loopback in
             try await withThrowingTaskGroup(of: ([Int], Status.Code?).self) { group in
-                for _ in 0..<50 { group.addTask { try await follow(300, loopback.channel) } }
+                for _ in 0..<50 { group.addTask { try await receive(300, loopback.channel) } }
                 // One by one, in bursts, and before many streams have been opened.
                 for count in [1, 1, 1, 97, 0, 200] {
                     numbers.grow(by: count)
@@ -110,7 +110,7 @@ struct BroadcastTests {
     func aStreamThatHasMuchToCatchUpOn(way: Way) async throws {
         try await withNumbers(way) { numbers, loopback in
             numbers.grow(by: 3_000)
-            let (received, code) = try await follow(3_000, loopback.channel)
+            let (received, code) = try await receive(3_000, loopback.channel)
             #expect(received == Array(0..<3_000))
             #expect(code == .outOfRange)
         }
@@ -122,7 +122,7 @@ struct BroadcastTests {
             numbers.grow(by: 100)
             try await withThrowingTaskGroup(of: ([Int], Status.Code?).self) { group in
                 // More than one turn sends.
-                for _ in 0..<300 { group.addTask { try await follow(100, loopback.channel) } }
+                for _ in 0..<300 { group.addTask { try await receive(100, loopback.channel) } }
                 for try await (received, code) in group {
                     #expect(received == Array(0..<100))
                     #expect(code == .outOfRange)
@@ -140,7 +140,7 @@ struct BroadcastTests {
             let stalled = try slow.serverStreaming(Echo.stream, ByteBuffer("1000000"))
             _ = try await stalled.initialMetadata
             numbers.grow(by: 10_000)
-            #expect(try await follow(10_000, loopback.channel).0.count == 10_000)
+            #expect(try await receive(10_000, loopback.channel).0.count == 10_000)
             // The stream continues where it was.
             var expected = 0
             for try await number in stalled where expected < 10_000 {
@@ -182,7 +182,7 @@ struct BroadcastTests {
         }
         try await withNumbers(way, interceptors: [observing]) { numbers, loopback in
             numbers.grow(by: 1)
-            let (received, code) = try await follow(1, loopback.channel)
+            let (received, code) = try await receive(1, loopback.channel)
             #expect(received == [0])
             #expect(code == .outOfRange)
             let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer("many"))
@@ -202,7 +202,7 @@ struct BroadcastTests {
                         for _ in 0..<2 {
                             tasks.addTask {
                                 do {
-                                    try await writer.follow(numbers.broadcast, next: numbers.source(limit: 10))
+                                    try await writer.subscribe(to: numbers.broadcast, next: numbers.source(limit: 10))
                                 } catch let error as RPCError {
                                     refused.yield(error)
                                 } catch {}
@@ -215,7 +215,7 @@ struct BroadcastTests {
         try await Loopback.run(method) { loopback in
             let stream = try loopback.channel.serverStreaming(Echo.stream, ByteBuffer(""))
             var errors = refusals.makeAsyncIterator()
-            #expect(await errors.next()?.misuse == .concurrentFollows)
+            #expect(await errors.next()?.misuse == .concurrentSubscriptions)
             stream.cancel()
             #expect(await errors.next()?.code == .cancelled)
             while loopback.server.openCalls > 0 { await Task.yield() }
@@ -228,7 +228,7 @@ struct BroadcastTests {
         let numbers = Numbers(other)
         let method = ServerMethod.serverStreaming(Echo.stream) { _, writer, _ in
             do {
-                try await writer.follow(numbers.broadcast, next: numbers.source(limit: 10))
+                try await writer.subscribe(to: numbers.broadcast, next: numbers.source(limit: 10))
             } catch let error as RPCError {
                 refused.yield(error)
                 throw error
@@ -253,12 +253,12 @@ struct BroadcastTests {
                 .serverStreaming(Echo.stream) { _, writer, context in
                     try await context.sendInitialMetadata([:])
                     withUnsafeCurrentTask { $0?.cancel() }
-                    try await writer.follow(numbers.broadcast, next: numbers.source(limit: 1))
+                    try await writer.subscribe(to: numbers.broadcast, next: numbers.source(limit: 1))
                 }
             ]
         }
         try await Loopback.run(method, interceptors: [observing]) { loopback in
-            let (received, code) = try await follow(1, loopback.channel)
+            let (received, code) = try await receive(1, loopback.channel)
             #expect(received.isEmpty)
             #expect(code == .cancelled)
         }

@@ -82,8 +82,8 @@ struct ChannelSocketTests {
     @Test func isTheOneOfTheConnection() async throws {
         try await Loopback.run([method]) { loopback in
             _ = try await loopback.channel.unary(Echo.unary, ByteBuffer("connect"))
-            let cork = try #require(loopback.channel.socket.cork)
-            #expect(cork.peerPort == loopback.port)
+            let coalescer = try #require(loopback.channel.socket.coalescer)
+            #expect(coalescer.peerPort == loopback.port)
         }
     }
 
@@ -93,15 +93,15 @@ struct ChannelSocketTests {
             let queue = loopback.group.queues[0]
             try await Task(executorPreference: queue) {
                 _ = try await channel.unary(Echo.unary, ByteBuffer("connect"))
-                let cork = try #require(channel.socket.cork)
+                let coalescer = try #require(channel.socket.coalescer)
                 let calls = (0..<3).map { index in
                     Task.immediate(executorPreference: queue) {
                         try await channel.unary(Echo.unary, ByteBuffer("\(index)")).text
                     }
                 }
-                #expect(cork.isHolding)
+                #expect(coalescer.isHolding)
                 for (index, call) in calls.enumerated() { #expect(try await call.value == "\(index)") }
-                #expect(!cork.isHolding)
+                #expect(!coalescer.isHolding)
             }.value
         }
     }
@@ -109,14 +109,14 @@ struct ChannelSocketTests {
     @Test func followsANewConnection() async throws {
         try await Loopback.run([method]) { first in
             _ = try await first.channel.unary(Echo.unary, ByteBuffer("connect"))
-            let cork = first.channel.socket.cork
+            let coalescer = first.channel.socket.coalescer
             await first.server.shutDown(gracePeriod: .zero)
             let second = try Server(methods: [method], group: first.group)
             _ = try await second.start(listeningOn: ["127.0.0.1:\(first.port)"])
             let options = CallOptions(timeout: .seconds(30), waitForReady: true)
             _ = try await first.channel.unary(Echo.unary, ByteBuffer("again"), options: options)
-            #expect(first.channel.socket.cork !== cork)
-            #expect(first.channel.socket.cork?.peerPort == first.port)
+            #expect(first.channel.socket.coalescer !== coalescer)
+            #expect(first.channel.socket.coalescer?.peerPort == first.port)
             await second.shutDown(gracePeriod: .zero)
         }
     }
@@ -133,7 +133,7 @@ struct ChannelSocketTests {
     }
 }
 
-extension Cork {
+extension WriteCoalescer {
     fileprivate var isHolding: Bool {
         var value: Int32 = -1
         var size = socklen_t(MemoryLayout<Int32>.size)
@@ -151,13 +151,13 @@ extension Cork {
     }
 }
 
-@Suite struct GatheringTests {
+@Suite struct WriteCoalescerTests {
     /// No open descriptor: only the decision is tested.
-    private let cork = Cork(descriptor: -1)
+    private let coalescer = WriteCoalescer(descriptor: -1)
 
     /// Whether each of `count` sends in one turn corks the connection.
     private func sends(_ count: Int, inTurn turn: UInt64) -> [Bool] {
-        (0..<count).map { _ in cork.gather(in: turn * Cork.turnStep) }
+        (0..<count).map { _ in coalescer.willSend(inTurn: turn * WriteCoalescer.turnStep) }
     }
 
     @Test func aSendByItselfIsNeverHeldBack() {

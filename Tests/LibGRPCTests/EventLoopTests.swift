@@ -54,23 +54,34 @@ import Testing
     }
 }
 
-@Suite struct LaneTests {
+@Suite struct OperationSlotTests {
     @Test func oneAtATime() {
-        var lane = Lane.idle
-        let begun = [lane.begin(), lane.begin()]
+        var slot = OperationSlot.idle
+        let begun = [slot.begin(), slot.begin()]
         #expect(begun == [true, false])
+    }
+
+    @Test(arguments: [true, false])
+    func aCallbackGetsTheOutcomeOnce(succeeded: Bool) {
+        let outcomes = Mutex<[Bool]>([])
+        var slot = OperationSlot.idle
+        _ = slot.begin(.callback { outcome in outcomes.withLock { $0.append(outcome) } })
+        slot.complete(succeeded)?.resume(succeeded)
+        #expect(outcomes.withLock { $0 } == [succeeded])
+        let isFree = slot.begin()
+        #expect(isFree)
     }
 
     @Test(arguments: [true, false])
     func theEventComesFirst(succeeded: Bool) async {
         let outcome = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
-            var lane = Lane.idle
-            _ = lane.begin()
-            let resumed = lane.complete(succeeded)
-            #expect(resumed == nil)
-            let completed = lane.wait(continuation)
+            var slot = OperationSlot.idle
+            _ = slot.begin()
+            let hasWaiter = slot.complete(succeeded) != nil
+            #expect(!hasWaiter)
+            let completed = slot.wait(.task(continuation))
             #expect(completed == succeeded)
-            let isFree = lane.begin()
+            let isFree = slot.begin()
             #expect(isFree)
             continuation.resume(returning: completed ?? !succeeded)
         }
@@ -80,12 +91,12 @@ import Testing
     @Test(arguments: [true, false])
     func theWaitComesFirst(succeeded: Bool) async {
         let outcome = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
-            var lane = Lane.idle
-            _ = lane.begin()
-            let completed = lane.wait(continuation)
+            var slot = OperationSlot.idle
+            _ = slot.begin()
+            let completed = slot.wait(.task(continuation))
             #expect(completed == nil)
-            lane.complete(succeeded)?.resume(returning: succeeded)
-            let isFree = lane.begin()
+            slot.complete(succeeded)?.resume(succeeded)
+            let isFree = slot.begin()
             #expect(isFree)
         }
         #expect(outcome == succeeded)
@@ -94,12 +105,12 @@ import Testing
 
 /// Mistakes of this library that would make a task wait for ever. Debug builds trap.
 @Suite(.enabled(if: hasAssertions, "assertions are off"))
-struct LaneAssertionTests {
+struct OperationSlotAssertionTests {
     @Test func waitingForNothing() async {
         await #expect(processExitsWith: .failure) {
             _ = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
-                var lane = Lane.idle
-                _ = lane.wait(continuation)
+                var slot = OperationSlot.idle
+                _ = slot.wait(.task(continuation))
             }
         }
     }
@@ -107,20 +118,20 @@ struct LaneAssertionTests {
     @Test func waitingTwice() async {
         await #expect(processExitsWith: .failure) {
             _ = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
-                var lane = Lane.idle
-                _ = lane.begin()
-                _ = lane.wait(continuation)
-                _ = lane.wait(continuation)
+                var slot = OperationSlot.idle
+                _ = slot.begin()
+                _ = slot.wait(.task(continuation))
+                _ = slot.wait(.task(continuation))
             }
         }
     }
 
     @Test func twoEvents() async {
         await #expect(processExitsWith: .failure) {
-            var lane = Lane.idle
-            _ = lane.begin()
-            _ = lane.complete(true)
-            _ = lane.complete(true)
+            var slot = OperationSlot.idle
+            _ = slot.begin()
+            _ = slot.complete(true)
+            _ = slot.complete(true)
         }
     }
 }
@@ -226,31 +237,27 @@ struct LateEventsTests {
         }
     }
 
-    /// `LateEvents` cannot be captured itself.
-    private final class Shared: Sendable {
-        let late = LateEvents()
-    }
-
-    @Test func oneAtATimeOnceTheThreadHasEnded() async {
+    @Test func oneAtATimeOnceTheThreadHasEnded() async throws {
+        Library.initialize()
         let target = Target()
-        let shared = Shared()
+        let queue = try CompletionQueue(index: 0)
+        await queue.shutDown()
         let tags = (0..<4000).map { _ -> LibGRPC.Tag in
             let tag = LibGRPC.Tag(initializing: .allocate(capacity: 1), operation: 0)
             tag.retain(target)
             return tag
         }
-        for tag in tags[..<100] { shared.late.deliver(CompletionQueue.Event(tag: tag, succeeded: true)) }
-        #expect(target.count == 0, "the thread may deliver still")
         await withTaskGroup { group in
-            group.addTask { shared.late.threadHasEnded() }
             for part in 0..<4 {
                 group.addTask {
-                    for index in stride(from: 100 + part, to: tags.count, by: 4) {
-                        shared.late.deliver(CompletionQueue.Event(tag: tags[index], succeeded: true))
+                    for index in stride(from: part, to: tags.count, by: 4) {
+                        queue.post(CompletionQueue.Event(tag: tags[index], succeeded: true))
                     }
                 }
             }
         }
+        // Comes after the events.
+        await withCheckedContinuation { continuation in queue.execute { continuation.resume() } }
         #expect(target.count == tags.count)
         #expect(target.overlaps.load(ordering: .relaxed) == 0)
         for tag in tags { tag.pointer.deallocate() }

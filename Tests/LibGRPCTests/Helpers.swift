@@ -134,7 +134,7 @@ extension Channel {
         _ request: Request
     ) async throws -> (response: Response, wasCompressed: Bool) {
         let call = try ClientCall(channel: self, path: method.path, options: CallOptions())
-        let response = try Response(decoding: try await call.exchange(try request.encoded()))
+        let response = try method.responses.decode(try await call.exchange(try method.requests.encode(request)))
         return (response, call.messageWasCompressed)
     }
 
@@ -144,9 +144,9 @@ extension Channel {
         _ request: Request
     ) async throws -> [(response: Response, wasCompressed: Bool)] {
         let call = try ClientCall(channel: self, path: method.path, options: CallOptions())
-        try call.startStream(try request.encoded())
+        try call.startStream(try method.requests.encode(request))
         var responses: [(Response, Bool)] = []
-        for try await response in ResponseStream<Response>(call: call) {
+        for try await response in ResponseStream(call: call, codec: method.responses) {
             responses.append((response, call.messageWasCompressed))
         }
         return responses

@@ -45,6 +45,16 @@ struct InterceptorTests {
         #expect(record.all == ["one /test.Echo/Stream none", "one ABORTED"])
     }
 
+    @Test func mayHoldTheContextOfACall() async throws {
+        let record = Record()
+        let holding = ServerInterceptor { context in CallObserver { _, _ in record.add(context.path) } }
+        try await Loopback.run([Self.echo], interceptors: [holding]) { loopback in
+            _ = try await loopback.channel.unary(Echo.unary, ByteBuffer("x"))
+            while loopback.server.openCalls > 0 { await Task.yield() }
+        }
+        #expect(record.all == [Echo.unary.path])
+    }
+
     @Test func canRefuse() async throws {
         let record = Record()
         let refusing = ServerInterceptor { _ in throw RPCError(code: .unauthenticated, message: "who are you?") }

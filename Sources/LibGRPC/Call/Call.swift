@@ -8,7 +8,7 @@ internal import Synchronization
 /// its event.
 ///
 /// `@unchecked`: an operation owns its part of `storage` from its start to its event. Otherwise only whoever may start
-/// that operation next uses it, and `lanes` decides who that is.
+/// that operation next uses it, and `slots` decides who that is.
 class Call: EventTarget, @unchecked Sendable {
     /// The operations that can be in flight at the same time.
     enum Operation: UInt32 {
@@ -21,12 +21,14 @@ class Call: EventTarget, @unchecked Sendable {
         /// Client: receive the status, or do a whole unary call. Server: receive the peer's end, unless the batch of
         /// the answer does.
         case end
+
+        fileprivate var index: Int { Int(rawValue) }
     }
 
     let queue: CompletionQueue
     let storage: UnsafeMutablePointer<cgrpc_call_storage>
 
-    private let lanes = Mutex(Lanes())
+    private let slots = Mutex(InlineArray<5, OperationSlot>(repeating: .idle))
     /// Held during a start: the core does not allow concurrent starts on one call.
     private let starting = Mutex<Void>(())
     /// The send operation in flight points to it, as well as to `storage`.
@@ -51,15 +53,12 @@ class Call: EventTarget, @unchecked Sendable {
 
     final override var eventQueue: CompletionQueue { queue }
 
+    /// The one way by which the event of an operation reaches whoever waits for it.
     final override func operationCompleted(_ operation: UInt32, succeeded: Bool) {
         guard let operation = Operation(rawValue: operation) else { return }
-        completed(operation, succeeded: succeeded)
-    }
-
-    /// Handles the event of an operation. Subclasses override it for operations that no task awaits.
-    func completed(_ operation: Operation, succeeded: Bool) {
-        let waiting = lanes.withLock { $0[operation].complete(succeeded) }
-        waiting?.resume(returning: succeeded)
+        // A stream may wait long for its next message. Do not keep the metadata until then.
+        if operation == .send, sentMetadata.opening != nil { sentMetadata.opening = nil }
+        slots.withLock { $0[operation.index].complete(succeeded) }?.resume(succeeded)
     }
 
     /// The largest message that may be received, in bytes, if the core does not check it.
@@ -91,95 +90,79 @@ class Call: EventTarget, @unchecked Sendable {
         }
         return identities
     }
-
-    final func tagPointer(_ operation: Operation) -> UnsafeMutablePointer<cgrpc_tag> {
-        cgrpc_call_storage_tag(storage, operation.rawValue)
-    }
 }
 
 // MARK: - Operations
 
 extension Call {
-    /// Starts a batch that no task awaits. Its event goes to ``completed(_:succeeded:)``.
-    final func start(_ operation: Operation, _ batch: inout cgrpc_batch) throws(RPCError) {
-        let error = queue.whileOpen {
-            let tag = Tag(tagPointer(operation))
-            tag.retain(self)
-            let error = starting.withLock { _ in cgrpc_batch_start(&batch, storage.pointee.call, tag.pointer) }
-            // No event will come for a start that failed.
-            if error != GRPC_CALL_OK { tag.release() }
-            return error
+    /// Starts an operation. Until its event the caller owns the operation's part of `storage`.
+    ///
+    /// The event goes to `waiter`, maybe before this returns. Without a waiter, ``result(of:)``, ``wait(for:_:)`` or
+    /// ``outcome(of:)`` must follow before the next start.
+    /// - Parameter start: Starts the operation with a tag. Returns `nil` if the queue has been shut down.
+    final func begin(
+        _ operation: Operation,
+        then waiter: OperationSlot.Waiter? = nil,
+        _ start: (Tag) throws(RPCError) -> grpc_call_error?
+    ) throws(RPCError) {
+        guard slots.withLock({ $0[operation.index].begin(waiter) }) else {
+            throw .misuse(operation == .receiveMessage ? .concurrentReads : .concurrentWrites)
         }
-        guard let error else { throw .shutDown }
-        guard error == GRPC_CALL_OK else {
-            throw RPCError(code: .internal, message: "gRPC refused an operation: \(describe(error))")
+        let pointer: UnsafeMutablePointer<cgrpc_tag> = cgrpc_call_storage_tag(storage, operation.rawValue)
+        let tag = Tag(pointer)
+        tag.retain(self)
+        do throws(RPCError) {
+            guard let error = try start(tag) else { throw RPCError.shutDown }
+            guard error == GRPC_CALL_OK else { throw RPCError.refused(error) }
+        } catch {
+            // No event will come.
+            tag.release()
+            slots.withLock { $0[operation.index] = .idle }
+            throw error
+        }
+        queue.deliverPostedEvent(of: tag)
+    }
+
+    /// Starts the batch that `build` makes, as ``begin(_:then:_:)``.
+    final func start(
+        _ operation: Operation,
+        then waiter: OperationSlot.Waiter? = nil,
+        _ build: (inout cgrpc_batch) throws(RPCError) -> Void
+    ) throws(RPCError) {
+        try begin(operation, then: waiter) { tag throws(RPCError) in
+            var batch = cgrpc_batch()
+            try build(&batch)
+            return queue.whileOpen {
+                starting.withLock { _ in cgrpc_batch_start(&batch, storage.pointee.call, tag.pointer) }
+            }
         }
     }
 
     /// Whether an operation succeeded, if it is complete; `nil` if it is in flight. Once complete it can start again.
-    final func takeCompletion(of operation: Operation) -> Bool? {
-        lanes.withLock { $0[operation].take() }
+    final func result(of operation: Operation) -> Bool? {
+        slots.withLock { $0[operation.index].take() }
     }
 
-    /// Starts the batch that `build` makes.
-    ///
-    /// - Returns: Whether the operation succeeded, if it is complete already; `nil` if it is in flight.
-    final func begin(
-        _ operation: Operation,
-        _ build: (inout cgrpc_batch) throws(RPCError) -> Void
-    ) throws(RPCError) -> Bool? {
-        guard begin(operation) else {
-            throw .misuse(operation == .receiveMessage ? .concurrentReads : .concurrentWrites)
-        }
-        do {
-            var batch = cgrpc_batch()
-            try build(&batch)
-            try start(operation, &batch)
-        } catch {
-            lanes.withLock { $0[operation] = .idle }
-            throw error
-        }
-        guard let succeeded = queue.takePostedEvent(of: Tag(tagPointer(operation))) else { return nil }
-        // A stream may wait long for its next message. Do not keep the metadata until then.
-        if operation == .send, sentMetadata.opening != nil { sentMetadata.opening = nil }
-        lanes.withLock { $0[operation] = .idle }
-        return succeeded
+    /// Adds a waiter for the event. Returns whether the operation succeeded, if it is complete already.
+    final func wait(for operation: Operation, _ waiter: OperationSlot.Waiter) -> Bool? {
+        slots.withLock { $0[operation.index].wait(waiter) }
     }
 
-    /// Starts the batch that `build` makes and waits for its event. Cancelling the task cancels the call, which
-    /// completes the operation.
+    /// Waits for the event. Cancelling the task cancels the call, which completes the operation.
     /// - Returns: Whether the operation succeeded.
-    final func perform(
-        _ operation: Operation,
-        _ build: (inout cgrpc_batch) throws(RPCError) -> Void
-    ) async throws(RPCError) -> Bool {
-        await outcome(of: operation, try begin(operation, build))
-    }
-
-    /// Waits for an operation, unless it is complete already.
-    /// - Parameter completed: Whether it succeeded, if it is complete.
-    final func outcome(of operation: Operation, _ completed: Bool?) async -> Bool {
-        guard let completed else { return await completion(of: operation) }
-        if queue.shouldYield() { await Task.yield() }
-        return completed
-    }
-
-    /// Waits for the event of an operation that is in flight. Cancelling the task cancels the call.
-    final func completion(of operation: Operation) async -> Bool {
-        await withTaskCancellationHandler {
+    final func outcome(of operation: Operation) async -> Bool {
+        if let succeeded = result(of: operation) {
+            if queue.shouldYield() { await Task.yield() }
+            return succeeded
+        }
+        return await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
-                let completed = lanes.withLock { $0[operation].wait(continuation) }
+                let completed = wait(for: operation, .task(continuation))
                 if let completed { continuation.resume(returning: completed) }
             }
         } onCancel: {
             cancel()
         }
-    }
-
-    /// Claims an operation. `false` if it is in flight. The caller owns the operation's part of `storage` until its
-    /// event.
-    final func begin(_ operation: Operation) -> Bool {
-        lanes.withLock { $0[operation].begin() }
     }
 
     /// Keeps what a send operation points to, in place of what the last one pointed to. The caller has claimed
@@ -201,10 +184,8 @@ extension Call {
 
     /// Receives one message; `nil` at the end of the stream, or if the call has failed.
     final func receiveMessage() async throws(RPCError) -> ByteBuffer? {
-        let succeeded = try await perform(.receiveMessage) { batch in
-            cgrpc_batch_recv_message(&batch, storage)
-        }
-        return succeeded ? try takeReceivedMessage() : nil
+        try start(.receiveMessage) { cgrpc_batch_recv_message(&$0, storage) }
+        return await outcome(of: .receiveMessage) ? try takeReceivedMessage() : nil
     }
 
     /// Whether the last message did not come because the call failed.
@@ -220,13 +201,14 @@ extension Call {
         guard message.count <= maxReceivedMessageSize else { throw .tooLarge(message.count, maxReceivedMessageSize) }
         return message
     }
-
-    private func describe(_ error: grpc_call_error) -> String {
-        grpc_call_error_to_string(error).map { String(cString: $0) } ?? "error \(error.rawValue)"
-    }
 }
 
 extension RPCError {
+    fileprivate static func refused(_ error: grpc_call_error) -> RPCError {
+        let reason = grpc_call_error_to_string(error).map { String(cString: $0) } ?? "error \(error.rawValue)"
+        return RPCError(code: .internal, message: "gRPC refused an operation: \(reason)")
+    }
+
     fileprivate static var unknownEncoding: RPCError {
         RPCError(code: .unimplemented, message: "the message is compressed in an encoding that is not supported here")
     }

@@ -8,9 +8,9 @@ extension Channel {
         _ request: Request,
         options: CallOptions = CallOptions()
     ) async throws(RPCError) -> Response {
-        let message = try request.encodedForSending()
+        let message = try method.requests.encode(request: request)
         let call = try ClientCall(channel: self, path: method.path, options: options)
-        return try Response(decodingReceived: try await call.exchange(message))
+        return try method.responses.decode(response: try await call.exchange(message))
     }
 
     /// As ``unary(_:_:options:)``, with the metadata that the server sent.
@@ -19,10 +19,10 @@ extension Channel {
         _ request: Request,
         options: CallOptions = CallOptions()
     ) async throws(RPCError) -> UnaryResponse<Response> {
-        let message = try request.encodedForSending()
+        let message = try method.requests.encode(request: request)
         let call = try ClientCall(channel: self, path: method.path, options: options)
         return UnaryResponse(
-            message: try Response(decodingReceived: try await call.exchange(message)),
+            message: try method.responses.decode(response: try await call.exchange(message)),
             initialMetadata: call.receivedInitialMetadata,
             trailingMetadata: call.trailingMetadata
         )
@@ -48,10 +48,10 @@ extension Channel {
         options: CallOptions = CallOptions(),
         completion: @escaping @Sendable (Result<Response, RPCError>) -> Void
     ) throws(RPCError) -> UnaryCall {
-        let message = try request.encodedForSending()
+        let message = try method.requests.encode(request: request)
         let call = try ClientCall(channel: self, path: method.path, options: options)
         call.exchange(message) { response in
-            completion(Result { () throws(RPCError) in try Response(decodingReceived: try response.get()) })
+            completion(Result { () throws(RPCError) in try method.responses.decode(response: try response.get()) })
         }
         return UnaryCall(call: call)
     }
@@ -65,10 +65,10 @@ extension Channel {
         _ request: Request,
         options: CallOptions = CallOptions()
     ) throws(RPCError) -> ResponseStream<Response> {
-        let message = try request.encodedForSending()
+        let message = try method.requests.encode(request: request)
         let call = try ClientCall(channel: self, path: method.path, options: options, isStream: true)
         try call.startStream(message)
-        return ResponseStream(call: call)
+        return ResponseStream(call: call, codec: method.responses)
     }
 
     /// Calls a method with a stream of requests and one response. Returns at once; the call's parts throw its errors.
@@ -81,7 +81,7 @@ extension Channel {
     ) throws(RPCError) -> ClientStreamingCall<Request, Response> {
         let call = try ClientCall(channel: self, path: method.path, options: options)
         try call.startStreams()
-        return ClientStreamingCall(call: call)
+        return ClientStreamingCall(call: call, method: method)
     }
 
     /// Calls a method with a stream of requests and a stream of responses. Returns at once; the call's parts throw its
@@ -95,12 +95,12 @@ extension Channel {
     ) throws(RPCError) -> BidirectionalCall<Request, Response> {
         let call = try ClientCall(channel: self, path: method.path, options: options, isStream: true)
         try call.startStreams()
-        return BidirectionalCall(call: call)
+        return BidirectionalCall(call: call, method: method)
     }
 }
 
 /// The response of a unary call, and its metadata.
-public struct UnaryResponse<Message: WireMessage>: Sendable {
+public struct UnaryResponse<Message: Sendable>: Sendable {
     /// The response.
     public var message: Message
     /// What the server sent before the response.
@@ -131,27 +131,6 @@ public struct UnaryCall: Sendable {
 
         init(_ call: ClientCall) {
             self.call = call
-        }
-    }
-}
-
-extension WireMessage {
-    func encodedForSending() throws(RPCError) -> ByteBuffer {
-        do {
-            return try encoded()
-        } catch let error as RPCError {
-            throw error
-        } catch {
-            throw RPCError(code: .internal, message: "the request could not be encoded", cause: error)
-        }
-    }
-
-    init(decodingReceived message: ByteBuffer) throws(RPCError) {
-        do {
-            try self.init(decoding: message)
-        } catch {
-            // Never the error's own code: INVALID_ARGUMENT would tell the caller that the server refused its request.
-            throw RPCError(code: .internal, message: "the response could not be decoded", cause: error)
         }
     }
 }

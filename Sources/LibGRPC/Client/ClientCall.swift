@@ -11,12 +11,8 @@ final class ClientCall: Call, @unchecked Sendable {
     private let observer: CallObserver?
     private let streamQueue: CallbackQueue?
     private let ending = Mutex(Ending.open)
-    /// The callback of an exchange without a task. Set before the exchange begins, taken by whoever ends it.
-    private var exchanged: ExchangeCompletion?
     /// Whether the end of the stream of requests has been sent, or is about to be.
     private let hasFinished = Atomic<Bool>(false)
-
-    typealias ExchangeCompletion = @Sendable (Result<ByteBuffer, RPCError>) -> Void
 
     private enum Ending {
         case open
@@ -68,12 +64,9 @@ final class ClientCall: Call, @unchecked Sendable {
         streamQueue?.callEnded()
     }
 
-    override func completed(_ operation: Operation, succeeded: Bool) {
-        guard operation == .end else { return super.completed(operation, succeeded: succeeded) }
+    /// The call has its status.
+    private func ended() {
         if let observer { observer.callEnded(receivedStatus, nil) }
-        // Then no task waits, neither for the operation nor for the end.
-        if let exchanged = exchanged.take() { return exchanged(takeResponse()) }
-        super.completed(operation, succeeded: succeeded)
         let waiting = ending.withLock { ending in
             defer { ending = .ended }
             if case .awaited(let waiting) = ending { return waiting }
@@ -92,40 +85,52 @@ final class ClientCall: Call, @unchecked Sendable {
     }
 
     /// Call it before each send.
-    private func gather() {
-        if let cork = channel.socket.cork { queue.gather(cork) }
+    private func coalesceWrites() {
+        if let coalescer = channel.socket.coalescer { queue.coalesceWrites(of: coalescer) }
     }
 
     /// Runs a unary call as one batch.
     func exchange(_ request: ByteBuffer) async throws(RPCError) -> ByteBuffer {
-        _ = try await perform(.end) { batch in
-            holdSent(message: request)
-            addExchange(to: &batch)
-        }
+        try startExchange(request)
+        _ = await outcome(of: .end)
         return try takeResponse().get()
     }
 
-    /// As ``exchange(_:)``, without a task. The thread of the queue begins the call.
+    /// As ``exchange(_:)``, without a task. The thread of the queue begins the call, because threads that start
+    /// operations on one connection at the same time contend in the core.
     /// - Parameter completion: Called once, on that thread, or on any thread if the queue has ended.
-    func exchange(_ request: ByteBuffer, completion: @escaping ExchangeCompletion) {
-        exchanged = completion
-        holdSent(message: request)
-        queue.perform(self)
+    func exchange(
+        _ request: ByteBuffer,
+        completion: @escaping @Sendable (Result<ByteBuffer, RPCError>) -> Void
+    ) {
+        queue.execute {
+            do throws(RPCError) {
+                try self.startExchange(request, then: .callback { _ in completion(self.takeResponse()) })
+            } catch {
+                completion(.failure(error))
+            }
+        }
     }
 
-    /// Adds all operations of a unary call.
-    private func addExchange(to batch: inout cgrpc_batch) {
-        gather()
-        addInitialMetadata(to: &batch)
-        cgrpc_batch_send_message(&batch, storage, 0)
-        cgrpc_batch_send_close_from_client(&batch)
-        cgrpc_batch_recv_initial_metadata(&batch, storage)
-        cgrpc_batch_recv_message(&batch, storage)
-        cgrpc_batch_recv_status_on_client(&batch, storage)
+    private func startExchange(
+        _ request: ByteBuffer,
+        then waiter: OperationSlot.Waiter? = nil
+    ) throws(RPCError) {
+        try start(.end, then: waiter) { batch in
+            coalesceWrites()
+            holdSent(message: request)
+            addInitialMetadata(to: &batch)
+            cgrpc_batch_send_message(&batch, storage, 0)
+            cgrpc_batch_send_close_from_client(&batch)
+            cgrpc_batch_recv_initial_metadata(&batch, storage)
+            cgrpc_batch_recv_message(&batch, storage)
+            cgrpc_batch_recv_status_on_client(&batch, storage)
+        }
     }
 
     /// The outcome of a unary call that has ended.
     private func takeResponse() -> Result<ByteBuffer, RPCError> {
+        observer?.callEnded(receivedStatus, nil)
         if let error = receivedError { return .failure(error) }
         do throws(RPCError) {
             guard let message = try takeReceivedMessage() else { return .failure(.noResponse) }
@@ -137,37 +142,36 @@ final class ClientCall: Call, @unchecked Sendable {
 
     /// Begins a call with one request and a stream of responses.
     func startStream(_ request: ByteBuffer) throws(RPCError) {
-        _ = begin(.send)
-        holdSent(message: request)
-        var batch = cgrpc_batch()
-        addInitialMetadata(to: &batch)
-        cgrpc_batch_send_message(&batch, storage, 0)
-        cgrpc_batch_send_close_from_client(&batch)
-        try startAll(.send, &batch)
+        try startReceiving()
+        try startFirst(.send) { batch in
+            holdSent(message: request)
+            addInitialMetadata(to: &batch)
+            cgrpc_batch_send_message(&batch, storage, 0)
+            cgrpc_batch_send_close_from_client(&batch)
+        }
     }
 
     /// Begins a call with a stream of requests.
     func startStreams() throws(RPCError) {
-        var batch = cgrpc_batch()
-        addInitialMetadata(to: &batch)
-        try startAll(.opening, &batch)
+        try startReceiving()
+        try startFirst(.opening) { addInitialMetadata(to: &$0) }
     }
 
-    /// Starts to receive the status and the server's initial metadata, and to send the first batch.
-    private func startAll(_ operation: Operation, _ batch: inout cgrpc_batch) throws(RPCError) {
+    /// Starts to receive the status and the server's initial metadata.
+    private func startReceiving() throws(RPCError) {
+        try startFirst(.end, then: .callback { _ in self.ended() }) { cgrpc_batch_recv_status_on_client(&$0, storage) }
+        try startFirst(.receiveInitialMetadata) { cgrpc_batch_recv_initial_metadata(&$0, storage) }
+    }
+
+    /// One of the operations that begin a call. If it fails, those before it must still end.
+    private func startFirst(
+        _ operation: Operation,
+        then waiter: OperationSlot.Waiter? = nil,
+        _ build: (inout cgrpc_batch) -> Void
+    ) throws(RPCError) {
         do {
-            var status = cgrpc_batch()
-            cgrpc_batch_recv_status_on_client(&status, storage)
-            try start(.end, &status)
-
-            _ = begin(.receiveInitialMetadata)
-            var initialMetadata = cgrpc_batch()
-            cgrpc_batch_recv_initial_metadata(&initialMetadata, storage)
-            try start(.receiveInitialMetadata, &initialMetadata)
-
-            try start(operation, &batch)
+            try start(operation, then: waiter, build)
         } catch {
-            // What has been started must still end.
             cancel()
             throw error
         }
@@ -177,22 +181,22 @@ final class ClientCall: Call, @unchecked Sendable {
     /// - Parameter compressed: Whether to compress the message if the call's messages are compressed.
     func send(_ message: ByteBuffer, compressed: Bool) async throws(RPCError) {
         guard !hasFinished.load(ordering: .relaxed) else { throw .misuse(.writeAfterFinish) }
-        let succeeded = try await perform(.send) { batch in
-            gather()
+        try start(.send) { batch in
+            coalesceWrites()
             holdSent(message: message)
             cgrpc_batch_send_message(&batch, storage, Self.flags(compressed: compressed))
         }
-        guard succeeded else { throw statusOfFailedSend }
+        guard await outcome(of: .send) else { throw statusOfFailedSend }
     }
 
     /// Sends the end of the stream of requests.
     func sendClose() async throws(RPCError) {
         guard !hasFinished.load(ordering: .relaxed) else { throw .misuse(.writeAfterFinish) }
-        let succeeded = try await perform(.send) { batch in
+        try start(.send) { batch in
             hasFinished.store(true, ordering: .relaxed)
             cgrpc_batch_send_close_from_client(&batch)
         }
-        guard succeeded else { throw statusOfFailedSend }
+        guard await outcome(of: .send) else { throw statusOfFailedSend }
     }
 
     /// Does not wait for the status: it comes after messages that the caller may still have to read.
@@ -204,9 +208,7 @@ final class ClientCall: Call, @unchecked Sendable {
 
     /// Waits for the server's initial metadata. At most once.
     func initialMetadata() async throws(RPCError) -> Metadata {
-        if await completion(of: .receiveInitialMetadata) {
-            return receivedInitialMetadata
-        }
+        if await outcome(of: .receiveInitialMetadata) { return receivedInitialMetadata }
         // There is none: the call has failed, or the server sent only a status.
         await end()
         if let error = receivedError { throw error }
@@ -249,23 +251,6 @@ final class ClientCall: Call, @unchecked Sendable {
     var receivedInitialMetadata: Metadata { Metadata(copying: storage.pointee.received_initial_metadata) }
 
     var trailingMetadata: Metadata { Metadata(copying: storage.pointee.received_trailing_metadata) }
-}
-
-/// Begins an exchange without a task.
-extension ClientCall: TurnWork {
-    func run() {
-        var batch = cgrpc_batch()
-        addExchange(to: &batch)
-        do throws(RPCError) {
-            try start(.end, &batch)
-        } catch {
-            exchanged.take()?(.failure(error))
-        }
-    }
-
-    func queueHasEnded() {
-        exchanged.take()?(.failure(.shutDown))
-    }
 }
 
 extension RPCError {

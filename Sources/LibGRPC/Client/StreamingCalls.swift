@@ -5,8 +5,9 @@ internal import Synchronization
 /// One write at a time: a second one that begins before the first has returned fails with `INTERNAL` and a
 /// ``MisuseError``. A write waits while the server's flow control accepts no more. Cancelling the task ends the wait
 /// and the call.
-public struct RequestWriter<Message: WireMessage>: Sendable {
+public struct RequestWriter<Message>: Sendable {
     let call: ClientCall
+    let codec: MessageCodec<Message>
 
     /// Sends one message.
     /// - Parameters:
@@ -15,7 +16,7 @@ public struct RequestWriter<Message: WireMessage>: Sendable {
     /// - Throws: ``RPCError`` if the call has ended: with its status if that is known, else with `CANCELLED`. The
     ///   responses then throw the status. `INTERNAL` after ``finish()``. Also what encoding the message throws.
     public func write(_ message: Message, compressed: Bool = true) async throws(RPCError) {
-        try await call.send(try message.encodedForSending(), compressed: compressed)
+        try await call.send(try codec.encode(request: message), compressed: compressed)
     }
 
     /// Ends the stream of requests. At most once.
@@ -31,12 +32,14 @@ public struct RequestWriter<Message: WireMessage>: Sendable {
 /// It ends when the server ends the call with OK, and throws ``RPCError`` when the call ends with another status. If
 /// the reader is slow, the server waits once the flow-control window is full. ``cancel()``, cancelling the reading task
 /// and releasing the stream each cancel the call. Thread-safe.
-public final class ResponseStream<Message: WireMessage>: AsyncSequence, Sendable {
+public final class ResponseStream<Message>: AsyncSequence, Sendable {
     private let call: ClientCall
+    private let codec: MessageCodec<Message>
     private let metadata: Task<Metadata, any Error>
 
-    init(call: ClientCall) {
+    init(call: ClientCall, codec: MessageCodec<Message>) {
         self.call = call
+        self.codec = codec
         metadata = Task.immediate { try await call.initialMetadata() }
     }
 
@@ -85,7 +88,7 @@ public final class ResponseStream<Message: WireMessage>: AsyncSequence, Sendable
         public mutating func next() async throws(RPCError) -> Message? {
             let call = stream.call
             if let message = try await call.receiveMessage() {
-                return try Message(decodingReceived: message)
+                return try stream.codec.decode(response: message)
             }
             await call.end()
             if let error = call.receivedError { throw error }
@@ -95,18 +98,18 @@ public final class ResponseStream<Message: WireMessage>: AsyncSequence, Sendable
 }
 
 /// A call with a stream of requests and one response. Releasing it before its end cancels it. Thread-safe.
-public final class ClientStreamingCall<Request: WireMessage, Response: WireMessage>: Sendable {
+public final class ClientStreamingCall<Request, Response>: Sendable {
     private let call: ClientCall
+    /// Sends the requests.
+    public let requests: RequestWriter<Request>
     private let responses: ResponseStream<Response>
     private let isAwaited = Atomic<Bool>(false)
 
-    init(call: ClientCall) {
+    init(call: ClientCall, method: MethodDescriptor<Request, Response>) {
         self.call = call
-        responses = ResponseStream(call: call)
+        requests = RequestWriter(call: call, codec: method.requests)
+        responses = ResponseStream(call: call, codec: method.responses)
     }
-
-    /// Sends the requests.
-    public var requests: RequestWriter<Request> { RequestWriter(call: call) }
 
     /// What the server sent before its response. Waits for it.
     public var initialMetadata: Metadata { get async throws { try await responses.initialMetadata } }
@@ -138,15 +141,15 @@ public final class ClientStreamingCall<Request: WireMessage, Response: WireMessa
 
 /// A call with independent streams of requests and responses. Releasing ``responses`` before the end cancels the call.
 /// Thread-safe.
-public struct BidirectionalCall<Request: WireMessage, Response: WireMessage>: Sendable {
+public struct BidirectionalCall<Request, Response>: Sendable {
     /// Sends the requests.
     public let requests: RequestWriter<Request>
     /// Receives the responses.
     public let responses: ResponseStream<Response>
 
-    init(call: ClientCall) {
-        requests = RequestWriter(call: call)
-        responses = ResponseStream(call: call)
+    init(call: ClientCall, method: MethodDescriptor<Request, Response>) {
+        requests = RequestWriter(call: call, codec: method.requests)
+        responses = ResponseStream(call: call, codec: method.responses)
     }
 
     /// Ends the call. Whoever waits for it gets `CANCELLED`.

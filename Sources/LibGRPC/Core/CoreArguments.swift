@@ -8,7 +8,7 @@ struct CoreArguments {
     private var strings: [(key: String, value: String)] = []
     private var resourceQuota: ResourceQuota?
     private var socket: ChannelSocket?
-    private var entrances: Entrance.Maker?
+    private var externalListeners: ExternalListener.Factory?
 
     mutating func set(_ key: String, _ value: Int) {
         integers.append((key, Int32(clamping: value)))
@@ -30,8 +30,8 @@ struct CoreArguments {
         self.socket = socket
     }
 
-    mutating func set(_ entrances: Entrance.Maker) {
-        self.entrances = entrances
+    mutating func set(_ externalListeners: ExternalListener.Factory) {
+        self.externalListeners = externalListeners
     }
 
     /// Sets whole milliseconds. `nil` leaves the core's default.
@@ -81,7 +81,7 @@ struct CoreArguments {
             entry.value.pointer.vtable = cgrpc_socket_watch_arguments()
             entries.append(entry)
         }
-        if let entrances { entries.append(entrances.argument) }
+        if let externalListeners { entries.append(externalListeners.argument) }
         // The core retains the quota while it copies the arguments.
         defer { extendLifetime(resourceQuota) }
         return entries.withUnsafeMutableBufferPointer { entries in

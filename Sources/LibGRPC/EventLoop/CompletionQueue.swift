@@ -18,6 +18,12 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
         let succeeded: Bool
     }
 
+    /// What ``execute(sendCount:_:)`` has been given.
+    struct Work: Sendable {
+        let run: @Sendable () -> Void
+        let sendCount: @Sendable () -> Int
+    }
+
     /// The queue that the thread polls.
     let handle: OpaquePointer
     /// For long-lived calls. Their events come to this queue's thread.
@@ -28,7 +34,6 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     /// Wake-ups enter this one: they are still needed after `gate` is closed, until the thread ends.
     let wakeupGate = OperationGate()
     let mailbox = Mailbox()
-    private let lateEvents = LateEvents()
     private let threadID = Atomic<UInt>(0)
     /// Counts the beginnings and ends of polls, so it is odd while the thread polls.
     private let pollCount = Atomic<UInt>(0)
@@ -41,7 +46,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     private var runningJobs: [UnownedJob] = []
     /// Unchecked, because each send accesses it several times. No access overlaps a change.
     @exclusivity(unchecked) private var events: [Event] = []
-    private var work: [any TurnWork] = []
+    private var work: [Work] = []
     private(set) var isPolling = false
     private var budget = PollBudget()
     /// Whether this turn is inside the gate.
@@ -49,7 +54,7 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
     /// The turn's number. No other queue of the group uses the same one.
     private var turn: UInt64
     /// Connections whose writes wait for the end of this turn.
-    private var gathering: [Cork] = []
+    private var coalescing: [WriteCoalescer] = []
     /// Operations that were complete when their start returned.
     private var immediateCompletions: UInt = 0
 
@@ -73,22 +78,6 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
         wakeup.destroy()
         grpc_completion_queue_destroy(handle)
     }
-}
-
-/// Work that a ``CompletionQueue`` does at the end of a turn, on its thread. What it sends leaves together with
-/// everything else that the turn has sent.
-protocol TurnWork: AnyObject, Sendable {
-    func run()
-    /// How many messages it is about to send, if there can be many. Called on the queue's thread.
-    var sendCount: Int { get }
-    /// Called instead of ``run()`` if the queue has ended, on any thread.
-    func queueHasEnded()
-}
-
-extension TurnWork {
-    var sendCount: Int { 0 }
-
-    func queueHasEnded() {}
 }
 
 // MARK: - The thread
@@ -136,7 +125,9 @@ extension CompletionQueue {
             case GRPC_QUEUE_SHUTDOWN:
                 return false
             default:
-                guard budget.mayPollAfterNothing(before: work.lazy.map(\.sendCount).max() ?? 0) else { return true }
+                guard budget.mayPollAfterNothing(before: work.lazy.map { $0.sendCount() }.max() ?? 0) else {
+                    return true
+                }
             }
             event = poll(until: now)
         }
@@ -184,15 +175,15 @@ extension CompletionQueue {
     /// Runs last, so that everything that arrived in this turn leaves together.
     private func runWork() {
         guard !work.isEmpty else { return }
-        var batch: [any TurnWork] = []
+        var batch: [Work] = []
         swap(&batch, &work)
         for work in batch { work.run() }
     }
 
     private func endTurn() {
-        turn += Cork.turnStep
-        for cork in gathering { cork.release() }
-        gathering.removeAll(keepingCapacity: true)
+        turn += WriteCoalescer.turnStep
+        for coalescer in coalescing { coalescer.release() }
+        coalescing.removeAll(keepingCapacity: true)
         guard holdsGate else { return }
         holdsGate = false
         leaveGate()
@@ -210,23 +201,27 @@ extension CompletionQueue {
     }
 
     private func end() {
-        let (rest, waiting) = mailbox.end()
-        jobs += rest.jobs
-        events += rest.events
-        deliverPostedEvents()
-        let unbegun = work + rest.work
-        work = []
-        // Before the callbacks, which must find a queue that has ended.
+        let waiting = mailbox.end()
+        // Before the last callbacks, which must find a queue that has ended.
         threadID.store(0, ordering: .relaxed)
-        for item in unbegun { item.queueHasEnded() }
-        lateEvents.threadHasEnded()
-        for job in jobs {
-            globalConcurrentExecutor.enqueue(ExecutorJob(job))
-        }
-        jobs = []
+        deliver(Mailbox.Contents(jobs: jobs, events: events, work: work))
+        deliverRest()
+        (jobs, events, work) = ([], [], [])
         for continuation in waiting {
             continuation.resume()
         }
+    }
+
+    /// Acts in place of the thread, which has ended. The core may call back for the last events of a callback queue
+    /// after it has said that the queue is drained.
+    private func deliverRest() {
+        while let contents = mailbox.takeRest() { deliver(contents) }
+    }
+
+    private func deliver(_ contents: Mailbox.Contents) {
+        for event in contents.events { event.tag.deliver(succeeded: event.succeeded) }
+        for work in contents.work { work.run() }
+        for job in contents.jobs { globalConcurrentExecutor.enqueue(ExecutorJob(job)) }
     }
 }
 
@@ -238,55 +233,48 @@ extension CompletionQueue {
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         // While the thread polls, a job appended here would not end its wait.
-        if isCurrent && !isPolling {
-            jobs.append(job)
-        } else if !bring({ $0.jobs.append(job) }) {
-            globalConcurrentExecutor.enqueue(ExecutorJob(job))
-        }
+        if isCurrent && !isPolling { jobs.append(job) } else { bring { $0.jobs.append(job) } }
     }
 
-    /// Runs `item` at the end of the current turn, or of the next one. Thread-safe.
-    func perform(_ item: any TurnWork) {
-        if isCurrent && !isPolling {
-            work.append(item)
-        } else if !bring({ $0.work.append(item) }) {
-            item.queueHasEnded()
-        }
+    /// Runs `body` at the end of the current turn, or of the next one. What it sends leaves together with everything
+    /// else that the turn has sent. After the thread has ended, tasks of Swift's global executor run in its place, one at a time.
+    /// Thread-safe.
+    /// - Parameter sendCount: How many messages `body` is about to send, if there can be many.
+    func execute(sendCount: @escaping @Sendable () -> Int = { 0 }, _ body: @escaping @Sendable () -> Void) {
+        let item = Work(run: body, sendCount: sendCount)
+        if isCurrent && !isPolling { work.append(item) } else { bring { $0.work.append(item) } }
     }
 
     /// Queues the event of an operation on a callback queue. Thread-safe.
     func post(_ event: Event) {
-        if isCurrent && !isPolling {
-            events.append(event)
-        } else if !bring({ $0.events.append(event) }) {
-            lateEvents.deliver(event)
-        }
+        if isCurrent && !isPolling { events.append(event) } else { bring { $0.events.append(event) } }
     }
 
-    /// Puts work into the mailbox and wakes the thread. `false` if the thread has ended.
-    private func bring(_ add: (inout Mailbox.Contents) -> Void) -> Bool {
-        let outcome = mailbox.bring(add)
-        // Once the gate is closed, the thread ends without a wake-up and empties the mailbox then.
-        if outcome == .needsWakeup, wakeupGate.enter() {
+    /// Puts something into the mailbox and wakes the thread.
+    private func bring(_ add: (inout Mailbox.Contents) -> Void) {
+        switch mailbox.bring(add) {
+        case .added: break
+        case .needsWakeup:
+            // Once the gate is closed, the thread ends without a wake-up and empties the mailbox then.
+            guard wakeupGate.enter() else { return }
             wakeup.start()
             if wakeupGate.leave() { grpc_completion_queue_shutdown(handle) }
+        case .needsTaker: Task.detached { self.deliverRest() }
         }
-        return outcome != .hasEnded
     }
 
     /// A call is about to send on this connection. What one turn sends on it leaves in one write. Does nothing on other
     /// threads.
-    func gather(_ cork: Cork) {
-        if isCurrent, cork.gather(in: turn) { gathering.append(cork) }
+    func coalesceWrites(of coalescer: WriteCoalescer) {
+        if isCurrent, coalescer.willSend(inTurn: turn) { coalescing.append(coalescer) }
     }
 
-    /// Takes the event of an operation that has just been started on a callback queue, if it is complete already.
-    /// - Returns: Whether the operation succeeded; `nil` if its event is still to come, or on another thread.
-    func takePostedEvent(of tag: Tag) -> Bool? {
-        guard isCurrent, let last = events.last, last.tag.pointer == tag.pointer else { return nil }
+    /// Delivers the event of an operation that has just been started on a callback queue, if it is complete already. So
+    /// the call need not wait for the next turn, nor its task suspend.
+    func deliverPostedEvent(of tag: Tag) {
+        guard isCurrent, let last = events.last, last.tag.pointer == tag.pointer else { return }
         events.removeLast()
-        tag.release()
-        return last.succeeded
+        tag.deliver(succeeded: last.succeeded)
     }
 
     /// Counts an operation that completed immediately. `true` if the task is to yield now. Always `false` on other

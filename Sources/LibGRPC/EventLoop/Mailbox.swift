@@ -3,26 +3,29 @@ internal import Synchronization
 
 /// What other threads have brought to the thread of a completion queue.
 ///
-/// At most one wake-up is in flight. Whoever brings something while there is none starts one.
+/// At most one *taker* is under way: a wake-up, or after the thread's end a task that acts in its place. Whoever brings
+/// something while there is none starts one.
 struct Mailbox: ~Copyable, Sendable {
     struct Contents: Sendable {
         var jobs: [UnownedJob] = []
         var events: [CompletionQueue.Event] = []
-        var work: [any TurnWork] = []
+        var work: [CompletionQueue.Work] = []
+
+        var isEmpty: Bool { jobs.isEmpty && events.isEmpty && work.isEmpty }
     }
 
     enum Outcome {
         case added
-        /// Added. The caller must wake the thread.
+        /// The caller must wake the thread.
         case needsWakeup
-        /// Not added: the thread has ended.
-        case hasEnded
+        /// The thread has ended. The caller must have somebody take the contents in its place until there are none.
+        case needsTaker
     }
 
     /// Not private: in debug builds Swift 6.3 cannot compile uses of a noncopyable type that holds a private one.
     struct State: ~Copyable {
         var contents = Contents()
-        var wakeupIsUnderWay = false
+        var takerIsUnderWay = false
         var hasEnded = false
         var waitingForEnd: [CheckedContinuation<Void, Never>] = []
     }
@@ -32,27 +35,35 @@ struct Mailbox: ~Copyable, Sendable {
     /// Adds something for the thread. Thread-safe.
     func bring(_ add: (inout Contents) -> Void) -> Outcome {
         state.withLock { state in
-            guard !state.hasEnded else { return .hasEnded }
             add(&state.contents)
-            guard !state.wakeupIsUnderWay else { return .added }
-            state.wakeupIsUnderWay = true
-            return .needsWakeup
+            guard !state.takerIsUnderWay else { return .added }
+            state.takerIsUnderWay = true
+            return state.hasEnded ? .needsTaker : .needsWakeup
         }
     }
 
     /// The wake-up has arrived. `take` must empty the contents.
     func wakeupArrived(_ take: (inout Contents) -> Void) {
         state.withLock { state in
-            state.wakeupIsUnderWay = false
+            state.takerIsUnderWay = false
             take(&state.contents)
         }
     }
 
-    /// Accepts nothing more. Returns what is left, and who waits for the end.
-    func end() -> (rest: Contents, waiting: [CheckedContinuation<Void, Never>]) {
+    /// The thread ends: it becomes the first taker after its end. Returns who waits for that.
+    func end() -> [CheckedContinuation<Void, Never>] {
         state.withLock { state in
             state.hasEnded = true
-            return (exchange(&state.contents, with: Contents()), state.waitingForEnd)
+            state.takerIsUnderWay = true
+            return state.waitingForEnd
+        }
+    }
+
+    /// What has come after the end; `nil` if there is nothing. Then the caller is no longer the taker.
+    func takeRest() -> Contents? {
+        state.withLock { state in
+            state.takerIsUnderWay = !state.contents.isEmpty
+            return state.takerIsUnderWay ? exchange(&state.contents, with: Contents()) : nil
         }
     }
 
@@ -100,46 +111,5 @@ struct Wakeup {
     func destroy() {
         grpc_call_unref(call)
         grpc_channel_destroy(channel)
-    }
-}
-
-/// Delivers the events that come after a queue's thread has ended, one at a time, as the thread would.
-///
-/// The core may say that a callback queue is drained before it has called back for the queue's last events. It calls
-/// back on several threads.
-struct LateEvents: ~Copyable, Sendable {
-    /// Not private, as ``Mailbox/State``.
-    struct State {
-        /// Somebody delivers events: at first, the queue's thread.
-        var isBusy = true
-        var waiting: [CompletionQueue.Event] = []
-    }
-
-    private let state = Mutex(State())
-
-    /// Delivers an event, or leaves it to the thread that is delivering one. Thread-safe.
-    func deliver(_ event: CompletionQueue.Event) {
-        let isTurn = state.withLock { state in
-            state.waiting.append(event)
-            defer { state.isBusy = true }
-            return !state.isBusy
-        }
-        if isTurn { deliverAll() }
-    }
-
-    /// The queue's thread has delivered its last event. Delivers the events that have come meanwhile.
-    func threadHasEnded() {
-        deliverAll()
-    }
-
-    private func deliverAll() {
-        while true {
-            let events = state.withLock { state in
-                state.isBusy = !state.waiting.isEmpty
-                return exchange(&state.waiting, with: [])
-            }
-            if events.isEmpty { break }
-            for event in events { event.tag.deliver(succeeded: event.succeeded) }
-        }
     }
 }

@@ -14,9 +14,10 @@ public final class Server: @unchecked Sendable {
     /// server.
     final class Registration: @unchecked Sendable {
         let method: ServerMethod
-        let handle: UnsafeMutableRawPointer
+        /// `nil` for calls of any method that is not registered.
+        let handle: UnsafeMutableRawPointer?
 
-        init(method: ServerMethod, handle: UnsafeMutableRawPointer) {
+        init(method: ServerMethod, handle: UnsafeMutableRawPointer?) {
             self.method = method
             self.handle = handle
         }
@@ -27,7 +28,7 @@ public final class Server: @unchecked Sendable {
     let options: ServerOptions
     let interceptors: [ServerInterceptor]
     let acceptor: Acceptor
-    private let entrances = Entrance.Maker()
+    private let externalListeners = ExternalListener.Factory()
     private let registrations: [Registration]
     /// Calls that have arrived and have not been refused.
     let callCount = Atomic<Int>(0)
@@ -76,7 +77,7 @@ public final class Server: @unchecked Sendable {
         // Never NULL: the core aborts if it cannot allocate.
         var arguments = options.arguments
         if group.core.isKnown {
-            arguments.set(entrances)
+            arguments.set(externalListeners)
         } else {
             // For addresses where the core listens itself: another server's port is taken.
             arguments.set(GRPC_ARG_ALLOW_REUSEPORT, false)
@@ -84,14 +85,18 @@ public final class Server: @unchecked Sendable {
         let handle: OpaquePointer = arguments.withCoreArguments { grpc_server_create($0, nil) }
         var registrations: [Registration] = []
         for method in methods {
+            guard let path = method.path else { continue }
             // The core could receive the first message too, but it would hide the call until then.
-            let registration = grpc_server_register_method(handle, method.path, nil, GRPC_SRM_PAYLOAD_NONE, 0)
+            let registration = grpc_server_register_method(handle, path, nil, GRPC_SRM_PAYLOAD_NONE, 0)
             guard let registration else {
                 grpc_server_destroy(handle)
-                throw RPCError(code: .invalidArgument, message: "the method \(method.path) is there twice")
+                throw RPCError(code: .invalidArgument, message: "the method \(path) is there twice")
             }
             registrations.append(Registration(method: method, handle: registration))
         }
+        // Without an answer, the core would keep calls of unknown methods open for ever, without a limit.
+        let others = methods.first { $0.path == nil } ?? .unknown
+        registrations.append(Registration(method: others, handle: nil))
         for queue in group.queues {
             grpc_server_register_completion_queue(handle, queue.handle, nil)
         }
@@ -164,11 +169,11 @@ extension Server {
                     coreAddresses += texts
                     continue
                 }
-                let entrance = try entrance(for: address)
+                let externalListener = try externalListener(for: address)
                 let ours = try address.listen()
                 ports.append(Int(ours[0].port))
                 for var socket in ours {
-                    socket.entrance = entrance
+                    socket.externalListener = externalListener
                     sockets.append(socket)
                 }
             }
@@ -195,12 +200,12 @@ extension Server {
         return (Int(sockets[0].port), sockets.map(\.address))
     }
 
-    private func entrance(for address: ListenAddress) throws(ServerStartError) -> Entrance? {
+    private func externalListener(for address: ListenAddress) throws(ServerStartError) -> ExternalListener? {
         if address.credentials.isInsecure { return nil }
-        guard let entrance = entrances.make(for: address.credentials, at: handle) else {
+        guard let listener = externalListeners.make(for: address.credentials, at: handle) else {
             throw .badCredentials(address: address.address)
         }
-        return entrance
+        return listener
     }
 
     private func accept(_ sockets: [ListeningSocket]) throws(ServerStartError) {
@@ -218,7 +223,6 @@ extension Server {
                     ServerCall(server: self, registration: registration, awaited: awaited).post()
                 }
             }
-            UnknownMethodCall(server: self, awaited: awaited).post()
         }
     }
 

@@ -6,14 +6,13 @@ internal import Synchronization
 extension ServerCall {
     /// Sends initial metadata. Throws `INTERNAL` if it has been sent already.
     func sendInitialMetadata(_ metadata: Metadata) async throws(RPCError) {
-        let completed = try startSendingInitialMetadata(metadata)
-        guard await outcome(of: .send, completed) else { throw .peerIsGone }
+        try startSendingInitialMetadata(metadata)
+        guard await outcome(of: .send) else { throw .peerIsGone }
     }
 
-    /// As ``sendInitialMetadata(_:)``, but returns `nil` instead of waiting.
-    func startSendingInitialMetadata(_ metadata: Metadata) throws(RPCError) -> Bool? {
+    func startSendingInitialMetadata(_ metadata: Metadata) throws(RPCError) {
         let opening = try CoreMetadata.make(metadata.requesting(state.withLock { $0.compression }))
-        return try begin(.send) { batch throws(RPCError) in
+        try start(.send) { batch throws(RPCError) in
             guard takeOpening() else { throw .misuse(.secondInitialMetadata) }
             holdSent(opening: opening, message: nil)
             batch.sendInitialMetadata(opening)
@@ -25,17 +24,12 @@ extension ServerCall {
     ///   - isBuffered: Another message follows at once, so the transport may wait for it.
     ///   - compressed: Whether to compress the message if the call uses compression.
     func send(_ message: ByteBuffer, isBuffered: Bool = false, compressed: Bool = true) async throws(RPCError) {
-        let completed = try startSending(message, isBuffered: isBuffered, compressed: compressed)
-        guard await outcome(of: .send, completed) else { throw .peerIsGone }
+        try startSending(message, isBuffered: isBuffered, compressed: compressed)
+        guard await outcome(of: .send) else { throw .peerIsGone }
     }
 
-    /// As ``send(_:isBuffered:compressed:)``, but returns `nil` instead of waiting.
-    func startSending(
-        _ message: ByteBuffer,
-        isBuffered: Bool,
-        compressed: Bool = true
-    ) throws(RPCError) -> Bool? {
-        try begin(.send) { batch in
+    func startSending(_ message: ByteBuffer, isBuffered: Bool, compressed: Bool = true) throws(RPCError) {
+        try start(.send) { batch in
             let isFirst = takeOpening()
             let opening = isFirst ? Self.opening(compression: state.withLock { $0.compression }) : nil
             holdSent(opening: opening, message: message)
@@ -45,7 +39,7 @@ extension ServerCall {
             if isBuffered, !isFirst {
                 flags |= UInt32(GRPC_WRITE_BUFFER_HINT)
             } else {
-                gather()
+                coalesceWrites()
             }
             cgrpc_batch_send_message(&batch, storage, flags)
         }
@@ -53,38 +47,31 @@ extension ServerCall {
 
     /// Ends the call, with a last message if there is one. Nobody waits for the result.
     func finish(with status: Status, message: ByteBuffer? = nil, metadata: Metadata = Metadata()) {
-        let (peerIsGone, isUnwatched, trailing, compression) = state.withLock { state in
+        let (peerIsGone, trailing, compression) = state.withLock { state in
             state.hasFinished = true
-            // Nothing reports the call's end yet.
-            let isUnwatched = !registration.method.isStreaming && state.handler == nil
-            return (state.peerIsGone, isUnwatched, state.trailingMetadata, state.compression)
+            return (state.peerIsGone, state.trailingMetadata, state.compression)
         }
-        if peerIsGone {
-            // The client is gone. With a status the core would reset the HTTP/2 stream twice, and also if the call is
-            // freed before its end was received.
-            if isUnwatched { watchForEnd() }
-            return
-        }
-        guard begin(.send) else {
-            // The handler has returned, but a task that it started is still sending.
-            return cancel()
-        }
-        gather()
-        var batch = cgrpc_batch()
-        // Leave out metadata that gRPC does not allow: the status matters more.
-        let isFirst = takeOpening()
-        let opening = isFirst ? Self.opening(compression: compression) : nil
-        let closing = try? CoreMetadata.make(trailing.appending(metadata))
-        holdSent(opening: opening, closing: closing, message: message)
-        holdSent(status)
-        if isFirst { batch.sendInitialMetadata(opening) }
-        if message != nil { cgrpc_batch_send_message(&batch, storage, 0) }
-        cgrpc_batch_send_status_from_server(&batch, storage, closing?.entries, closing?.count ?? 0)
-        if isUnwatched { cgrpc_batch_recv_close_on_server(&batch, storage) }
+        // With a status the core would reset the HTTP/2 stream twice, and also if the call is freed before its end was
+        // received.
+        guard !peerIsGone else { return watchForEnd() }
         do {
-            try start(.send, &batch)
+            try start(.send) { batch in
+                coalesceWrites()
+                // Leave out metadata that gRPC does not allow: the status matters more.
+                let isFirst = takeOpening()
+                let opening = isFirst ? Self.opening(compression: compression) : nil
+                let closing = try? CoreMetadata.make(trailing.appending(metadata))
+                holdSent(opening: opening, closing: closing, message: message)
+                holdSent(status)
+                if isFirst { batch.sendInitialMetadata(opening) }
+                if message != nil { cgrpc_batch_send_message(&batch, storage, 0) }
+                cgrpc_batch_send_status_from_server(&batch, storage, closing?.entries, closing?.count ?? 0)
+                if !isWatched { cgrpc_batch_recv_close_on_server(&batch, storage) }
+                isWatched = true
+            }
         } catch {
-            // Without a status the client would wait forever.
+            // The queue has been shut down, or a task that the handler started is still sending. Without a status the
+            // client would wait forever.
             cancel()
         }
     }

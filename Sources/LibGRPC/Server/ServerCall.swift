@@ -2,24 +2,41 @@ internal import CGRPC
 internal import CGRPCTuning
 internal import Synchronization
 
-/// A call of a known method.
+/// A call on a server. The object exists before its call does: it is a slot for one call to arrive in. A call counts
+/// against the limits from the arrival of its headers.
 ///
-/// `@unchecked`: as ``ArrivingCall``. What this class adds is immutable, in `state`, used by whoever has claimed the
-/// send operation (`hasSentInitialMetadata`), or used on the queue's thread only (`following`). After that thread has
-/// ended, ``LateEvents`` allows one thread at a time.
-final class ServerCall: ArrivingCall, @unchecked Sendable {
+/// `@unchecked`: as ``Call``. What this class adds is immutable, in `state`, used by whoever has claimed the send
+/// operation (`hasSentInitialMetadata`), set once before the handler is called (`hasArrived`, `connection`,
+/// `observer`), or used on the queue's thread only. After that thread has ended, ``Mailbox`` has one task act in its
+/// place.
+final class ServerCall: Call, @unchecked Sendable {
+    let server: Server
     let registration: Server.Registration
-
-    /// The broadcast that the call follows. Used on the queue's thread.
-    var following: (Follower, Audience)?
+    private(set) var connection: Connection?
+    private var hasArrived = false
+    var observer: CallObserver?
     var hasSentInitialMetadata = false
-    private let streamQueue: CallbackQueue?
     let state = Mutex(State())
+    private let streamQueue: CallbackQueue?
+    /// For a call of any method; `nil` for a registered one.
+    private let details: UnsafeMutablePointer<grpc_call_details>?
+
+    // The queue's thread uses the rest.
+    /// The list that holds the call while its first message is missing.
+    let awaited: AwaitedCalls
+    /// The position in that list, and the list's tick at which the call joined it.
+    var awaitedIndex: Int?
+    var awaitedSince = 0
+    /// The server ended the call without a handler.
+    private var isRefused = false
+    /// An operation that reports the call's end has been started.
+    var isWatched = false
+    /// What sends the messages of a broadcast.
+    var subscriber: BroadcastSubscriber?
 
     struct State {
         var hasFinished = false
         var peerIsGone = false
-        /// A handler that reads the messages itself has received the first one.
         var hasReceivedMessage = false
         var compression: CompressionAlgorithm?
         var trailingMetadata = Metadata()
@@ -27,97 +44,60 @@ final class ServerCall: ArrivingCall, @unchecked Sendable {
     }
 
     init(server: Server, registration: Server.Registration, awaited: AwaitedCalls) {
+        self.server = server
         self.registration = registration
+        self.awaited = awaited
         streamQueue = registration.method.isStreaming ? awaited.queue.streamQueues.withRoom() : nil
-        super.init(server: server, awaited: awaited)
+        if registration.handle == nil {
+            let details = UnsafeMutablePointer<grpc_call_details>.allocate(capacity: 1)
+            details.initialize(to: grpc_call_details())
+            grpc_call_details_init(details)
+            self.details = details
+        } else {
+            details = nil
+        }
+        super.init(queue: awaited.queue)
         streamQueue?.callBegan()
     }
 
     deinit {
         streamQueue?.callEnded()
+        if let details {
+            grpc_call_details_destroy(details)
+            details.deallocate()
+        }
+        guard hasArrived else { return }
+        connection?.callEnded()
+        if !isRefused { server.callEnded() }
     }
 
-    /// Waits for a call to arrive. Does nothing once the server is shutting down.
-    func post() {
-        _ = queue.whileOpen {
-            let tag = Tag(tagPointer(.opening))
-            tag.retain(self)
-            let error = cgrpc_request_registered_call(
-                server.handle,
-                registration.handle,
-                storage,
-                streamQueue?.handle ?? queue.handle,
-                queue.handle,
-                tag.pointer
-            )
-            if error != GRPC_CALL_OK { tag.release() }
-        }
-    }
+    override var peer: String { connection?.peer ?? super.peer }
 
-    override func completed(_ operation: Operation, succeeded: Bool) {
-        switch operation {
-        case .opening where succeeded: arrived()
-        case .opening: break
-        case .end: ended()
-        default:
-            if takeAwaited(operation, succeeded: succeeded) { break }
-            super.completed(operation, succeeded: succeeded)
-            if operation == .send, let (follower, audience) = following { audience.resume(follower) }
-        }
-    }
+    override var maxReceivedMessageSize: Int { server.maxReceivedMessageSize }
 
     /// Does nothing if the client is gone: the core would reset the HTTP/2 stream twice.
     override func cancel() {
         if !peerIsGone { super.cancel() }
     }
 
-    /// Call it before each send.
-    func gather() {
-        if let cork = connection?.cork { queue.gather(cork) }
-    }
-
-    private func arrived() {
-        ServerCall(server: server, registration: registration, awaited: awaited).post()
-        guard admit() else { return }
-        guard !registration.method.readsFirstMessage else { return awaitMessage() }
-        // The handler runs already and reads the messages itself.
-        answer()
-        if isWatched { awaited.add(self) }
-    }
-
-    override func messageCame(succeeded: Bool) {
-        if succeeded { answer() } else { refuse(.badMessage) }
-    }
-
-    override var isPastDeadline: Bool { timeRemaining.map { $0 <= .zero } ?? false }
-
-    override var needsMessage: Bool { !state.withLock(\.hasReceivedMessage) }
-
-    private func ended() {
-        awaited.remove(self)
-        guard storage.pointee.cancelled != 0 else { return }
-        peerLeft()
-        following?.0.stop(RPCError.peerIsGone)
-    }
-
-    /// The client has cancelled the call or its deadline has passed. The core ends the call.
-    func peerLeft() {
-        let handler = state.withLock { state in
-            state.peerIsGone = true
-            return state.handler
-        }
-        handler?.cancel()
-    }
-
     var peerIsGone: Bool { state.withLock { $0.peerIsGone } }
+
+    /// Call it before each send.
+    func coalesceWrites() {
+        if let coalescer = connection?.coalescer { queue.coalesceWrites(of: coalescer) }
+    }
 }
 
-// MARK: - What its handler is told and may set
+// MARK: - What its handler can learn and set
 
 extension ServerCall {
+    var path: String {
+        registration.method.path ?? details.map { String(copying: $0.pointee.method) } ?? ""
+    }
+
     var metadata: Metadata { Metadata(copying: storage.pointee.received_initial_metadata) }
 
-    var timeRemaining: Duration? { Deadline.remaining(storage.pointee.deadline) }
+    var timeRemaining: Duration? { Deadline.remaining(details?.pointee.deadline ?? storage.pointee.deadline) }
 
     func setCompression(_ compression: CompressionAlgorithm) {
         // The core would compress even if the client cannot decompress.
@@ -130,84 +110,108 @@ extension ServerCall {
     }
 }
 
-// Answering: from a call's arrival to its handler's result.
+// MARK: - Arrival
 
 extension ServerCall {
-    /// Calls the method's handler.
-    func answer() {
-        switch registration.method.handler {
-        case .immediate(let handle): answer(handle)
-        case .task(let handle): startAnswering(handle)
-        case .deferred(let handle): answerLater(handle)
-        case .following(let broadcast, let open): startFollowing(broadcast, open)
+    /// Waits for a call to arrive. Does nothing once the server is shutting down.
+    func post() {
+        try? begin(.opening, then: .callback { succeeded in if succeeded { self.arrived() } }) { tag in
+            queue.whileOpen {
+                let callQueue = streamQueue?.handle ?? queue.handle
+                guard let method = registration.handle else {
+                    return cgrpc_request_call(server.handle, details, storage, callQueue, queue.handle, tag.pointer)
+                }
+                return cgrpc_request_registered_call(
+                    server.handle,
+                    method,
+                    storage,
+                    callQueue,
+                    queue.handle,
+                    tag.pointer
+                )
+            }
         }
     }
 
-    private func startAnswering(_ handle: @escaping @Sendable (ServerCall) async throws -> ByteBuffer?) {
-        if registration.method.isStreaming { watchForEnd() }
-        // Runs here until it first waits, and continues on this thread.
-        let handler = Task.immediate(executorPreference: queue) {
-            await answer(handle)
-        }
-        let (hasFinished, peerIsGone) = state.withLock { state in
-            if !state.hasFinished { state.handler = handler }
-            return (state.hasFinished, state.peerIsGone)
-        }
-        // The answer of a unary call reports the call's end in the same batch.
-        if !hasFinished, !registration.method.isStreaming { watchForEnd() }
-        if peerIsGone { handler.cancel() }
+    private func arrived() {
+        ServerCall(server: server, registration: registration, awaited: awaited).post()
+        guard admit() else { return }
+        guard !registration.method.readsFirstMessage else { return receiveFirstMessage() }
+        // The handler reads the messages itself.
+        awaited.add(self)
+        answer()
     }
 
-    private func answer(_ handle: (ServerCall) async throws -> ByteBuffer?) async {
-        var observer: CallObserver?
+    /// Counts the call against the limits. Returns `false` if it exceeds one; the call is refused then.
+    private func admit() -> Bool {
+        hasArrived = true
+        connection = storage.pointee.call.flatMap { server.acceptor.connection(of: $0) }
+        guard let reason = server.callBegan(on: connection, metadataSize: metadataSize) else { return true }
+        // After the deadline the client expects DEADLINE_EXCEEDED, whatever the limit.
+        let isLate = timeRemaining.map { $0 <= .zero } ?? false
+        refuse(reason, isLate ? Status(code: .deadlineExceeded, message: "the deadline has passed") : nil)
+        return false
+    }
+
+    /// The size as HTTP/2 counts it: 32 bytes per entry on top of key and value. With the method's name, if the server
+    /// does not know it.
+    private var metadataSize: Int {
+        let array = storage.pointee.received_initial_metadata
+        var size = server.group.core.isKnown ? cgrpc_call_authority_size(storage.pointee.call) : 0
+        if let details { size += cgrpc_slice_length(&details.pointee.method) }
+        for index in 0..<array.count {
+            let entry = array.metadata + index
+            withUnsafePointer(to: entry.pointee.key) { size += cgrpc_slice_length($0) + 32 }
+            withUnsafePointer(to: entry.pointee.value) { size += cgrpc_slice_length($0) }
+        }
+        return size
+    }
+
+    private func receiveFirstMessage() {
         do {
-            try intercept(&observer)
-            conclude(.success(try await handle(self)), observer)
+            try start(.receiveMessage, then: .callback { self.receivedFirstMessage($0) }) { batch in
+                cgrpc_batch_recv_message(&batch, storage)
+            }
         } catch {
-            conclude(.failure(error), observer)
+            return cancel()
         }
+        if needsMessage { awaited.add(self) }
     }
 
-    private func answer(_ handle: (ServerCall) throws -> ByteBuffer?) {
-        var observer: CallObserver?
-        do {
-            try intercept(&observer)
-            conclude(.success(try handle(self)), observer)
-        } catch {
-            conclude(.failure(error), observer)
-        }
+    /// - Parameter succeeded: `false` if the core ended the call because of the message.
+    private func receivedFirstMessage(_ succeeded: Bool) {
+        state.withLock { $0.hasReceivedMessage = true }
+        awaited.remove(self)
+        if isRefused { return }
+        if succeeded { answer() } else { refuse(.badMessage) }
     }
 
-    private func answerLater(_ handle: (ServerCall, CallObserver?) throws -> Void) {
-        var observer: CallObserver?
-        do {
-            try intercept(&observer)
-            try handle(self, observer)
-        } catch {
-            conclude(.failure(error), observer)
-        }
+    /// Whether a call in the ``awaited`` list still needs its first message.
+    var needsMessage: Bool { !state.withLock(\.hasReceivedMessage) }
+
+    /// How many ticks the first message may take. The client of an unknown method may wait for an answer before it sends
+    /// anything.
+    var patience: Int { registration.method.answer == nil ? server.unknownMethodTicks : server.firstMessageTicks }
+
+    /// The first message has not arrived within ``patience`` ticks.
+    func messageDidNotCome() {
+        if registration.method.answer == nil { refuse(.unknownMethod, unimplemented) } else { refuse(.noMessage) }
     }
 
-    /// Collects the observers of the call's end. Stops at an interceptor that refuses the call.
-    func intercept(_ observer: inout CallObserver?) throws {
-        for interceptor in server.interceptors {
-            observer = CallObserver(try interceptor.callBegan(ServerContext(call: self)), then: observer)
-        }
+    /// The client chose the name, and can repeat it for a few bytes.
+    var unimplemented: Status {
+        Status(code: .unimplemented, message: "unknown method \(path.cut(toEncodedSize: 200))")
     }
 
-    /// Ends the call with its handler's result.
-    func conclude(_ result: Result<ByteBuffer?, any Error>, _ observer: CallObserver?) {
-        var status = Status.ok
-        var cause: (any Error)?
-        switch result {
-        case .success(let message):
-            finish(with: .ok, message: message)
-        case .failure(let error):
-            cause = error
-            let error = RPCError(ofHandler: error)
-            status = Status(code: error.code, message: error.message)
-            finish(with: status, metadata: error.metadata)
-        }
-        observer?.callEnded(status, cause)
+    /// Ends the call with a status and frees what it holds, even if its client reads nothing.
+    func refuse(_ reason: RefusedCall.Reason, _ status: Status? = nil) {
+        isRefused = true
+        server.callEnded()
+        server.callRefused(reason)
+        // Otherwise the core resets the HTTP/2 stream twice.
+        watchForEnd()
+        let status = status ?? reason.status
+        let code = grpc_status_code(rawValue: Int32(status.code.rawValue))
+        grpc_call_cancel_with_status(storage.pointee.call, code, status.sentMessage, nil)
     }
 }

@@ -9,7 +9,7 @@ public struct ListeningSocket: Sendable {
     /// The port, chosen by the system if you asked for port 0; 0 for a Unix socket.
     public let port: UInt16
     /// Where its connections go; `nil` without encryption.
-    var entrance: Entrance?
+    var externalListener: ExternalListener?
     /// The file of a Unix socket.
     private let file: SocketFile?
 

@@ -159,9 +159,9 @@ public struct MisuseError: Error, Sendable, Hashable, CustomStringConvertible {
             case writeAfterFinish = "the stream of requests has been finished"
             case secondResponse = "the response of this call has been asked for already"
             case secondInitialMetadata = "initial metadata has been sent already"
-            case concurrentFollows = "a stream follows one broadcast at a time"
+            case concurrentSubscriptions = "a stream is subscribed to one broadcast at a time"
             case foreignBroadcast = "the broadcast belongs to another group than the server"
-            case foreignThread = "a stream follows a broadcast in its handler's own task only"
+            case foreignThread = "a stream subscribes to a broadcast in its handler's own task only"
         }
 
         fileprivate let value: Value
@@ -176,12 +176,12 @@ public struct MisuseError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let secondResponse = Code(value: .secondResponse)
         /// Initial metadata was sent twice, or after the first message.
         public static let secondInitialMetadata = Code(value: .secondInitialMetadata)
-        /// A second ``ResponseWriter/follow(_:next:)`` on one call.
-        public static let concurrentFollows = Code(value: .concurrentFollows)
+        /// A second ``ResponseWriter/subscribe(to:next:)`` on one call.
+        package static let concurrentSubscriptions = Code(value: .concurrentSubscriptions)
         /// A ``Broadcast`` of another group than the server's.
-        public static let foreignBroadcast = Code(value: .foreignBroadcast)
-        /// ``ResponseWriter/follow(_:next:)`` outside the handler's own task.
-        public static let foreignThread = Code(value: .foreignThread)
+        package static let foreignBroadcast = Code(value: .foreignBroadcast)
+        /// ``ResponseWriter/subscribe(to:next:)`` outside the handler's own task.
+        package static let foreignThread = Code(value: .foreignThread)
     }
 }
 

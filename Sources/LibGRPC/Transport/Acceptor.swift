@@ -166,58 +166,16 @@ extension Acceptor {
             if let keepalive = options.keepalive {
                 setSocketOption(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, keepalive.timeoutInMilliseconds)
             }
-            let isNamedByPeer = socket.entrance != nil
+            let isNamedByPeer = socket.externalListener != nil
             let connection = Connection(descriptor: descriptor, peer: peer, isNamedByPeer: isNamedByPeer)
             connections.withLock { $0.insert(connection) }
-            if let entrance = socket.entrance {
+            if let listener = socket.externalListener {
                 HandshakeFailure.begins(on: connection)
-                entrance.take(descriptor, from: socket.descriptor)
+                listener.handOver(descriptor, from: socket.descriptor)
             } else {
                 grpc_server_add_channel_from_fd(server, descriptor, credentials)
             }
         }
         return true
-    }
-}
-
-/// Where the core takes over accepted connections that use certain credentials: an `external:` listener.
-///
-/// `@unchecked`: the core's object is thread-safe. It lives until the server is shut down; the ``Acceptor`` stops
-/// before.
-struct Entrance: @unchecked Sendable {
-    private let handle: UnsafeMutablePointer<cgrpc_entrance>
-
-    /// Hands over an accepted connection. The core closes it.
-    func take(_ connection: Int32, from listener: Int32) {
-        cgrpc_entrance_take(handle, listener, connection)
-    }
-}
-
-extension Entrance {
-    /// Makes the entrances of one server, before it starts.
-    ///
-    /// `@unchecked`: only the task that starts the server uses the memory.
-    final class Maker: @unchecked Sendable {
-        /// Where the core stores each entrance that it makes.
-        private let place: UnsafeMutablePointer<UnsafeMutablePointer<cgrpc_entrance>?>
-
-        init() {
-            place = .allocate(capacity: 1)
-            place.initialize(to: nil)
-        }
-
-        /// The core's server must be gone.
-        deinit {
-            place.deallocate()
-        }
-
-        /// An argument for the creation of the server.
-        var argument: grpc_arg { cgrpc_entrance_argument(place) }
-
-        /// Returns `nil` if the credentials are invalid.
-        func make(for credentials: ServerCredentials, at server: OpaquePointer) -> Entrance? {
-            let handle = credentials.withHandle { cgrpc_server_add_entrance(server, place, $0) }
-            return handle.map { Entrance(handle: $0) }
-        }
     }
 }

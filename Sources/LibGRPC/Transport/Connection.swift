@@ -10,7 +10,7 @@ final class Connection: Sendable {
     let namedByPort: UInt16?
 
     /// `nil` for a Unix socket.
-    let cork: Cork?
+    let coalescer: WriteCoalescer?
 
     private let callCount = Atomic<Int>(0)
 
@@ -19,7 +19,7 @@ final class Connection: Sendable {
         socket = CoreSocket(descriptor: descriptor)
         namedByPort = isNamedByPeer && peer.family != AF_UNIX ? peer.port : nil
         self.peer = peer.description
-        cork = peer.family == AF_UNIX ? nil : Cork(descriptor: descriptor)
+        coalescer = peer.family == AF_UNIX ? nil : WriteCoalescer(descriptor: descriptor)
     }
 }
 
@@ -27,6 +27,32 @@ extension Connection {
     /// Whether this is the core's name for the connection: ``peer``, with the brackets of IPv6 percent-encoded.
     func isNamed(_ name: UnsafePointer<CChar>) -> Bool {
         strcmp(peer.replacing("[", with: "%5B").replacing("]", with: "%5D"), name) == 0
+    }
+}
+
+/// The socket of a connection. The core closes it without reporting that.
+struct CoreSocket: Sendable {
+    let descriptor: Int32
+    /// Distinguishes the socket from a later one with the same descriptor.
+    private let inode: UInt64
+
+    init(descriptor: Int32) {
+        self.descriptor = descriptor
+        inode = Self.inode(of: descriptor)
+    }
+
+    /// Whether the core has not closed the socket yet.
+    var isOpen: Bool { Self.inode(of: descriptor) == inode }
+
+    /// Ends the connection in both directions: the core's reads and writes fail from now on.
+    func disconnect() {
+        // After it was closed, the descriptor may belong to another connection.
+        if isOpen { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    }
+
+    private static func inode(of descriptor: Int32) -> UInt64 {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? UInt64(status.st_ino) : 0
     }
 }
 

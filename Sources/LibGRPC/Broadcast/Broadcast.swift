@@ -1,0 +1,31 @@
+internal import Synchronization
+
+/// Notifies many streams at once that there is something to send.
+///
+/// Streams that ``ResponseWriter/subscribe(to:next:)`` are not woken one by one. After a notification each
+/// ``CompletionQueue`` sends to all its streams together, once it has handled the other events of its turn.
+/// Thread-safe.
+package final class Broadcast: Sendable {
+    /// Returns the next encoded message for a stream, or `nil` if there is none yet.
+    ///
+    /// `hasMore` says that another message or the end follows at once, so the transport can combine the two. After
+    /// `nil` or `hasMore == false` the source is called again at the next notification. An error ends the subscription.
+    /// It runs on the thread of the call's queue and must not block.
+    package typealias Source = @Sendable () throws -> (message: ByteBuffer, hasMore: Bool)?
+
+    private let shards: [BroadcastShard]
+
+    /// - Parameter group: The group of the servers whose streams subscribe.
+    package init(group: CompletionQueueGroup) {
+        shards = group.queues.map(BroadcastShard.init)
+    }
+
+    /// Calls the source of each stream. A stream whose client does not read is skipped until it does.
+    package func notify() {
+        for shard in shards { shard.notify() }
+    }
+
+    func shard(on queue: CompletionQueue) -> BroadcastShard? {
+        shards.first { $0.queue === queue }
+    }
+}

@@ -1,0 +1,59 @@
+/// The state of one kind of operation of a call.
+///
+/// One thread may start an operation and wait for it while another one handles its event. So the wait and the event may
+/// come in either order.
+enum OperationSlot {
+    case idle
+    case inFlight
+    case waiting(Waiter)
+    case done(Bool)
+
+    /// Who learns whether an operation succeeded.
+    enum Waiter: Sendable {
+        case task(UnsafeContinuation<Bool, Never>)
+        case callback(@Sendable (Bool) -> Void)
+
+        func resume(_ succeeded: Bool) {
+            switch self {
+            case .task(let continuation): continuation.resume(returning: succeeded)
+            case .callback(let callback): callback(succeeded)
+            }
+        }
+    }
+
+    /// Claims the operation before its start. `false` if it is in use.
+    mutating func begin(_ waiter: Waiter? = nil) -> Bool {
+        guard case .idle = self else { return false }
+        self = waiter.map { .waiting($0) } ?? .inFlight
+        return true
+    }
+
+    /// The operation's event has come. Returns whom to resume.
+    mutating func complete(_ succeeded: Bool) -> Waiter? {
+        if case .waiting(let waiter) = self {
+            self = .idle
+            return waiter
+        }
+        assert(isInFlight, "an operation has one event")
+        self = .done(succeeded)
+        return nil
+    }
+
+    /// Whether the operation succeeded, if its event has come. Then the operation can start again.
+    mutating func take() -> Bool? {
+        guard case .done(let succeeded) = self else { return nil }
+        self = .idle
+        return succeeded
+    }
+
+    /// Adds a waiter, or returns whether the operation succeeded if its event has come already.
+    mutating func wait(_ waiter: Waiter) -> Bool? {
+        if let succeeded = take() { return succeeded }
+        // Otherwise this waiter or the one that waits already would wait for ever.
+        assert(isInFlight, "an operation is in flight and has no other waiter")
+        self = .waiting(waiter)
+        return nil
+    }
+
+    private var isInFlight: Bool { if case .inFlight = self { true } else { false } }
+}
