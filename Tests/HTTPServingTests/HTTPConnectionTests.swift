@@ -138,7 +138,7 @@ import Testing
             guard let query = request.head.uri.firstIndex(of: "?") else { return later.reply(to: request) }
             return .response(HTTPResponse(body: ByteBuffer(substring: request.head.uri[query...])))
         }
-        let count = 20_000
+        let count = 5_000
         try send(Self.requestForLater + (0..<count).map { "GET /a?\($0) HTTP/1.1\r\nHost: a\r\n\r\n" }.joined())
         #expect(try received() == "")
         respondLater()

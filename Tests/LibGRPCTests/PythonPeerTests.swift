@@ -10,21 +10,21 @@ struct PythonPeerTests {
     @Test func pythonClientCallsOurServer() async throws {
         let cancelled = Atomic(0)
         let unary = ServerMethod.unary(Echo.unary) { request, context in
-            switch request.text {
-            case "metadata":
+            switch request {
+            case ByteBuffer("metadata"):
                 try await context.sendInitialMetadata(["initial": "early"])
                 context.setTrailingMetadata(["trailing-bin": .binary([1, 0])])
                 let binary = context.metadata.firstBinary("raw-bin") ?? []
                 return ByteBuffer("\(context.metadata.first("name") ?? "none") \(binary)")
-            case "fail":
+            case ByteBuffer("fail"):
                 throw RPCError(
                     code: .failedPrecondition,
                     message: "\t\n, Ünïcödé \u{2603} & \u{1F642} %",
                     metadata: ["why": "because"]
                 )
-            case "deadline":
+            case ByteBuffer("deadline"):
                 return ByteBuffer("\(context.timeRemaining?.components.seconds ?? -1)")
-            case "cancelled":
+            case ByteBuffer("cancelled"):
                 return ByteBuffer("\(cancelled.load(ordering: .relaxed))")
             default:
                 return request

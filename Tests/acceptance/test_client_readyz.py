@@ -76,6 +76,7 @@ def test_a_server_that_comes_back_with_its_history(launch, tmp_path):
     assert [message["text"] for message in received] == texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_full", [False, True])
 def test_a_server_that_freezes_and_is_replaced(launch, link, is_full):
     """Keepalive notices a frozen server: 10 s until the ping and 10 s for its answer."""

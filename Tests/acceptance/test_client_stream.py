@@ -154,7 +154,15 @@ def repeats_one_message(request, context):
 
 
 @pytest.mark.parametrize(
-    "read", [ends, fails, is_out_of_range, is_always_out_of_range, is_always_invalid, repeats_one_message]
+    "read",
+    [
+        ends,
+        pytest.param(fails, marks=pytest.mark.slow),
+        pytest.param(is_out_of_range, marks=pytest.mark.slow),
+        pytest.param(is_always_out_of_range, marks=pytest.mark.slow),
+        pytest.param(is_always_invalid, marks=pytest.mark.slow),
+        pytest.param(repeats_one_message, marks=pytest.mark.slow),
+    ],
 )
 def test_backoff_between_short_streams(launch, read):
     """The client opens a stream 5 to 20 times in 5 s and logs each problem once. The backoff grows to one second."""
@@ -171,6 +179,7 @@ def test_backoff_between_short_streams(launch, read):
         assert 1 <= len(complaints) <= 2, client.log()
 
 
+@pytest.mark.slow
 def test_a_reason_that_changes_does_not_fill_the_log(launch):
     """The server gives a new reason for each stream. The client logs only a few of them."""
     numbers = iter(range(10**6))

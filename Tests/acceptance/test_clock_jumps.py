@@ -55,6 +55,7 @@ def send_for_two_trims(server) -> list[int]:
     return times
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_ahead_for_seconds(launch, clock, location):
     """A day ahead, during a run and over a restart: all messages stay, and times strictly increase."""
     settings = {**clock.settings, "MESSENGER_HISTORY": location, "MESSENGER_HISTORY_KEEP_AGE": "3600s"}

@@ -161,6 +161,7 @@ def test_timeout_for_a_request_body(launch):
         assert answered.endswith(b'{"sendTime":null,"error":"The request took too long to arrive."}')
 
 
+@pytest.mark.slow
 def test_a_slow_reader_gets_the_whole_answer(launch):
     """The whole answer takes ten times as long as a peer may pause."""
     server = launch.server().wait_ready()
@@ -184,6 +185,7 @@ def test_a_slow_reader_gets_the_whole_answer(launch):
     assert len(json.loads(received.partition(b"\r\n\r\n")[2])) == count
 
 
+@pytest.mark.slow
 def test_timeout_for_reading_an_answer(launch):
     """A peer that stops reading loses the connection. The next one gets the messages."""
     server = launch.server().wait_ready()

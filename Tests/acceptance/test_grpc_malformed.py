@@ -295,6 +295,7 @@ def _unread(port: int, peer: int) -> int:
     return 0
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,

@@ -12,12 +12,14 @@ from support.history.planted import FAULTS
 pytestmark = pytest.mark.repository
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(60))
 def test_clean_histories_pass(seed):
     """With killed servers, readers that come late or leave, and senders without an answer."""
     assert_clean(imagine(random.Random(seed)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_planted_faults_are_found(fault):
     """The checker names the fault in each of 40 histories."""

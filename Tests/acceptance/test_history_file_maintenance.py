@@ -111,6 +111,7 @@ def test_a_stop_while_another_process_locks_the_file(launch, path, lock):
                 assert call.exception() is None or call.code() is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.slow
 def test_a_start_while_another_process_locks_the_file(launch, path):
     """The error says that the file is locked. SIGTERM ends the start."""
     server = serve(launch, path)

@@ -87,6 +87,7 @@ def is_refused(peer: socket.socket) -> bool:
 # --- slow peers ---
 
 
+@pytest.mark.slow
 def test_a_reader_at_1_KiB_a_second_is_served(launch):
     """It needs longer than the timeout of a stalled peer, and gets everything."""
     server = launch.server().wait_ready()

@@ -3,6 +3,8 @@
 import struct
 import time
 
+import pytest
+
 from support.http2 import ACK, PING, SETTINGS, Connection, frame
 
 GOAWAY = 7
@@ -66,6 +68,7 @@ def answered(connection: Pinging, patient_before: int | None = None) -> int:
         connection.close()
 
 
+@pytest.mark.slow
 def test_pings_every_five_seconds(launch):
     """The server forgives a few early pings, then closes the connection.
 

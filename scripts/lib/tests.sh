@@ -1,21 +1,32 @@
 # How the tests are run. Sourced, never run.
 # shellcheck shell=bash
 
-# unit_tests ARGUMENTS...: of the debug build; the arguments go to swift test.
+# Python's compiled modules, so that each process need not compile them again.
+export PYTHONPYCACHEPREFIX=$PWD/.build/pycache
+unset PYTHONDONTWRITEBYTECODE
+
+# swift_tests ARGUMENTS...: the debug build's, with Swift Testing's own arguments. `swift test` would plan the build again,
+# which takes 5 s.
+swift_tests() { .build/debug/messengerPackageTests.xctest --testing-library swift-testing "$@"; }
+
+# unit_tests ARGUMENTS...: the arguments go to Swift Testing.
 unit_tests() {
-    MESSENGER_TEST_PYTHON=$PWD/$venv/bin/python swift test --skip-build "$@"
-    [ $# != 0 ] || MESSENGER_TEST_ALONE=1 swift test --skip-build --filter nothingIsLeftBehind
+    MESSENGER_TEST_PYTHON=$PWD/$venv/bin/python swift_tests "$@"
+    [ $# != 0 ] || MESSENGER_TEST_ALONE=1 swift_tests --filter nothingIsLeftBehind
 }
 
 # run_pytest ARGUMENTS...: the acceptance tests, one after the other.
-run_pytest() { "$venv/bin/python" -B -m pytest -c Tests/acceptance/pytest.ini Tests/acceptance "$@"; }
+run_pytest() { "$venv/bin/python" -m pytest -c Tests/acceptance/pytest.ini Tests/acceptance "$@"; }
 
-# acceptance_tests ARGUMENTS...: three at a time, as most of them wait for something; the arguments go to pytest.
-# Then the tests that measure, alone.
+# parallel_acceptance_tests ARGUMENTS...: all but those that measure, several at a time, as most of them wait for
+# something; the arguments go to pytest.
+parallel_acceptance_tests() { run_pytest -n 5 --dist worksteal --alone skip "$@"; }
+
+# acceptance_tests ARGUMENTS...: these, and then the tests that measure, alone.
 # shellcheck disable=SC2120 # callers in other scripts pass some
 acceptance_tests() {
     local parallel=0 alone=0
-    run_pytest -n 3 --dist worksteal --alone skip "$@" || parallel=$?
+    parallel_acceptance_tests "$@" || parallel=$?
     run_pytest --alone only "$@" || alone=$?
     # 5: no test was selected.
     case "$parallel $alone" in '0 0' | '0 5' | '5 0') ;; *) return 1 ;; esac
@@ -25,7 +36,7 @@ acceptance_tests() {
 tests_named() {
     local ran=0 status=0
     # Not grep -q: its early end would fail the pipe, and skip the tests.
-    if swift test list --skip-build 2>/dev/null | grep -i -- "$1" >/dev/null; then
+    if swift_tests --list-tests 2>/dev/null | grep -i -- "$1" >/dev/null; then
         unit_tests --filter "(?i)$1"
         ran=1
     fi
