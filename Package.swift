@@ -31,6 +31,8 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         // SQLite. No pkgConfig either: the module map links it, and nothing else is needed.
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+        // SHA-256. Its headers come with libgrpc-dev.
+        .systemLibrary(name: "COpenSSL"),
         // protobuf-c's output, committed; `./dev proto` makes it again.
         .target(name: "CMessenger", linkerSettings: [.linkedLibrary("protobuf-c")]),
         .target(name: "CGRPCServices", linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -48,7 +50,7 @@ let package = Package(
         .target(
             name: "Messenger",
             dependencies: [
-                "CMessenger", "CProcess", "LibGRPC",
+                "CMessenger", "COpenSSL", "CProcess", "LibGRPC",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

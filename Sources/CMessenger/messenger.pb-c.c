@@ -187,7 +187,7 @@ void   mes_grpc__message__free_unpacked
   assert(message->base.descriptor == &mes_grpc__message__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor mes_grpc__send_message_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor mes_grpc__send_message_request__field_descriptors[3] =
 {
   {
     "author",
@@ -213,15 +213,28 @@ static const ProtobufCFieldDescriptor mes_grpc__send_message_request__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "idempotencyKey",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(MesGrpc__SendMessageRequest, idempotencykey),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned mes_grpc__send_message_request__field_indices_by_name[] = {
   0,   /* field[0] = author */
+  2,   /* field[2] = idempotencyKey */
   1,   /* field[1] = text */
 };
 static const ProtobufCIntRange mes_grpc__send_message_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor mes_grpc__send_message_request__descriptor =
 {
@@ -231,7 +244,7 @@ const ProtobufCMessageDescriptor mes_grpc__send_message_request__descriptor =
   "MesGrpc__SendMessageRequest",
   "mes_grpc",
   sizeof(MesGrpc__SendMessageRequest),
-  2,
+  3,
   mes_grpc__send_message_request__field_descriptors,
   mes_grpc__send_message_request__field_indices_by_name,
   1,  mes_grpc__send_message_request__number_ranges,

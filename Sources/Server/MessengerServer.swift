@@ -84,6 +84,7 @@ struct MessengerServer: Service {
         let store = try await settings.history.openStore(logger: logger)
         let room = Room<ByteBuffer>(
             limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes),
+            keys: settings.history.keyLimits,
             store: store,
             start: store?.latest,
             onChange: { readers.notify() }

@@ -29,13 +29,14 @@ struct MessengerService: Sendable {
     private var sendMessage: ServerMethod {
         .responder(MessengerMethods.sendMessage) { request, _, reply in
             guard let store = room.store else { return reply.complete(with: Result { try send(request) }) }
+            let message: NewMessage
             do {
-                try check(request)
+                message = try self.message(in: request)
             } catch {
                 return reply.fail(error)
             }
             let complete = reply.callback()
-            store.append(author: request.author, text: request.text) { result in
+            store.append(message) { result in
                 complete(result.map(SendMessageResponse.init(sendTime:)).mapError { RPCError(RoomError($0)) })
             }
         }
@@ -54,18 +55,26 @@ struct MessengerService: Sendable {
     }
 
     private func send(_ request: SendMessageRequest) throws(RPCError) -> SendMessageResponse {
-        try check(request)
+        let message = try message(in: request)
         do {
-            return SendMessageResponse(sendTime: try room.append(author: request.author, text: request.text))
+            return SendMessageResponse(sendTime: try room.append(message))
         } catch {
             throw RPCError(error)
         }
     }
 
-    private func check(_ request: SendMessageRequest) throws(RPCError) {
+    private func message(in request: SendMessageRequest) throws(RPCError) -> NewMessage {
         if let violation = limits.violation(author: request.author, text: request.text) {
             throw RPCError(code: .invalidArgument, message: violation)
         }
+        var message = NewMessage(author: request.author, text: request.text)
+        guard !request.idempotencyKey.isEmpty else { return message }
+        message.key = IdempotencyKey(request.idempotencyKey)
+        guard message.key != nil else {
+            let form = "at most \(IdempotencyKey.maxLength) characters of printable ASCII"
+            throw RPCError(code: .invalidArgument, message: "idempotencyKey must be \(form)")
+        }
+        return message
     }
 
     private func read(
@@ -157,6 +166,8 @@ extension RPCError {
             self.init(code: .unavailable, reason)
         case .onlyInStorage:
             self.init(code: .internal, message: "the history was not read")
+        case .keyIsTaken:
+            self.init(code: .alreadyExists, message: "another message was sent under this idempotencyKey")
         case .closed:
             self.init(code: .unavailable, message: "the server is shutting down")
         }

@@ -165,10 +165,18 @@ extension Room<Message> {
 }
 
 extension Room {
+    func append(author: String, text: String) throws(RoomError) -> SendTime {
+        try append(NewMessage(author: author, text: text))
+    }
+
     /// Appends a message to the room's store. When this returns, it is stored.
     func append(author: String, text: String, store: any HistoryStore) async throws(RoomError) -> SendTime {
+        try await append(NewMessage(author: author, text: text), store: store)
+    }
+
+    func append(_ message: NewMessage, store: any HistoryStore) async throws(RoomError) -> SendTime {
         let result = await withCheckedContinuation { continuation in
-            store.append(author: author, text: text) { continuation.resume(returning: $0) }
+            store.append(message) { continuation.resume(returning: $0) }
         }
         return try result.mapError(RoomError.init).get()
     }

@@ -32,10 +32,16 @@ struct  MesGrpc__SendMessageRequest
   ProtobufCMessage base;
   ProtobufCBinaryData author;
   ProtobufCBinaryData text;
+  /*
+   * What the sender calls this message: at most 64 characters of printable ASCII. Empty for none.
+   * If the same author and text are sent again under a key that the server remembers, nothing is added to the room, and
+   * the response has the sendTime of the first one. The server remembers the latest 100,000 keys for 10 minutes.
+   */
+  ProtobufCBinaryData idempotencykey;
 };
 #define MES_GRPC__SEND_MESSAGE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&mes_grpc__send_message_request__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, {0,NULL} }
 
 
 struct  MesGrpc__SendMessageResponse

@@ -6,23 +6,31 @@ public import LibGRPC
 public struct SendMessageRequest: WireMessage, Equatable {
     public var author: String
     public var text: String
+    /// What the sender calls this message, to send it again without sending it twice; empty for none.
+    public var idempotencyKey: String
 
-    public init(author: String, text: String) {
+    public init(author: String, text: String, idempotencyKey: String = "") {
         self.author = author
         self.text = text
+        self.idempotencyKey = idempotencyKey
     }
 
     public static func == (left: Self, right: Self) -> Bool {
         left.author.hasBytes(of: right.author) && left.text.hasBytes(of: right.text)
+            && left.idempotencyKey.hasBytes(of: right.idempotencyKey)
     }
 
     public init(decoding buffer: ByteBuffer) throws {
-        (author, text) = try buffer.unpacked {
+        (author, text, idempotencyKey) = try buffer.unpacked {
             mes_grpc__send_message_request__unpack(nil, $0, $1)
         } free: {
             mes_grpc__send_message_request__free_unpacked($0, nil)
         } _: { message in
-            (try message.author.validString(field: "author"), try message.text.validString(field: "text"))
+            (
+                try message.author.validString(field: "author"),
+                try message.text.validString(field: "text"),
+                try message.idempotencykey.validString(field: "idempotencyKey")
+            )
         }
     }
 
@@ -31,13 +39,16 @@ public struct SendMessageRequest: WireMessage, Equatable {
         mes_grpc__send_message_request__init(&message)
         return author.withBinaryData { author in
             text.withBinaryData { text in
-                message.author = author
-                message.text = text
-                return ByteBuffer(
-                    packing: &message,
-                    size: mes_grpc__send_message_request__get_packed_size,
-                    mes_grpc__send_message_request__pack
-                )
+                idempotencyKey.withBinaryData { idempotencyKey in
+                    message.author = author
+                    message.text = text
+                    message.idempotencykey = idempotencyKey
+                    return ByteBuffer(
+                        packing: &message,
+                        size: mes_grpc__send_message_request__get_packed_size,
+                        mes_grpc__send_message_request__pack
+                    )
+                }
             }
         }
     }

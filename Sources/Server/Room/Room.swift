@@ -37,6 +37,8 @@ final class Room<Content: Sendable>: Sendable {
 
     struct State: Sendable {
         var history: History<Content>
+        /// Only without a store, which has its own.
+        var keys: IdempotencyKeys
         var isClosed = false
 
         /// Whether a reader has to ask again after a message: for another one, or for the end.
@@ -45,11 +47,13 @@ final class Room<Content: Sendable>: Sendable {
 
     /// - Parameters:
     ///   - limits: How much the history holds.
+    ///   - keys: How long the keys of messages are remembered, without a store.
     ///   - start: The time of the last message in the store. Without a store, now.
     ///   - clock: The wall clock. It may step back; send times do not.
     ///   - onChange: Called on any thread, when readers have something to read: a message or the end.
     init(
         limits: History<Content>.Limits,
+        keys: IdempotencyKeys.Limits = .init(),
         store: (any HistoryStore)? = nil,
         start: SendTime? = nil,
         clock: @escaping @Sendable () -> SendTime = SendTime.now,
@@ -60,21 +64,28 @@ final class Room<Content: Sendable>: Sendable {
         self.clock = clock
         self.encode = encode
         self.onChange = onChange
-        state = Mutex(State(history: History(limits: limits, start: start ?? clock())))
+        let history = History<Content>(limits: limits, start: start ?? clock())
+        state = Mutex(State(history: history, keys: IdempotencyKeys(limits: keys)))
     }
 
     /// Accepts a message. When this returns, the message is in the history.
-    /// - Returns: Its time, later than that of any message before.
-    /// - Throws: ``RoomError/closed``. Then the message is not in the history.
-    func append(author: String, text: String) throws(RoomError) -> SendTime {
-        let sendTime = try state.withLock { state throws(RoomError) in
+    /// - Returns: Its time, later than that of any message before. If it was accepted before under its key, the time that
+    ///   it got then.
+    /// - Throws: ``RoomError/closed`` or ``RoomError/keyIsTaken``. Then the message is not in the history.
+    func append(_ message: NewMessage) throws(RoomError) -> SendTime {
+        let now = ContinuousClock.now
+        let (sendTime, isNew) = try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
+            if let key = message.key, let known = try state.keys.sendTime(of: message, under: key, at: now) {
+                return (known, false)
+            }
             let sendTime = state.history.nextSendTime(clock: clock())
-            let (content, byteCount) = encode(Message(author: author, text: text, sendTime: sendTime))
-            state.history.append(content, sendTime: sendTime, byteCount: byteCount)
-            return sendTime
+            let (content, byteCount) = encode(Message(message, sendTime: sendTime))
+            state.history.append(content, sendTime: sendTime, byteCount: byteCount, at: now)
+            if let key = message.key { state.keys.insert(message, under: key, sendTime, at: now) }
+            return (sendTime, true)
         }
-        onChange()
+        if isNew { onChange() }
         return sendTime
     }
 
@@ -133,6 +144,8 @@ enum RoomError: Error, Equatable {
     case full(StorageError.Reason)
     /// The storage cannot be used now.
     case unavailable(StorageError.Reason)
+    /// Another message was accepted under the message's key.
+    case keyIsTaken
     /// The room accepts no more messages and readers.
     case closed
 
@@ -141,6 +154,7 @@ enum RoomError: Error, Equatable {
         case .noLongerHeld(let heldAfter): self = .noLongerHeld(heldAfter: heldAfter)
         case .full(let reason): self = .full(reason)
         case .unavailable(let reason): self = .unavailable(reason)
+        case .keyIsTaken: self = .keyIsTaken
         case .closed: self = .closed
         }
     }

@@ -106,8 +106,7 @@ enum JobRejection {
 
 /// A message to store.
 struct AppendJob: Sendable {
-    let author: String
-    let text: String
+    let message: NewMessage
     let completion: AppendCompletion
 
     /// The memory that waiting messages may use, in bytes.
@@ -127,9 +126,9 @@ struct ReadJob: Sendable {
 }
 
 extension BatchWorker<AppendJob> {
-    func append(author: String, text: String, completion: @escaping AppendCompletion) {
-        let job = AppendJob(author: author, text: text, completion: completion)
-        switch submit(job, cost: author.utf8.count + text.utf8.count + AppendJob.overhead) {
+    func append(_ message: NewMessage, completion: @escaping AppendCompletion) {
+        let job = AppendJob(message: message, completion: completion)
+        switch submit(job, cost: message.author.utf8.count + message.text.utf8.count + AppendJob.overhead) {
         case nil: break
         case .queueIsFull: completion(.failure(.full(.queueIsFull)))
         case .closed: completion(.failure(.closed))

@@ -41,6 +41,24 @@ struct HistorySettings: ParsableArguments, Sendable {
     @Option("MESSENGER_HISTORY_KEEP_AGE", "How long messages are stored beyond memory; 0s for no limit.")
     var historyKeepAge: Duration = .zero
 
+    @Option(
+        "MESSENGER_IDEMPOTENCY_AGE",
+        in: .seconds(1) ... .seconds(604_800),
+        """
+        How long the server remembers under which idempotencyKey a message was accepted. Within this time a sender can \
+        send the message again without sending it twice.
+        """
+    )
+    var idempotencyAge: Duration = .seconds(600)
+
+    @Option("MESSENGER_IDEMPOTENCY_KEYS", in: 1...10_000_000, "Most keys that are remembered. The oldest go first.")
+    var idempotencyKeys: Count = 100_000
+
+    /// How long the keys of messages are remembered, and how many.
+    var keyLimits: IdempotencyKeys.Limits {
+        IdempotencyKeys.Limits(age: idempotencyAge, count: idempotencyKeys.number)
+    }
+
     /// Sets ``history`` to what its file contains, if there is one.
     mutating func readHistoryFile() throws(StartError) {
         guard let path = historyFile.path else { return }
@@ -66,9 +84,15 @@ struct HistorySettings: ParsableArguments, Sendable {
         )
         return switch history {
         case .unset, .memory: nil
-        case .redis(let address): try RedisStore(address, retention: retention, logger: logger)
+        case .redis(let address): try RedisStore(address, retention: retention, keys: keyLimits, logger: logger)
         case .sqlite(let path):
-            try await SQLiteStore.open(path: path, sync: historySync, retention: retention, logger: logger)
+            try await SQLiteStore.open(
+                path: path,
+                sync: historySync,
+                retention: retention,
+                keys: keyLimits,
+                logger: logger
+            )
         }
     }
 }

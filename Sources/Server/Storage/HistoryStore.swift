@@ -24,8 +24,10 @@ protocol HistoryStore: AnyObject, Sendable {
     /// Stores a message, and calls `completion` once, on any thread. On success the message is stored, and it is in the
     /// tail or on its way there.
     ///
-    /// Messages that wait at the same time are stored together (group commit).
-    func append(author: String, text: String, completion: @escaping AppendCompletion)
+    /// A message and its key are stored together or not at all. A message that is known by its key is not stored again:
+    /// `completion` gets the time of the first one. Messages that wait at the same time are stored together (group
+    /// commit).
+    func append(_ message: NewMessage, completion: @escaping AppendCompletion)
 
     /// The first messages after a time.
     ///

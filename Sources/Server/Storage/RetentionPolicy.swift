@@ -44,8 +44,11 @@ struct RetentionPolicy: Sendable {
 
     /// Messages sent before this time are too old.
     func cutoff(now: SendTime) -> SendTime {
-        guard let maxAge else { return SendTime(nanosecondsSinceEpoch: .min) }
-        let (seconds, attoseconds) = maxAge.components
+        maxAge.map { Self.cutoff(now: now, age: $0) } ?? SendTime(nanosecondsSinceEpoch: .min)
+    }
+
+    static func cutoff(now: SendTime, age: Duration) -> SendTime {
+        let (seconds, attoseconds) = age.components
         let wholeSeconds = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         let nanoseconds = wholeSeconds.partialValue.addingReportingOverflow(attoseconds / 1_000_000_000)
         let cutoff = now.nanosecondsSinceEpoch.subtractingReportingOverflow(nanoseconds.partialValue)

@@ -10,6 +10,8 @@ enum StorageError: Error, Equatable {
     case full(Reason)
     /// The storage cannot be reached, written or read now. A message may have been stored.
     case unavailable(Reason)
+    /// Another message was stored under the message's key.
+    case keyIsTaken
     /// The storage has been closed. The message was not stored.
     case closed
 

@@ -44,7 +44,7 @@ struct RedisStoreTests {
         _ = try await room.append(author: "Ivan", text: "first", store: store)
         redis.freeze()
         let (results, continuation) = AsyncStream.makeStream(of: Result<SendTime, StorageError>.self)
-        store.append(author: "Ivan", text: "second") { continuation.yield($0) }
+        store.append(NewMessage(author: "Ivan", text: "second")) { continuation.yield($0) }
         await store.close()
         #expect(await results.first { _ in true } == .failure(.unavailable(.cannotBeReached)))
         redis.thaw()

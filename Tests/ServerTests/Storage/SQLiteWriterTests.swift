@@ -16,8 +16,11 @@ struct SQLiteWriterTests {
 
     private func time(_ seconds: Int64) -> SendTime { SendTime(nanosecondsSinceEpoch: seconds * 1_000_000_000) }
 
-    private func messages(_ seconds: ClosedRange<Int64>, bytes: Int = 0) -> [Message] {
-        seconds.map { Message(author: "", text: String(repeating: "x", count: bytes), sendTime: time($0)) }
+    private func messages(
+        _ seconds: ClosedRange<Int64>,
+        bytes: Int = 0
+    ) -> [(message: NewMessage, sendTime: SendTime)] {
+        seconds.map { (NewMessage(author: "", text: String(repeating: "x", count: bytes)), time($0)) }
     }
 
     /// What a second connection sees.

@@ -23,7 +23,12 @@ final class RedisStore: HistoryStore {
     private static let closeTimeout = Duration.seconds(2)
 
     /// Connects. Blocks.
-    init(_ address: RedisAddress, retention: RetentionPolicy, logger: Logger) throws(StartError) {
+    init(
+        _ address: RedisAddress,
+        retention: RetentionPolicy,
+        keys: IdempotencyKeys.Limits = .init(),
+        logger: Logger
+    ) throws(StartError) {
         let host = RedisHost(address)
         do {
             let stream = try RedisStream(at: host)
@@ -39,6 +44,7 @@ final class RedisStore: HistoryStore {
             var connectedWriter = RedisWriter(
                 host,
                 retention: retention,
+                keys: RedisKeys(limits: keys, latest: latest),
                 clock: RetentionClock(
                     latest: try RetentionClock.trustedStart(
                         latest: latest,
@@ -82,8 +88,8 @@ final class RedisStore: HistoryStore {
         _ = consumer.submit(RedisConsumer(host: host, tail: tail, state: state, logger: logger))
     }
 
-    func append(author: String, text: String, completion: @escaping AppendCompletion) {
-        writer.append(author: author, text: text) { [self] result in
+    func append(_ message: NewMessage, completion: @escaping AppendCompletion) {
+        writer.append(message) { [self] result in
             if case .success(let time) = result { state.acknowledge(time) }
             completion(result)
         }
@@ -181,6 +187,7 @@ final class RedisStoreState: Sendable {
 /// Adds messages to the stream in a pipeline, and completes their jobs.
 struct RedisWriter {
     private let retention: RetentionPolicy
+    private var keys: RedisKeys
     private let maxLength: String
     private let failureLog: FailureLog
     private let interrupt: RedisInterrupt
@@ -195,11 +202,13 @@ struct RedisWriter {
     init(
         _ host: RedisHost,
         retention: RetentionPolicy,
+        keys: RedisKeys,
         clock: RetentionClock,
         failureLog: FailureLog,
         interrupt: RedisInterrupt
     ) {
         self.retention = retention
+        self.keys = keys
         self.clock = clock
         self.failureLog = failureLog
         self.interrupt = interrupt
@@ -219,12 +228,13 @@ struct RedisWriter {
             let stream = try stream.connected()
             while !unanswered.isEmpty {
                 let batch = unanswered.prefix(Self.pipelineDepth)
-                for job in batch { stream.queueAppend(author: job.author, text: job.text, maxLength: maxLength) }
+                for job in batch { stream.queueAppend(job.message, maxLength: maxLength, &keys) }
                 for job in batch {
                     let result = try stream.appendResult()
                     unanswered.removeFirst()
-                    if case .failure(let error) = result { refusal = error }
-                    job.completion(result.mapError(Self.storageError))
+                    let outcome = result.mapError(Self.storageError)
+                    if case .failure(let error) = result, outcome != .failure(.keyIsTaken) { refusal = error }
+                    job.completion(outcome)
                 }
             }
             if retention.maxAge != nil, ContinuousClock.now - lastTrim >= Self.trimInterval {
@@ -249,6 +259,10 @@ struct RedisWriter {
     }
 
     private static func storageError(_ error: RedisError) -> StorageError {
-        error.code == "OOM" ? .full(.memoryIsFull) : .unavailable(.cannotBeWritten)
+        switch error.code {
+        case "OOM": .full(.memoryIsFull)
+        case RedisKeys.isTaken: .keyIsTaken
+        default: .unavailable(.cannotBeWritten)
+        }
     }
 }

@@ -26,13 +26,18 @@ struct RedisStream {
 
     // MARK: - Writing
 
-    /// Queues an `XADD`. ``appendResult()`` receives the reply.
+    /// Queues an `XADD`, in a script if the message has a key. ``appendResult()`` receives the reply.
     /// - Parameter maxLength: The approximate number of messages that the stream keeps.
-    func queueAppend(author: String, text: String, maxLength: String) {
-        connection.queue(["XADD", address.key, "MAXLEN", "~", maxLength, "*", "a", author, "t", text])
+    func queueAppend(_ message: NewMessage, maxLength: String, _ keys: inout RedisKeys) {
+        let add = ["MAXLEN", "~", maxLength, "*", "a", message.author, "t", message.text]
+        if let key = message.key {
+            connection.queue(keys.script(in: address.key, key, message.fingerprint) + add)
+        } else {
+            connection.queue(["XADD", address.key] + add)
+        }
     }
 
-    /// The reply to the first queued `XADD` that has none yet: the message's time.
+    /// The reply to the first queued append that has none yet: the message's time.
     func appendResult() throws(RedisError) -> Result<SendTime, RedisError> {
         switch try connection.reply() {
         case .text(let text):

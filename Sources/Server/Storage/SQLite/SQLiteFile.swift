@@ -71,6 +71,8 @@ struct SQLiteFile {
             if isNew {
                 try createTables(in: database, start: start)
             } else {
+                // Files of earlier versions lack it. Those versions ignore it.
+                try database.execute(SQLiteKeys.table)
                 // New frames would overwrite only some of the invalid ones that a power cut has left. If the checkpoint
                 // fails, a later one does it.
                 _ = try? database.checkpoint(truncating: true)
@@ -182,6 +184,7 @@ struct SQLiteFile {
             PRAGMA application_id = \(Self.applicationID);
             PRAGMA user_version = \(Self.version);
             \(Self.tables)
+            \(SQLiteKeys.table)
             INSERT INTO room (held_after) VALUES (\(start.nanosecondsSinceEpoch));
             COMMIT;
             """

@@ -48,11 +48,19 @@ final class SQLiteStore: HistoryStore {
         path: String,
         sync: SQLiteFile.Sync,
         retention: RetentionPolicy,
+        keys: IdempotencyKeys.Limits,
         logger: Logger
     ) async throws(StartError) -> SQLiteStore {
         let interrupt = Interrupt(busyTimeout: busyTimeout)
         let opening: @Sendable () throws(StartError) -> SQLiteStore = { () throws(StartError) in
-            try SQLiteStore(path: path, sync: sync, retention: retention, interrupt: interrupt, logger: logger)
+            try SQLiteStore(
+                path: path,
+                sync: sync,
+                retention: retention,
+                keys: keys,
+                interrupt: interrupt,
+                logger: logger
+            )
         }
         let result: Result<SQLiteStore, StartError> = await withGracefulShutdownHandler {
             await withCheckedContinuation { continuation in
@@ -76,6 +84,7 @@ final class SQLiteStore: HistoryStore {
         path: String,
         sync: SQLiteFile.Sync,
         retention: RetentionPolicy,
+        keys: IdempotencyKeys.Limits = .init(),
         interrupt: Interrupt = Interrupt(busyTimeout: SQLiteStore.busyTimeout),
         logger: Logger
     ) throws(StartError) {
@@ -88,7 +97,7 @@ final class SQLiteStore: HistoryStore {
             )
         }
         do {
-            var state = try Self.openWriter(file, sync, retention)
+            var state = try Self.openWriter(file, sync, retention, keys)
             let source = Mutex<SQLiteReader?>(try SQLiteReader(try file.openAgain(sync: sync)))
             let connection = try file.openAgain(sync: sync)
             try file.recordOpenFiles()
@@ -120,9 +129,10 @@ final class SQLiteStore: HistoryStore {
     private static func openWriter(
         _ file: SQLiteFile,
         _ sync: SQLiteFile.Sync,
-        _ retention: RetentionPolicy
+        _ retention: RetentionPolicy,
+        _ keys: IdempotencyKeys.Limits
     ) throws -> WriterState {
-        var writer = try SQLiteWriter(try file.open(sync: sync, start: .now()), retention: retention)
+        var writer = try SQLiteWriter(try file.open(sync: sync, start: .now()), retention: retention, keys: keys)
         guard writer.latest <= .maxHistoryEnd else {
             throw file.damaged("it contains a message of \(writer.latest), and no later times are possible")
         }
@@ -158,9 +168,9 @@ final class SQLiteStore: HistoryStore {
         }
     }
 
-    func append(author: String, text: String, completion: @escaping AppendCompletion) {
+    func append(_ message: NewMessage, completion: @escaping AppendCompletion) {
         guard let writer = startedWriter else { return completion(.failure(.closed)) }
-        writer.append(author: author, text: text, completion: completion)
+        writer.append(message, completion: completion)
     }
 
     func read(after time: SendTime, limit: HistoryPage.Limit) async throws(StorageError) -> HistoryPage {
@@ -196,11 +206,10 @@ final class SQLiteStore: HistoryStore {
             return fail(jobs, .unavailable(.fileIsGone))
         }
         defer { state = current }
-        let messages = zip(jobs, tail.reserve(jobs.count)).map { job, time in
-            Message(author: job.author, text: job.text, sendTime: time)
-        }
+        let outcomes: [SQLiteWriter.Outcome]
         do {
-            try current.writer.append(messages, now: current.retentionClock.now())
+            let messages = zip(jobs, tail.reserve(jobs.count)).map { ($0.message, $1) }
+            outcomes = try current.writer.append(messages, now: current.retentionClock.now())
         } catch {
             failureLog.failed("the history cannot be written", error)
             return fail(jobs, error.isFull ? .full(.diskIsFull) : .unavailable(.cannotBeWritten))
@@ -210,7 +219,7 @@ final class SQLiteStore: HistoryStore {
         let isOverwritten = file.isOverwritten(
             since: &current.databaseSize,
             expectedSize: current.writer.databaseSize,
-            isLogWritten: !messages.isEmpty
+            isLogWritten: outcomes.contains { if case .stored = $0 { true } else { false } }
         )
         guard isInPlace, !isOverwritten else {
             isFileGone.store(true, ordering: .relaxed)
@@ -223,15 +232,21 @@ final class SQLiteStore: HistoryStore {
             return fail(jobs, .unavailable(.fileIsGone))
         }
         currentHeldAfter.withLock { $0 = current.writer.heldAfter }
-        guard !messages.isEmpty else {
+        guard !outcomes.isEmpty else {
             if file.isWriteAheadLogTooLarge { current.writer.checkpointIfNeeded(isFileTooLarge: true) }
             return
         }
         failureLog.recovered()
         // Before the senders get their answers: then they find their messages when they read.
-        tail.publish(messages)
-        for (job, message) in zip(jobs, messages) {
-            job.completion(.success(message.sendTime))
+        let stored = zip(jobs, outcomes).compactMap { job, outcome in
+            if case .stored(let sendTime) = outcome { Message(job.message, sendTime: sendTime) } else { nil }
+        }
+        if !stored.isEmpty { tail.publish(stored) }
+        for (job, outcome) in zip(jobs, outcomes) {
+            switch outcome {
+            case .stored(let sendTime), .known(let sendTime): job.completion(.success(sendTime))
+            case .keyIsTaken: job.completion(.failure(.keyIsTaken))
+            }
         }
     }
 

@@ -18,6 +18,7 @@ struct SQLiteWriter {
     /// damaged after a kill (``WriteAheadLog``).
     private var hasFramesToDiscard = false
 
+    private var keys: SQLiteKeys
     private var usage = RetentionPolicy.Usage()
     /// The time of the oldest message, or an earlier one.
     private var oldest: SendTime
@@ -34,7 +35,11 @@ struct SQLiteWriter {
     private static let checkpointFramesAtOnce = 2000
 
     /// - Parameter database: A connection to a file that ``SQLiteFile`` has created or checked.
-    init(_ database: Database, retention: RetentionPolicy) throws(SQLiteError) {
+    init(
+        _ database: Database,
+        retention: RetentionPolicy,
+        keys: IdempotencyKeys.Limits = .init()
+    ) throws(SQLiteError) {
         self.database = database
         self.retention = retention
         database.disableAutoCheckpoint()
@@ -50,6 +55,7 @@ struct SQLiteWriter {
         heldAfter = SendTime(nanosecondsSinceEpoch: held)
         oldest = SendTime(nanosecondsSinceEpoch: try database.integer("SELECT min(time) FROM message") ?? held)
         latest = SendTime(nanosecondsSinceEpoch: try database.integer("SELECT max(time) FROM message") ?? held)
+        self.keys = try SQLiteKeys(database, limits: keys, latest: latest)
         usage.messages = Int(try database.integer("SELECT count(*) FROM message") ?? 0)
         usage.bytes =
             Int(try database.integer("SELECT total(\(Self.size)) FROM message") ?? 0)
@@ -59,22 +65,37 @@ struct SQLiteWriter {
     /// In bytes. `length` of a text would count characters, and only up to a U+0000.
     private static let size = "length(CAST(author AS BLOB)) + length(CAST(text AS BLOB))"
 
+    /// What has become of a message.
+    enum Outcome: Equatable {
+        case stored(SendTime)
+        /// It was stored earlier, under the same key.
+        case known(SendTime)
+        /// Another message was stored under its key.
+        case keyIsTaken
+    }
+
     /// Adds messages and removes old ones over the limits, in one transaction.
-    mutating func append(_ messages: [Message], now: SendTime) throws(SQLiteError) {
-        guard !messages.isEmpty || retention.isExceeded(by: usage, oldest: oldest, now: now) else { return }
+    /// - Parameter messages: With the time that each one gets if it is new.
+    @discardableResult
+    mutating func append(
+        _ messages: [(message: NewMessage, sendTime: SendTime)],
+        now: SendTime
+    ) throws(SQLiteError) -> [Outcome] {
+        guard !messages.isEmpty || retention.isExceeded(by: usage, oldest: oldest, now: now) else { return [] }
+        var outcomes: [Outcome] = []
         do {
             try begin.run()
-            var usage = usage
-            for message in messages {
-                try insert.bind(message.sendTime.nanosecondsSinceEpoch, at: 1)
-                try insert.bind(message.author, at: 2)
-                try insert.bind(message.text, at: 3)
-                try insert.run()
+            var (usage, keys) = (usage, keys)
+            try keys.removeOld()
+            for (message, sendTime) in messages {
+                let outcome = try store(message, sendTime, &keys)
+                outcomes.append(outcome)
+                guard case .stored = outcome else { continue }
                 usage.add(message.author.utf8.count + message.text.utf8.count + RetentionPolicy.overhead)
             }
             let (removed, firstKept) = try removeOld(&usage, now: now)
             try commit.run()
-            self.usage = usage
+            (self.usage, self.keys) = (usage, keys)
             if let removed { heldAfter = removed }
             if let oldest = firstKept ?? removed { self.oldest = oldest }
         } catch {
@@ -84,6 +105,26 @@ struct SQLiteWriter {
             throw error
         }
         checkpointIfNeeded()
+        return outcomes
+    }
+
+    private func store(
+        _ message: NewMessage,
+        _ sendTime: SendTime,
+        _ keys: inout SQLiteKeys
+    ) throws(SQLiteError) -> Outcome {
+        if let key = message.key {
+            switch try keys.sendTime(of: message, under: key) {
+            case .success(let known)?: return .known(known)
+            case .failure?: return .keyIsTaken
+            case nil: try keys.insert(message, under: key, sendTime)
+            }
+        }
+        try insert.bind(sendTime.nanosecondsSinceEpoch, at: 1)
+        try insert.bind(message.author, at: 2)
+        try insert.bind(message.text, at: 3)
+        try insert.run()
+        return .stored(sendTime)
     }
 
     /// Removes what is over the limits, which may have been higher at the last start.

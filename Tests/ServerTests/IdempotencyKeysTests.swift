@@ -1,0 +1,69 @@
+import Messenger
+import Testing
+
+@testable import Server
+
+@Suite(.timeLimit(.minutes(5)))
+struct IdempotencyKeysTests {
+    private let start = ContinuousClock.now
+
+    private func room(keys: IdempotencyKeys.Limits = .init()) -> Room<Message> {
+        Room(limits: .init(messages: 1, bytes: .max), keys: keys) { ($0, $0.text.utf8.count) }
+    }
+
+    private func message(_ text: String, key: String) -> NewMessage {
+        NewMessage(author: "Ivan", text: text, key: IdempotencyKey(key))
+    }
+
+    @Test(arguments: ["a", " ~", String(repeating: "k", count: 64)])
+    func printableASCIIIsAKey(_ text: String) throws {
+        #expect(try #require(IdempotencyKey(text)).text == text)
+    }
+
+    @Test(arguments: ["", String(repeating: "k", count: 65), "a\u{7F}", "a\n", "a\0", "ключ", "e\u{301}"])
+    func anythingElseIsNoKey(_ text: String) {
+        #expect(IdempotencyKey(text) == nil)
+    }
+
+    /// Also when the first one is no longer in the history.
+    @Test func aMessageThatIsSentAgainHasTheTimeOfTheFirst() throws {
+        let room = room()
+        let cursor = try room.cursor()
+        let time = try room.append(message("hey", key: "1"))
+        #expect(try room.append(message("hey", key: "1")) == time)
+        #expect(try room.next(cursor)?.message.sendTime == time)
+        #expect(try room.next(cursor) == nil)
+        let other = try room.append(message("hey", key: "2"))
+        #expect(other > time)
+        #expect(try room.append(message("hey", key: "1")) == time)
+    }
+
+    @Test func anotherMessageUnderTheSameKeyIsRefused() throws {
+        let room = room()
+        let time = try room.append(message("hey", key: "1"))
+        #expect(throws: RoomError.keyIsTaken) { try room.append(message("hey!", key: "1")) }
+        // The same characters, shared out differently.
+        let shifted = NewMessage(author: "Ivanh", text: "ey", key: IdempotencyKey("1"))
+        #expect(throws: RoomError.keyIsTaken) { try room.append(shifted) }
+        #expect(try room.append(message("hey", key: "1")) == time)
+    }
+
+    @Test func aKeyIsForgottenAtItsAge() throws {
+        var keys = IdempotencyKeys(limits: .init(age: .seconds(10), count: 100))
+        let key = try #require(IdempotencyKey("1"))
+        let time = SendTime(nanosecondsSinceEpoch: 1)
+        keys.insert(message("hey", key: "1"), under: key, time, at: start)
+        #expect(try keys.sendTime(of: message("hey", key: "1"), under: key, at: start + .seconds(9)) == time)
+        #expect(try keys.sendTime(of: message("other", key: "1"), under: key, at: start + .seconds(10)) == nil)
+        #expect(keys.count == 0)
+    }
+
+    @Test func theOldestKeysAreForgottenFirst() throws {
+        let room = room(keys: .init(age: .seconds(600), count: 3))
+        let times = try (1...4).map { try room.append(message("hey", key: "\($0)")) }
+        for number in 2...4 {
+            #expect(try room.append(message("hey", key: "\(number)")) == times[number - 1])
+        }
+        #expect(try room.append(message("hey", key: "1")) > times[3])
+    }
+}
