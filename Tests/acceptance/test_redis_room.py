@@ -48,7 +48,10 @@ def test_a_reader_behind_memory_reads_from_redis(start_server):
 
 @pytest.mark.timeout(600)
 def test_servers_killed_fifty_times(launch, traffic, redis, figure):
-    """kill -9 under load, of both in turn: readers of both get every acknowledged message exactly once."""
+    """kill -9 under load, of both in turn: readers of both get every acknowledged message exactly once.
+
+    A message that is sent again under its key, to either of them, arrives once too.
+    """
     setting = {"MESSENGER_HISTORY": redis.location(), "MESSENGER_HISTORY_MESSAGES": 100}
     servers = [launch.server(**setting).wait_ready() for _ in range(2)]
     steady = launch.server(**setting).wait_ready()
@@ -58,6 +61,7 @@ def test_servers_killed_fifty_times(launch, traffic, redis, figure):
         room.read(server.address)
         room.send(server.address, pace=0)
         room.send_by(room.follow(launch.client(server.address).wait_ready()), pace=0)
+    insistent = room.insist(*(server.address for server in servers), pace=0)
     for number in range(KILLS):
         room.run(40)
         servers[number % 2].kill()
@@ -66,6 +70,7 @@ def test_servers_killed_fifty_times(launch, traffic, redis, figure):
     history = room.finish()
     assert_clean(history)
     assert not any(reading.gaps for reading in history.readings)
+    assert insistent.repeated, "no kill met a send"
 
 
 def test_one_of_two_servers_freezes(launch, traffic, redis):

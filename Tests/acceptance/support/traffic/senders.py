@@ -82,6 +82,41 @@ class GRPCSender(Sender):
         self._channel.close()
 
 
+class InsistentSender(Sender):
+    """Sends each message again, under the same key, until there is an answer. It tries the servers in turn."""
+
+    #: A server that was killed does not answer any more.
+    TIMEOUT = 2
+
+    def __init__(self, name: str, addresses: list[str], pace: float):
+        super().__init__(name, pace)
+        self._channels = [grpc.insecure_channel(address, CHANNEL_OPTIONS) for address in addresses]
+        self._attempts = 0
+        #: How many messages needed more than one attempt.
+        self.repeated = 0
+
+    def submit(self, text: str) -> Answer:
+        request = pb.SendMessageRequest(author=self.name, text=text, idempotencyKey=f"{self.name} {text}")
+        first = self._attempts
+        while True:
+            channel = self._channels[self._attempts % len(self._channels)]
+            self._attempts += 1
+            try:
+                answer = stub(channel).SendMessage(request, timeout=self.TIMEOUT)
+            except grpc.RpcError as error:
+                if error.code() in _REFUSALS:
+                    return Outcome.REFUSED, None
+                if self.stopping.wait(self.PAUSE):
+                    return Outcome.UNKNOWN, None
+            else:
+                self.repeated += self._attempts > first + 1
+                return Outcome.ACCEPTED, time_of(answer)
+
+    def hang_up(self) -> None:
+        for channel in self._channels:
+            channel.close()
+
+
 class HTTPSender(Sender):
     """Sends by a client's /sendMessage. Its messages must arrive in that client's buffer."""
 

@@ -8,7 +8,7 @@ from support.history import History, Outcome, Send
 from support.processes import HISTORY, Client
 from support.traffic.participant import Participant
 from support.traffic.readers import BufferReader, Reader, StreamReader
-from support.traffic.senders import GRPCSender, HTTPSender, Sender
+from support.traffic.senders import GRPCSender, HTTPSender, InsistentSender, Sender
 from support.waiting import wait_until
 
 
@@ -38,6 +38,11 @@ class Traffic:
         """Adds a sender over gRPC."""
         name = f"sender{len(self.senders)}"
         return self._enter(GRPCSender(name, address or self.server, pace, padding), self.senders)
+
+    def insist(self, *addresses: str, pace: float = 0.002) -> InsistentSender:
+        """Adds a sender over gRPC that sends each message until one of the servers has answered."""
+        name = f"sender{len(self.senders)}"
+        return self._enter(InsistentSender(name, list(addresses) or [self.server], pace), self.senders)
 
     def send_by(self, follower: BufferReader, pace: float = 0.002, padding: int = 0) -> HTTPSender:
         """Adds a sender over a client whose buffer is read."""
