@@ -5,10 +5,11 @@ import threading
 import grpc
 import pytest
 
-from support.api import connected, failure, pb, reading, stub, time_of
+from support.api import connected, failure, pb, reading, stub, time_of, timestamp
+from support.fakeserver import fake_server, until_cancelled
 from support.processes import free_port
 from support.redis import Redis
-from support.room import unique
+from support.room import collect, unique
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.history
@@ -92,6 +93,112 @@ def test_sends_of_one_key_at_the_same_moment(channel, server_address):
         end = send(channel, "end", "")
         received = [time_of(message) for message in reader.take(2)]
         assert received == [times[0], end]
+
+
+def post(client, text: str, key: str):
+    return client.http.request(
+        "POST", "/sendMessage", {"author": "Ivan", "text": text}, headers={"Idempotency-Key": key}
+    )
+
+
+def test_the_key_over_http(launch):
+    """The second time adds nothing. Another message under the key gets 409."""
+    client = launch.client(launch.server().wait_ready().address).wait_ready()
+    first = post(client, "hey", "key")
+    assert (first.status, first.json()["error"]) == (200, None)
+    assert post(client, "hey", "key").json() == first.json()
+    other = post(client, "other", "key")
+    assert (other.status, other.json()["sendTime"]) == (409, None) and "Idempotency-Key" in other.json()["error"]
+    assert [message["text"] for message in client.http.flush()] == ["hey"]
+
+
+def test_a_server_that_ends_in_the_middle_of_a_send(launch, lasting_history):
+    """The client sends the message again, so nobody gets an error. It is in the room once."""
+    setting = {"MESSENGER_HISTORY": lasting_history}
+    server = launch.server(**setting).wait_ready()
+    client = launch.client(server.address).wait_ready()
+    statuses: list[int] = []
+
+    def send_all() -> None:
+        for number in range(300):
+            statuses.append(client.http.request("POST", "/sendMessage", {"author": "a", "text": str(number)}).status)
+
+    thread = threading.Thread(target=send_all)
+    thread.start()
+    for kills in range(1, 6):
+        wait_until(lambda kills=kills: len(statuses) >= kills * 40, "more sends")
+        server.kill()
+        server = launch.server(port=server.port, **setting).wait_ready()
+    thread.join()
+    assert statuses == [200] * 300
+    assert [message["text"] for message in collect(client.http, 300)] == [str(number) for number in range(300)]
+
+
+POSITION = ("messenger-position", "2026-01-01T00:00:00.000000000Z")
+
+
+def test_the_client_repeats_a_send_under_its_key(launch):
+    """The server cannot be reached twice. The third attempt has the same key, and its answer counts."""
+
+    def read(request, context):
+        context.send_initial_metadata((POSITION,))
+        until_cancelled(context)
+        yield from ()
+
+    def answer(request, context):
+        if len(server.sends) < 3:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+        return pb.SendMessageResponse(sendTime=timestamp(10**18))
+
+    with fake_server(read, answer) as server:
+        client = launch.client(server.address).wait_ready()
+        assert client.http.send("Ivan", "hey") == "2001-09-09T01:46:40.000000000Z"
+        keys = [request.idempotencyKey for request in server.sends]
+        assert len(keys) == 3 and len(set(keys)) == 1 and len(keys[0]) == 32
+        client.http.send("Ivan", "hey")
+        assert server.sends[-1].idempotencyKey != keys[0]
+
+
+def test_a_server_that_has_lost_its_history_is_not_asked_again(launch):
+    """It has lost its keys too: the message would be in the room twice. The stream's gap shows it."""
+    lost = threading.Event()
+
+    def read(request, context):
+        if lost.is_set() and request.after.seconds < 2 * 10**9:
+            context.set_trailing_metadata((("messenger-held-after", "2033-05-18T03:33:20.000000000Z"),))
+            context.abort(grpc.StatusCode.OUT_OF_RANGE, "gone")
+        context.send_initial_metadata((POSITION,))
+        while not lost.wait(0.01) or request.after.seconds >= 2 * 10**9:
+            if not context.is_active():
+                return
+        context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
+        yield
+
+    def answer(request, context):
+        lost.set()
+        context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
+
+    with fake_server(read, answer) as server:
+        client = launch.client(server.address).wait_ready()
+        assert client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "hey"}).status == 503
+        assert len(server.sends) == 1
+        assert client.http.request("GET", "/readyz").json()["gaps"] == 1
+
+
+def test_a_server_that_may_not_know_keys_is_not_asked_again(launch):
+    """It sends no positions, so it is not one of ours."""
+
+    def read(request, context):
+        until_cancelled(context)
+        yield from ()
+
+    def answer(request, context):
+        context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+
+    with fake_server(read, answer) as server:
+        client = launch.client(server.address).wait_ready()
+        assert client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "hey"}).status == 503
+        assert len(server.sends) == 1
 
 
 def test_a_key_is_forgotten_after_its_age(launch):

@@ -82,21 +82,32 @@ private final class Sending<Room: RemoteRoom>: Sendable {
         self.maximum = maximum
     }
 
-    func message(in request: HTTPRequest) throws(HTTPFailure) -> SendMessageBody {
-        let message: SendMessageBody
+    func message(in request: HTTPRequest) throws(HTTPFailure) -> OutgoingMessage {
+        let body: SendMessageBody
         do throws(InvalidBody) {
-            message = try SendMessageBody(json: Array(buffer: request.body))
+            body = try SendMessageBody(json: Array(buffer: request.body))
         } catch {
             throw HTTPFailure(.badRequest, error.message)
         }
-        if let violation = limits.violation(author: message.author, text: message.text) {
+        if let violation = limits.violation(author: body.author, text: body.text) {
             throw HTTPFailure(.payloadTooLarge, violation)
         }
-        return message
+        return OutgoingMessage(author: body.author, text: body.text, key: try key(in: request.head.headers))
+    }
+
+    /// The user's key, or a new one: the message may have to be sent again.
+    private func key(in headers: HTTPHeaders) throws(HTTPFailure) -> IdempotencyKey {
+        let values = headers["Idempotency-Key"]
+        guard let value = values.first else { return .random() }
+        guard values.count == 1, let key = IdempotencyKey(value) else {
+            let form = "once, with 1 to \(IdempotencyKey.maxLength) characters of printable ASCII"
+            throw HTTPFailure(.badRequest, "Idempotency-Key must be there \(form).")
+        }
+        return key
     }
 
     func send(
-        _ message: SendMessageBody,
+        _ message: OutgoingMessage,
         _ respond: @escaping @Sendable (Result<HTTPResponse, HTTPFailure>) -> Void
     ) -> @Sendable () -> Void {
         guard count.add(1, ordering: .relaxed).newValue <= maximum else {
@@ -104,7 +115,7 @@ private final class Sending<Room: RemoteRoom>: Sendable {
             respond(.failure(.busy("Too many messages are being sent; try again later.")))
             return {}
         }
-        return room.send(author: message.author, text: message.text) { [self] outcome in
+        return room.send(message) { [self] outcome in
             count.subtract(1, ordering: .relaxed)
             respond(outcome.map(Self.response).mapError(HTTPFailure.init))
         }
@@ -128,6 +139,7 @@ extension HTTPFailure {
             case .invalidArgument: .badRequest
             case .resourceExhausted: .tooManyRequests
             case .storageFull: .insufficientStorage
+            case .keyIsTaken: .conflict
             default: .badGateway
             }
         self.init(status, error.message)

@@ -21,27 +21,20 @@ final class GRPCRoom: RemoteRoom {
 
     /// Sends a message, and waits a moment until it is received: a sender that fetches next finds its own message.
     func send(
-        author: String,
-        text: String,
+        _ message: OutgoingMessage,
         completion: @escaping @Sendable (Result<SendTime, SendError>) -> Void
     ) -> Cancellation {
-        let request = SendMessageRequest(author: author, text: text)
-        // A server that restarts is back within the timeout.
-        let options = CallOptions(timeout: sendTimeout, waitForReady: true)
-        do throws(RPCError) {
-            let call = try channel.unary(MessengerMethods.sendMessage, request, options: options) { [self] result in
-                do throws(RPCError) {
-                    let sendTime = try result.get().sendTime
-                    whenReceived(sendTime) { completion(.success(sendTime)) }
-                } catch {
-                    completion(.failure(sendError(error)))
-                }
+        let request = SendMessageRequest(author: message.author, text: message.text, idempotencyKey: message.key.text)
+        let send = RepeatedSend(request, channel, subscription, timeout: sendTimeout) { [self] result in
+            do throws(RPCError) {
+                let sendTime = try result.get().sendTime
+                whenReceived(sendTime) { completion(.success(sendTime)) }
+            } catch {
+                completion(.failure(sendError(error)))
             }
-            return { call.cancel() }
-        } catch {
-            completion(.failure(sendError(error)))
-            return {}
         }
+        send.begin()
+        return { send.cancel() }
     }
 
     private func whenReceived(_ time: SendTime, _ action: @escaping @Sendable () -> Void) {
@@ -74,6 +67,8 @@ extension SendError {
             self.init(code: .unavailable, message: "The server cannot be reached.")
         case .invalidArgument:
             self.init(code: .invalidArgument, message: "The server rejected the message: \(error.message)")
+        case .alreadyExists:
+            self.init(code: .keyIsTaken, message: "Another message was sent under this Idempotency-Key.")
         case .resourceExhausted:
             self.init(code: .resourceExhausted, message: "The server is overloaded; try again later.")
         default:

@@ -2,15 +2,14 @@ import Messenger
 
 /// The chat's room, reached over the network.
 protocol RemoteRoom: Sendable {
-    /// Sends a message. Does not block.
+    /// Sends a message, again if the server cannot be reached. Does not block.
     ///
     /// - Parameter completion: Called once, on any thread, which it must not block. With
-    ///   ``SendError/Code/invalidArgument``, ``SendError/Code/resourceExhausted`` and ``SendError/Code/storageFull`` the
-    ///   room did not accept the message. After other errors it may have accepted it.
-    /// - Returns: Cancels the call. The completion is called soon, if it has not been called yet.
+    ///   ``SendError/Code/invalidArgument``, ``SendError/Code/resourceExhausted``, ``SendError/Code/storageFull`` and
+    ///   ``SendError/Code/keyIsTaken`` the room did not accept the message. After other errors it may have accepted it.
+    /// - Returns: Cancels the send. The completion is called soon, if it has not been called yet.
     func send(
-        author: String,
-        text: String,
+        _ message: OutgoingMessage,
         completion: @escaping @Sendable (Result<SendTime, SendError>) -> Void
     ) -> Cancellation
 
@@ -19,6 +18,13 @@ protocol RemoteRoom: Sendable {
 
     /// The state of the stream of messages.
     var subscriptionStatus: SubscriptionStatus { get }
+}
+
+/// A message that a user wants to send.
+struct OutgoingMessage: Sendable {
+    var author: String
+    var text: String
+    var key: IdempotencyKey
 }
 
 /// Cancels an operation that is in progress. May be called on any thread; does nothing after the operation's end.
@@ -50,7 +56,7 @@ struct SubscriptionStatus: Sendable, Equatable {
 struct SendError: Error, Sendable, Equatable {
     struct Code: Sendable, Hashable {
         private enum Wrapped: Hashable {
-            case unavailable, deadlineExceeded, invalidArgument, resourceExhausted, storageFull, failed
+            case unavailable, deadlineExceeded, invalidArgument, resourceExhausted, storageFull, keyIsTaken, failed
         }
 
         private let wrapped: Wrapped
@@ -65,6 +71,8 @@ struct SendError: Error, Sendable, Equatable {
         static let resourceExhausted = Code(wrapped: .resourceExhausted)
         /// The server's storage is full.
         static let storageFull = Code(wrapped: .storageFull)
+        /// Another message was sent under the message's key.
+        static let keyIsTaken = Code(wrapped: .keyIsTaken)
         /// The server answered with another error.
         static let failed = Code(wrapped: .failed)
     }

@@ -33,6 +33,12 @@ final class Subscription: Service {
         return status
     }
 
+    /// Whether the server is one of ours, which knows more than the interface says.
+    var serverSendsPositions: Bool { state.withLock { $0.serverSendsPositions } }
+
+    /// Whether the stream is open on the channel's connection.
+    var isFollowing: Bool { status.stream.isConnected && isStreamConnected }
+
     /// Whether the connection of the stream still exists.
     private var isStreamConnected: Bool {
         channel.connectivityState() == .ready && channel.connectionCount == streamConnection.load(ordering: .relaxed)

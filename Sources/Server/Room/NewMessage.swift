@@ -15,23 +15,6 @@ struct NewMessage: Sendable {
     }
 }
 
-/// What a sender calls one message, to send it again without sending it twice.
-struct IdempotencyKey: Sendable, Hashable {
-    /// Of printable ASCII, so it has one byte for each character.
-    static let maxLength = 64
-
-    let bytes: [UInt8]
-
-    /// `nil` if the text is empty, too long, or has other characters than printable ASCII.
-    init?(_ text: String) {
-        guard (1...Self.maxLength).contains(text.utf8.count), text.utf8.allSatisfy({ (0x20...0x7E).contains($0) })
-        else { return nil }
-        bytes = Array(text.utf8)
-    }
-
-    var text: String { String(decoding: bytes, as: UTF8.self) }
-}
-
 extension Message {
     init(_ message: NewMessage, sendTime: SendTime) {
         self.init(author: message.author, text: message.text, sendTime: sendTime)

@@ -22,7 +22,7 @@ import Testing
                 #expect(response.text == #"{"sendTime":"2021-09-12T10:25:22.454093428Z","error":null}"#)
             }
         }
-        #expect(room.sent == [FakeRoom.Sent(author: "Ivan", text: "hey")])
+        #expect(room.texts == ["Ivan: hey"])
     }
 
     @Test func carriesEveryCharacter() async throws {
@@ -31,7 +31,42 @@ import Testing
             let body = ByteBuffer(string: #"{"author":"a\u0000b","text":"\ud83d\ude00\n"}"#)
             try await client.execute(uri: "/sendMessage?x=1", method: .POST, body: body) { #expect($0.status == .ok) }
         }
-        #expect(room.sent == [FakeRoom.Sent(author: "a\u{0}b", text: "😀\n")])
+        #expect(room.texts == ["a\u{0}b: 😀\n"])
+    }
+
+    /// Each message needs a key, because it may have to be sent again.
+    @Test func aMessageWithoutAKeyGetsANewOne() async throws {
+        let room = FakeRoom()
+        try await withHTTP(room: room) { client in
+            for _ in 0..<2 {
+                try await client.execute(uri: "/sendMessage", method: .POST, body: Self.body) { _ in }
+            }
+        }
+        let keys = room.sent.map(\.key)
+        #expect(keys.count == 2 && keys[0] != keys[1])
+    }
+
+    @Test func theUsersKeyIsPassedOn() async throws {
+        let room = FakeRoom()
+        try await withHTTP(room: room) { client in
+            let headers = HTTPHeaders([("idempotency-key", "\"a b\"")])
+            try await client.execute(uri: "/sendMessage", method: .POST, headers: headers, body: Self.body) { _ in }
+        }
+        #expect(room.sent.map(\.key.text) == ["\"a b\""])
+    }
+
+    @Test(arguments: [[""], [String(repeating: "k", count: 65)], ["ключ"], ["a", "a"]])
+    func anInvalidKeyIsAnsweredWith400AndNotSent(values: [String]) async throws {
+        let room = FakeRoom()
+        try await withHTTP(room: room) { client in
+            let headers = HTTPHeaders(values.map { ("Idempotency-Key", $0) })
+            try await client.execute(uri: "/sendMessage", method: .POST, headers: headers, body: Self.body) {
+                response in
+                #expect(response.status == .badRequest)
+                #expect(response.text.contains("Idempotency-Key"))
+            }
+        }
+        #expect(room.sent.isEmpty)
     }
 
     @Test(arguments: [

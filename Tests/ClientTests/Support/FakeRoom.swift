@@ -8,6 +8,7 @@ final class FakeRoom: RemoteRoom {
     struct Sent: Equatable {
         var author: String
         var text: String
+        var key: IdempotencyKey
     }
 
     let streamOpened = Latch()
@@ -33,11 +34,10 @@ final class FakeRoom: RemoteRoom {
     }
 
     func send(
-        author: String,
-        text: String,
+        _ message: OutgoingMessage,
         completion: @escaping @Sendable (Result<SendTime, SendError>) -> Void
     ) -> Cancellation {
-        recorded.withLock { $0.append(Sent(author: author, text: text)) }
+        recorded.withLock { $0.append(Sent(author: message.author, text: message.text, key: message.key)) }
         guard answersLater else {
             completion(answer)
             return {}
@@ -51,6 +51,7 @@ final class FakeRoom: RemoteRoom {
     }
 
     var sent: [Sent] { recorded.withLock { $0 } }
+    var texts: [String] { sent.map { "\($0.author): \($0.text)" } }
 }
 
 extension Message {

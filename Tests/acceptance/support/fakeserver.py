@@ -1,4 +1,4 @@
-"""Servers of the same proto, with grpcio: each test writes its own ReadMessages."""
+"""Servers of the same proto, with grpcio: each test writes its own methods."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -11,15 +11,27 @@ from support.api import services
 from support.processes import free_port
 
 
-class FakeServer(services.MessengerServerServicer):
-    """Answers ReadMessages with what `read(request, context)` yields, and records the requests."""
+def refuse(request, context):
+    context.abort(grpc.StatusCode.UNIMPLEMENTED, "only reads")
 
-    def __init__(self, read: Callable[[object, grpc.ServicerContext], Iterable], port: int | None = None):
+
+class FakeServer(services.MessengerServerServicer):
+    """Answers ReadMessages with what `read(request, context)` yields, and SendMessage with what `send` returns."""
+
+    def __init__(
+        self,
+        read: Callable[[object, grpc.ServicerContext], Iterable],
+        send: Callable[[object, grpc.ServicerContext], object] = refuse,
+        port: int | None = None,
+    ):
         self.port = port or free_port()
         self.address = f"localhost:{self.port}"
         #: The requests of the streams so far.
         self.requests: list = []
+        #: The requests of SendMessage so far.
+        self.sends: list = []
         self._read = read
+        self._send = send
         self._lock = threading.Lock()
         self._server = grpc.server(ThreadPoolExecutor(64), options=[("grpc.so_reuseport", 0)])
         services.add_MessengerServerServicer_to_server(self, self._server)
@@ -32,15 +44,20 @@ class FakeServer(services.MessengerServerServicer):
         yield from self._read(request, context)
 
     def SendMessage(self, request, context):  # noqa: N802
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "only reads")
+        with self._lock:
+            self.sends.append(request)
+        return self._send(request, context)
 
     def stop(self) -> None:
         self._server.stop(None).wait()
 
 
 @contextmanager
-def fake_server(read: Callable[[object, grpc.ServicerContext], Iterable]) -> Iterator[FakeServer]:
-    server = FakeServer(read)
+def fake_server(
+    read: Callable[[object, grpc.ServicerContext], Iterable],
+    send: Callable[[object, grpc.ServicerContext], object] = refuse,
+) -> Iterator[FakeServer]:
+    server = FakeServer(read, send)
     try:
         yield server
     finally:

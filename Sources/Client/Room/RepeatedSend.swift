@@ -1,0 +1,94 @@
+import LibGRPC
+import Messenger
+import Synchronization
+
+/// Sends one message, again and again until the server has answered or the time is up.
+///
+/// The request has an idempotency key, so a server that remembers the key accepts the message once. A server forgets
+/// its keys when it loses its history. The stream shows that as a gap. So the message is sent again only while the
+/// stream is open, and if there has been no gap since the first attempt.
+final class RepeatedSend: Sendable {
+    typealias Completion = @Sendable (Result<SendMessageResponse, RPCError>) -> Void
+
+    private struct State {
+        var call: UnaryCall?
+        var backoff = Backoff()
+        var isCancelled = false
+    }
+
+    private let request: SendMessageRequest
+    private let channel: Channel
+    private let subscription: Subscription
+    private let deadline: ContinuousClock.Instant
+    /// The gaps before the first attempt.
+    private let gaps: Int
+    private let completion: Completion
+    private let state = Mutex(State())
+
+    /// - Parameter completion: Called once, on any thread.
+    init(
+        _ request: SendMessageRequest,
+        _ channel: Channel,
+        _ subscription: Subscription,
+        timeout: Duration,
+        completion: @escaping Completion
+    ) {
+        self.request = request
+        self.channel = channel
+        self.subscription = subscription
+        deadline = .now + timeout
+        gaps = subscription.status.gaps
+        self.completion = completion
+    }
+
+    /// Makes one call. It waits for a connection.
+    func begin() {
+        let options = CallOptions(timeout: deadline - .now, waitForReady: true)
+        do throws(RPCError) {
+            let call = try channel.unary(MessengerMethods.sendMessage, request, options: options) { [self] result in
+                ended(result)
+            }
+            let isCancelled = state.withLock { state in
+                state.call = call
+                return state.isCancelled
+            }
+            if isCancelled { call.cancel() }
+        } catch {
+            completion(.failure(error))
+        }
+    }
+
+    /// Ends the call in progress. There will be no other one.
+    func cancel() {
+        let call = state.withLock { state in
+            state.isCancelled = true
+            return state.call
+        }
+        call?.cancel()
+    }
+
+    private func ended(_ result: Result<SendMessageResponse, RPCError>) {
+        // A server without positions need not know keys.
+        guard case .failure(let error) = result, error.code == .unavailable, subscription.serverSendsPositions else {
+            return completion(result)
+        }
+        Task {
+            while let delay = nextDelay() {
+                try? await Task.sleep(for: delay)
+                // In this order: a gap is counted before the stream is open again.
+                guard subscription.isFollowing else { continue }
+                guard subscription.status.gaps == gaps else { break }
+                return begin()
+            }
+            completion(result)
+        }
+    }
+
+    /// `nil` if there will be no other attempt.
+    private func nextDelay() -> Duration? {
+        state.withLock { state in
+            let delay = state.backoff.next(jitter: .random(in: 0...1))
+            return state.isCancelled || .now + delay >= deadline ? nil : delay
+        }
+    }
+}
