@@ -123,13 +123,20 @@ def test_the_documented_rights_suffice(launch, redis):
         "MESSENGER_HISTORY": f"redis://messenger:PASSWORD@127.0.0.1:{redis.port}/room",
         "MESSENGER_HISTORY_MESSAGES": 1,
         "MESSENGER_HISTORY_KEEP_AGE": "1h",
+        "MESSENGER_IDEMPOTENCY_KEYS": 1,
         "MESSENGER_LOG_LEVEL": "debug",
     }
     one, two = (launch.server(**setting).wait_ready() for _ in range(2))
     times = send(one.address, "1", "2", "3")
     assert take(two.address, times[0], 2) == times[1:]
+    with connected(two.address) as channel:
+        # The server remembers one key, so the second one makes it forget the first.
+        for key in "12":
+            request = pb.SendMessageRequest(author="Ivan", text="hey", idempotencyKey=key)
+            times.append(time_of(stub(channel).SendMessage(request, timeout=30)))
+            assert time_of(stub(channel).SendMessage(request, timeout=30)) == times[-1]
     redis.ask("CONFIG", "SET", "maxmemory", "1")
-    assert take(two.address, times[0], 2) == times[1:]
+    assert take(two.address, times[0], 4) == times[1:]
     redis.ask("CONFIG", "SET", "maxmemory", "0")
     with connected(one.address) as channel, reading(channel) as reader:
         # As by an administrator: the server's user must not do it.
