@@ -36,6 +36,11 @@ public struct Metadata: Sendable, Hashable {
         entries.append(Entry(key: key, value: value))
     }
 
+    /// Removes all values of a key.
+    public mutating func removeAll(_ key: String) {
+        entries.removeAll { $0.key.hasBytes(of: key) }
+    }
+
     /// The values of a key, in the order of their addition or arrival.
     public subscript(key: String) -> [Value] {
         entries.lazy.filter { $0.key.hasBytes(of: key) }.map(\.value)

@@ -121,6 +121,24 @@ public struct RPCError: Error, Sendable {
     }
 }
 
+extension RPCError {
+    /// The error's details: an encoded `google.rpc.Status`, which can hold any protobuf messages. `nil` if there are
+    /// none.
+    ///
+    /// They travel in ``metadata``, under `grpc-status-details-bin`, as with gRPC's other libraries. A server should
+    /// repeat its ``code`` and ``message`` in them, and keep them small: see
+    /// ``ServerContext/setTrailingMetadata(_:)``.
+    public var details: [UInt8]? {
+        get { metadata.firstBinary(Self.detailsKey) }
+        set {
+            metadata.removeAll(Self.detailsKey)
+            if let newValue { metadata.append(.binary(newValue), forKey: Self.detailsKey) }
+        }
+    }
+
+    private static let detailsKey = "grpc-status-details-bin"
+}
+
 extension RPCError: CustomStringConvertible {
     /// The code's name and the sentence.
     public var description: String { "\(code): \(message)" }

@@ -46,6 +46,7 @@ def status_and_message():
     assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
     assert error.details() == "\t\n, Ünïcödé \N{snowman} & \U0001F642 %", repr(error.details())
     assert dict(error.trailing_metadata())["why"] == "because"
+    assert dict(error.trailing_metadata())["grpc-status-details-bin"] == b"\x08\x09\x00"
 
 
 def unknown_method():
