@@ -219,6 +219,12 @@ static inline void cgrpc_external_listener_hand_over(cgrpc_external_listener *ex
     external->methods->hand_over(external, listener, connection, NULL);
 }
 
+// What a call inherits from a server's call that it belongs to: the deadline and the cancellation, of what there is.
+static const uint32_t cgrpc_propagate_all = GRPC_PROPAGATE_DEFAULTS;
+
+// For the core's own diagnostics.
+static const char *const cgrpc_call_credentials_type = "LibGRPC";
+
 static inline void cgrpc_log_error(const char *file, int line, const char *message) {
     gpr_log_message(file, line, GPR_LOG_SEVERITY_ERROR, message);
 }

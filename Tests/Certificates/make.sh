@@ -25,5 +25,8 @@ authority other-authority
 certificate server authority DNS:localhost,IP:127.0.0.1,IP:::1 serverAuth
 certificate client authority DNS:client.test clientAuth
 certificate stranger other-authority DNS:stranger.test clientAuth
+# Signed by itself: what the server's certificate is replaced with.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days "$days" -subj "/CN=renewed" \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout renewed.key -out renewed.pem 2>/dev/null
 # Nothing more is to be signed.
 rm authority.key other-authority.key ./*.srl 2>/dev/null || true

@@ -5,32 +5,6 @@ import Testing
 @testable import LibGRPC
 
 @Suite(.timeLimit(.minutes(5)))
-struct ConnectivityTests {
-    private static let echo = ServerMethod.unary(Echo.unary) { request, _ in request }
-
-    @Test func fromNothingToReadyToGone() async throws {
-        try await Loopback.run([Self.echo]) { loopback in
-            let channel = loopback.channel
-            #expect(channel.connectivityState() == .idle)
-            #expect(channel.connectivityState(connecting: true) != .ready, "it takes a while")
-            while channel.connectivityState() != .ready { await Task.yield() }
-            _ = try await channel.unary(Echo.unary, ByteBuffer(""))
-            #expect(channel.connectivityState() == .ready)
-            await loopback.server.shutDown(gracePeriod: .zero)
-            while channel.connectivityState() == .ready { await Task.yield() }
-        }
-    }
-
-    @Test func nobodyIsThere() async throws {
-        let group = try CompletionQueueGroup(count: 1)
-        let channel = Channel(target: "127.0.0.1:1", group: group)
-        await #expect(throws: RPCError.self) { try await channel.unary(Echo.unary, ByteBuffer("")) }
-        #expect(channel.connectivityState() == .transientFailure)
-        await group.shutDown()
-    }
-}
-
-@Suite(.timeLimit(.minutes(5)))
 struct CompressionTests {
     /// Whether the request and the response were compressed on their way, if both sides ask for it.
     private func exchange(_ channelOptions: ChannelOptions) async throws -> (request: Bool, response: Bool) {
@@ -206,6 +180,35 @@ struct ChannelOptionsTests {
         #expect(arguments[GRPC_ARG_KEEPALIVE_TIME_MS] == 10_000)
         #expect(arguments[GRPC_ARG_KEEPALIVE_TIMEOUT_MS] == 10_000)
         #expect(arguments[GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS] == 1)
+    }
+
+    /// A program may know better than the options.
+    @Test func coreArgumentsReplaceWhatTheOptionsSet() async throws {
+        let method = ServerMethod.unary(Echo.unary) { _, context in
+            ByteBuffer(context.metadata.first("user-agent") ?? "")
+        }
+        var options = ChannelOptions()
+        options.userAgent = "overridden"
+        options.coreArguments = [GRPC_ARG_PRIMARY_USER_AGENT_STRING: "ours", GRPC_ARG_ENABLE_RETRIES: false]
+        try await Loopback.run([method], channelOptions: options) { loopback in
+            let agent = try await loopback.channel.unary(Echo.unary, ByteBuffer("")).text
+            #expect(agent.hasPrefix("ours grpc-c/"))
+        }
+        #expect(arguments()[GRPC_ARG_ENABLE_RETRIES] == 1)
+        #expect(arguments { $0 = options }[GRPC_ARG_ENABLE_RETRIES] == 0)
+    }
+
+    @Test func coreArgumentsOfAServer() async throws {
+        let method = ServerMethod.unary(Echo.unary) { request, _ in request }
+        var options = ServerOptions()
+        options.coreArguments[GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH] = 100
+        try await Loopback.run([method], options: options) { loopback in
+            _ = try await loopback.channel.unary(Echo.unary, ByteBuffer([UInt8](repeating: 0, count: 100)))
+            let error = await #expect(throws: RPCError.self) {
+                try await loopback.channel.unary(Echo.unary, ByteBuffer([UInt8](repeating: 0, count: 101)))
+            }
+            #expect(error?.code == .resourceExhausted)
+        }
     }
 
     @Test func maxSendSize() async throws {

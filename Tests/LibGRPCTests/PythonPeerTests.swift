@@ -17,11 +17,13 @@ struct PythonPeerTests {
                 let binary = context.metadata.firstBinary("raw-bin") ?? []
                 return ByteBuffer("\(context.metadata.first("name") ?? "none") \(binary)")
             case ByteBuffer("fail"):
-                throw RPCError(
+                var error = RPCError(
                     code: .failedPrecondition,
                     message: "\t\n, Ünïcödé \u{2603} & \u{1F642} %",
                     metadata: ["why": "because"]
                 )
+                error.details = [8, 9, 0]
+                throw error
             case ByteBuffer("deadline"):
                 return ByteBuffer("\(context.timeRemaining?.components.seconds ?? -1)")
             case ByteBuffer("cancelled"):
@@ -57,9 +59,12 @@ struct PythonPeerTests {
 
     // MARK: Our client, their server
 
-    private func withPythonServer(_ body: (Channel) async throws -> Void) async throws {
+    private func withPythonServer(
+        options: ChannelOptions = ChannelOptions(),
+        _ body: (Channel) async throws -> Void
+    ) async throws {
         try await Peer.runServer("peer_server.py") { target, group in
-            try await body(Channel(target: target, group: group))
+            try await body(Channel(target: target, options: options, group: group))
         }
     }
 
@@ -82,6 +87,18 @@ struct PythonPeerTests {
         }
     }
 
+    @Test func authority() async throws {
+        var options = ChannelOptions()
+        options.authority = "channel.test:443"
+        try await withPythonServer(options: options) { channel in
+            let ofChannel = try await channel.unary(Echo.unary, ByteBuffer("authority"))
+            #expect(ofChannel.text == "channel.test:443")
+            let options = CallOptions(authority: "call.test")
+            let ofCall = try await channel.unary(Echo.unary, ByteBuffer("authority"), options: options)
+            #expect(ofCall.text == "call.test")
+        }
+    }
+
     @Test func statusAndMetadata() async throws {
         try await withPythonServer { channel in
             let options = CallOptions(metadata: ["name": "value", "name-bin": .binary([0, 1, 255])])
@@ -92,6 +109,11 @@ struct PythonPeerTests {
             #expect(error?.message == "näh \u{2603}")
             #expect(error?.metadata.first("echo") == "value")
             #expect(error?.metadata.firstBinary("echo-bin") == [0, 1, 255])
+            #expect(error?.details == nil)
+            let detailed = await #expect(throws: RPCError.self) {
+                try await channel.unary(Echo.unary, ByteBuffer([UInt8]("details:".utf8) + [8, 10, 0]))
+            }
+            #expect(detailed?.details == [8, 10, 0])
         }
     }
 

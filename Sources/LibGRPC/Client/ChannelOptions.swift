@@ -38,6 +38,27 @@ public struct ChannelOptions: Sendable {
     public var usesProxy = false
     /// Precedes the core's own name in the `user-agent` header.
     public var userAgent: String?
+    /// The service's name in the `:authority` of the calls, if that is not the target's host, with a port if it needs
+    /// one. ``CallOptions/authority`` sets it for one call.
+    public var authority: String?
+    /// How calls are spread over the addresses of the target, by the name of one of the core's policies:
+    /// `pick_first`, the default, uses the first address that can be reached; `round_robin` uses all of them in turn.
+    /// A policy in ``serviceConfig`` is used instead. An unknown name is logged and means `pick_first`.
+    public var loadBalancingPolicy: String?
+    /// Retries, timeouts and load balancing for each method, in JSON: a
+    /// [service config](https://github.com/grpc/grpc/blob/master/doc/service_config.md). `nil` for none. The calls of
+    /// a channel with a service config that is malformed fail.
+    ///
+    /// A service config of the name resolver would be used instead. DNS is not asked for one.
+    public var serviceConfig: String?
+    /// Whether failed calls are retried as ``serviceConfig`` says. If not, the core also does not retry a call that
+    /// provably has not reached the server.
+    public var retries = true
+    /// Arguments for the core by their names, such as `grpc.dns_ares_query_timeout`: those of
+    /// [grpc_types.h](https://grpc.github.io/grpc/core/group__grpc__arg__keys.html), and others that the core knows.
+    /// They replace what the options above set. The core ignores names that it does not know. Names and meanings may
+    /// change with the core's version.
+    public var coreArguments: [String: CoreArgument] = [:]
 
     /// The defaults.
     public init() {}
@@ -76,30 +97,11 @@ public struct ChannelOptions: Sendable {
         arguments.setMilliseconds(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, idleTimeout.map { max($0, .seconds(1)) })
         if let resourceQuota { arguments.set(resourceQuota) }
         if let userAgent { arguments.set(GRPC_ARG_PRIMARY_USER_AGENT_STRING, userAgent) }
+        if let authority { arguments.set(GRPC_ARG_DEFAULT_AUTHORITY, authority) }
+        if let loadBalancingPolicy { arguments.set(GRPC_ARG_LB_POLICY_NAME, loadBalancingPolicy) }
+        if let serviceConfig { arguments.set(GRPC_ARG_SERVICE_CONFIG, serviceConfig) }
+        arguments.set(GRPC_ARG_ENABLE_RETRIES, retries)
+        arguments.set(coreArguments)
         return arguments
-    }
-}
-
-/// Options of one call of a client.
-public struct CallOptions: Sendable {
-    /// The initial metadata of the call.
-    public var metadata: Metadata
-    /// The call fails with `DEADLINE_EXCEEDED` after this long; `nil` for never. The server receives the deadline.
-    public var timeout: Duration?
-    /// Whether the call waits for a connection until its deadline, instead of failing with `UNAVAILABLE`.
-    public var waitForReady: Bool
-    /// How the call's requests are compressed; `nil` for ``ChannelOptions/compression``.
-    public var compression: CompressionAlgorithm?
-
-    public init(
-        metadata: Metadata = [:],
-        timeout: Duration? = nil,
-        waitForReady: Bool = false,
-        compression: CompressionAlgorithm? = nil
-    ) {
-        self.metadata = metadata
-        self.timeout = timeout
-        self.waitForReady = waitForReady
-        self.compression = compression
     }
 }

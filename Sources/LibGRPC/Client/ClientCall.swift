@@ -42,21 +42,10 @@ final class ClientCall: Call, @unchecked Sendable {
         streamQueue = isStream ? queue.streamQueues.withRoom() : nil
         super.init(queue: queue)
         streamQueue?.callBegan()
-        let path = grpc_slice(copying: path.utf8)
-        // The core retains the path.
-        defer { grpc_slice_unref(path) }
-        storage.pointee.call = queue.whileOpen {
-            grpc_channel_create_call(
-                channel.handle,
-                nil,
-                0,
-                streamQueue?.handle ?? queue.handle,
-                path,
-                nil,
-                Deadline.after(options.timeout),
-                nil
-            )
-        }
+        storage.pointee.call =
+            queue.whileOpen {
+                options.makeCoreCall(of: path, on: channel, queue: streamQueue?.handle ?? queue.handle)
+            } ?? nil
         guard storage.pointee.call != nil else { throw .shutDown }
     }
 

@@ -1,25 +1,55 @@
 internal import CGRPC
 
+/// The value of one of the core's arguments. Literals of integers, booleans and strings are values too.
+public enum CoreArgument: Sendable, Hashable {
+    /// A number. The core's integers have 32 bits, so a number beyond them becomes the nearest one.
+    case integer(Int)
+    /// A text. The core ends it at its first NUL.
+    case string(String)
+}
+
+extension CoreArgument: ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral, ExpressibleByStringLiteral {
+    /// A number.
+    public init(integerLiteral value: Int) {
+        self = .integer(value)
+    }
+
+    /// 1 for `true`, 0 for `false`: the core's booleans are numbers.
+    public init(booleanLiteral value: Bool) {
+        self = .integer(value ? 1 : 0)
+    }
+
+    /// A text.
+    public init(stringLiteral value: String) {
+        self = .string(value)
+    }
+}
+
 /// The arguments of a channel or server for the core.
 ///
 /// The core copies them, so their memory need only live during ``withCoreArguments(_:)``.
 struct CoreArguments {
-    private var integers: [(key: String, value: Int32)] = []
-    private var strings: [(key: String, value: String)] = []
+    /// One value for a name: the core does not say which one of several counts.
+    private var values: [String: CoreArgument] = [:]
     private var resourceQuota: ResourceQuota?
     private var socket: ChannelSocket?
     private var externalListeners: ExternalListener.Factory?
 
     mutating func set(_ key: String, _ value: Int) {
-        integers.append((key, Int32(clamping: value)))
+        values[key] = .integer(value)
     }
 
     mutating func set(_ key: String, _ value: Bool) {
-        integers.append((key, value ? 1 : 0))
+        values[key] = .integer(value ? 1 : 0)
     }
 
     mutating func set(_ key: String, _ value: String) {
-        strings.append((key, value))
+        values[key] = .string(value)
+    }
+
+    /// Sets what a program has asked for by name. It replaces values that are set already.
+    mutating func set(_ arguments: [String: CoreArgument]) {
+        values.merge(arguments) { $1 }
     }
 
     mutating func set(_ quota: ResourceQuota) {
@@ -49,18 +79,17 @@ struct CoreArguments {
             return copy
         }
         var entries: [grpc_arg] = []
-        for (key, value) in integers {
+        for (key, value) in values {
             var entry = grpc_arg()
-            entry.type = GRPC_ARG_INTEGER
             entry.key = copy(key)
-            entry.value.integer = value
-            entries.append(entry)
-        }
-        for (key, value) in strings {
-            var entry = grpc_arg()
-            entry.type = GRPC_ARG_STRING
-            entry.key = copy(key)
-            entry.value.string = copy(value)
+            switch value {
+            case .integer(let integer):
+                entry.type = GRPC_ARG_INTEGER
+                entry.value.integer = Int32(clamping: integer)
+            case .string(let string):
+                entry.type = GRPC_ARG_STRING
+                entry.value.string = copy(string)
+            }
             entries.append(entry)
         }
         if let resourceQuota {

@@ -4,6 +4,11 @@ internal import CGRPC
 public struct ChannelCredentials: Sendable {
     private let make: @Sendable () -> OpaquePointer?
 
+    /// - Parameter make: Creates the core's credentials, which the caller releases.
+    init(_ make: @escaping @Sendable () -> OpaquePointer?) {
+        self.make = make
+    }
+
     /// No encryption, no authentication.
     public static let insecure = ChannelCredentials { grpc_insecure_credentials_create() }
 
@@ -16,6 +21,15 @@ public struct ChannelCredentials: Sendable {
         ChannelCredentials {
             guard let identity else { return grpc_ssl_credentials_create_ex(authorities?.text, nil, nil, nil) }
             return identity.withCorePair { grpc_ssl_credentials_create_ex(authorities?.text, $0, nil, nil) }
+        }
+    }
+
+    /// Credentials of the channel, and with each call also those of its caller.
+    public static func composite(_ channel: ChannelCredentials, _ calls: CallCredentials) -> ChannelCredentials {
+        ChannelCredentials {
+            channel.withHandle { channel in
+                calls.withHandle { grpc_composite_channel_credentials_create(channel, $0, nil) }
+            }
         }
     }
 
@@ -39,6 +53,12 @@ public struct ServerCredentials: Sendable {
 
     let isInsecure: Bool
     private let make: @Sendable () -> OpaquePointer?
+
+    /// - Parameter make: Creates the core's credentials, which the caller releases.
+    init(isInsecure: Bool, _ make: @escaping @Sendable () -> OpaquePointer?) {
+        self.isInsecure = isInsecure
+        self.make = make
+    }
 
     /// No encryption, no authentication.
     public static let insecure = ServerCredentials(isInsecure: true) { grpc_insecure_server_credentials_create() }

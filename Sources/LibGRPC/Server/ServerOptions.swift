@@ -37,6 +37,8 @@ public struct ServerOptions: Sendable {
     public var maxConnectionIdle: Duration?
     /// Limits the memory of the connections, together with others that use the same quota.
     public var resourceQuota: ResourceQuota?
+    /// Arguments for the core by their names, as ``ChannelOptions/coreArguments``.
+    public var coreArguments: [String: CoreArgument] = [:]
 
     /// The defaults.
     public init() {}
@@ -69,6 +71,7 @@ public struct ServerOptions: Sendable {
         arguments.setMilliseconds(GRPC_ARG_MAX_CONNECTION_IDLE_MS, maxConnectionIdle)
         if let resourceQuota { arguments.set(resourceQuota) }
         keepalive?.add(to: &arguments)
+        arguments.set(coreArguments)
         return arguments
     }
 }

@@ -21,8 +21,13 @@ def unary(request, context):
     context.set_trailing_metadata((("echo", metadata.get("name", "none")), ("echo-bin", metadata.get("name-bin", b""))))
     if request.startswith(b"fail:"):
         context.abort(grpc.StatusCode.NOT_FOUND, request[5:].decode())
+    if request.startswith(b"details:"):
+        context.set_trailing_metadata((("grpc-status-details-bin", request[8:]),))
+        context.abort(grpc.StatusCode.ABORTED, "see the details")
     if request == b"deadline":
         return str(round(context.time_remaining())).encode()
+    if request == b"authority":
+        return context._rpc_event.call_details.host  # grpcio has no public name for it
     return b"re: " + request
 
 
