@@ -60,7 +60,11 @@ final class HTTPConnection: ChannelInboundHandler {
     init(server: HTTPServer, connections: HTTPConnections) {
         self.server = server
         self.connections = connections
-        requestLimit = RequestLimitHandler(limits: server.limits, memory: server.memory)
+        requestLimit = RequestLimitHandler(
+            limits: server.limits,
+            memory: server.memory,
+            healthChecks: server.healthChecks
+        )
         acknowledgements = AcknowledgementHandler(window: server.limits.responseWindow)
     }
 
@@ -219,7 +223,8 @@ extension HTTPConnection {
 
     var requestTimeout: Duration { isReserved ? HTTPLimits.reservedTimeout : server.limits.requestTimeout }
 
-    /// Sets when the current state ends. The timer stays as it is if it is due before: it will look again.
+    /// Sets when the current state ends. The timer stays as it is if it is due before, and will look again: cancelling it
+    /// would take time that grows with the number of connections.
     func setDeadline(in time: Duration) {
         guard let context else { return }
         deadline = context.eventLoop.now + TimeAmount(time)

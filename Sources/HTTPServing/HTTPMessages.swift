@@ -5,7 +5,7 @@ package import NIOHTTP1
 package struct HTTPRoute: Sendable {
     package let path: String
     package let methods: [HTTPMethod]
-    /// Whether it is also answered on the reserved connections.
+    /// Whether it is also answered on the reserved connections, and however little memory is left.
     let isHealth: Bool
     /// Answers on the connection's event loop, without blocking it.
     package let answer: @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply

@@ -9,8 +9,9 @@ package struct HTTPServer: Sendable {
     let routes: [HTTPRoute]
     let limits: HTTPLimits
     let memory: HTTPMemory
-    let allowedHosts: Set<HostName>
+    let allowedHosts: AllowedHosts
     let errorBody: @Sendable (String) -> ByteBuffer
+    let healthChecks: [String]
 
     /// - Parameters:
     ///   - memory: Counts what requests and responses use.
@@ -20,7 +21,7 @@ package struct HTTPServer: Sendable {
         routes: [HTTPRoute],
         limits: HTTPLimits,
         memory: HTTPMemory,
-        allowedHosts: Set<HostName>,
+        allowedHosts: AllowedHosts,
         errorBody: @escaping @Sendable (String) -> ByteBuffer
     ) {
         self.routes = routes
@@ -28,6 +29,7 @@ package struct HTTPServer: Sendable {
         self.memory = memory
         self.allowedHosts = allowedHosts
         self.errorBody = errorBody
+        healthChecks = routes.filter(\.isHealth).map { "GET \($0.path) " }
     }
 
     /// Serves until a graceful shutdown, and ends after the requests in progress. If the task is cancelled, closes all

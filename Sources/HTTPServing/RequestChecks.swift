@@ -46,7 +46,7 @@ extension HTTPRequestHead {
     ///
     /// A browser says where a request comes from. A page whose name points to this machine (DNS rebinding) has the same
     /// origin as its requests, but a foreign name. Its reads have only `User-Agent`, so that is enough to check the name.
-    func checkOrigin(allowing names: Set<HostName>) throws(HTTPFailure) {
+    func checkOrigin(allowing hosts: AllowedHosts) throws(HTTPFailure) {
         let origins = headers["Origin"]
         let sites = headers["Sec-Fetch-Site"]
         let referers = headers["Referer"]
@@ -55,11 +55,11 @@ extension HTTPRequestHead {
                 || headers["User-Agent"].contains(where: { $0.utf8.starts(with: "Mozilla/".utf8) })
         else { return }
         guard let field = headers.first(name: "Host"), let host = HostName(field: field),
-            host.isLocal || names.contains(host)
+            host.isLocal || hosts.names.contains(host)
         else {
             throw HTTPFailure(
                 .forbidden,
-                "Browsers may not use this host name; allow it with MESSENGER_HTTP_ALLOWED_HOSTS."
+                "Browsers may not use this host name; allow it with \(hosts.setting)."
             )
         }
         let isRead = method == .GET || method == .HEAD
@@ -80,6 +80,18 @@ extension HTTPRequestHead {
         let name = url.utf8[..<scheme.lowerBound]
         guard name.isASCIIEqual(to: "http".utf8) || name.isASCIIEqual(to: "https".utf8) else { return false }
         return url.utf8[scheme.upperBound...].prefix { $0 != UInt8(ascii: "/") }.isASCIIEqual(to: host.utf8)
+    }
+}
+
+/// Under which names browsers may use a server, in addition to addresses and local names.
+package struct AllowedHosts: Sendable {
+    let names: Set<HostName>
+    let setting: String
+
+    /// - Parameter setting: What allows further names, for the error that refuses one.
+    package init(_ names: Set<HostName>, setting: String) {
+        self.names = names
+        self.setting = setting
     }
 }
 

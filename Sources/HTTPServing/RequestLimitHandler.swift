@@ -20,6 +20,7 @@ final class RequestLimitHandler: ChannelDuplexHandler {
 
     private let limits: HTTPLimits
     private let memory: HTTPMemory
+    private let healthChecks: [String]
     private var phase = Phase.head
     /// What has been reserved of ``memory``.
     private var reserved = 0
@@ -29,9 +30,11 @@ final class RequestLimitHandler: ChannelDuplexHandler {
     private var hasRequestLine = false
     private var isDiscarding = false
 
-    init(limits: HTTPLimits, memory: HTTPMemory) {
+    /// - Parameter healthChecks: How the requests begin that are answered however little memory is left.
+    init(limits: HTTPLimits, memory: HTTPMemory, healthChecks: [String]) {
         self.limits = limits
         self.memory = memory
+        self.healthChecks = healthChecks
     }
 
     // MARK: Called by the connection
@@ -76,7 +79,7 @@ final class RequestLimitHandler: ChannelDuplexHandler {
         let cost = count * (phase == .response ? 12 : 2) + (reserved == 0 ? Self.requestBytes : 0)
         if memory.reserve(cost) {
             reserved += cost
-        } else if reserved > 0 || !bytes.isHealthCheck {
+        } else if reserved > 0 || !isHealthCheck(bytes) {
             return refuse(.outOfMemory, context)
         }
         received += count
@@ -115,15 +118,12 @@ final class RequestLimitHandler: ChannelDuplexHandler {
         context.fireErrorCaught(HTTPParserError.unknown)
     }
 
+    private func isHealthCheck(_ bytes: ByteBuffer) -> Bool {
+        bytes.readableBytes <= 1024 && healthChecks.contains { bytes.readableBytesView.starts(with: $0.utf8) }
+    }
+
     private func setReserved(_ bytes: Int) {
         memory.release(reserved - bytes)
         reserved = bytes
-    }
-}
-
-extension ByteBuffer {
-    /// Whether it is only a health check, which is answered however little memory is left.
-    fileprivate var isHealthCheck: Bool {
-        readableBytes <= 1024 && readableBytesView.starts(with: "GET /healthz ".utf8)
     }
 }

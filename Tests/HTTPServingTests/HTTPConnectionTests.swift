@@ -23,17 +23,19 @@ import Testing
 
     func open(reply: @escaping @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply = Self.echoPath) throws {
         let server = HTTPServer(
-            routes: Self.paths.map { HTTPRoute($0, [.GET, .HEAD, .POST, .CONNECT], answer: reply) },
+            routes: Self.paths.map { path in
+                HTTPRoute(path, [.GET, .HEAD, .POST, .CONNECT], isHealth: path == "/health", answer: reply)
+            },
             limits: Self.limits,
             memory: memory,
-            allowedHosts: [],
+            allowedHosts: AllowedHosts([], setting: "HOSTS"),
             errorBody: { ByteBuffer(string: $0) }
         )
         try server.addHandlers(to: channel, connections)
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }
 
-    private static let paths = ["/", "/a", "/b", "/c", "/hey", "/later", "/next", "a:1"]
+    private static let paths = ["/", "/a", "/b", "/c", "/health", "/hey", "/later", "/next", "a:1"]
 
     fileprivate static func echoPath(_ request: HTTPRequest) -> HTTPReply {
         .response(HTTPResponse(body: ByteBuffer(string: request.path)))

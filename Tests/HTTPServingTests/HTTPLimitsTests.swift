@@ -20,3 +20,20 @@ import Testing
         #expect(HTTPDate.text(of: 253_402_300_799) == "Fri, 31 Dec 9999 23:59:59 GMT")
     }
 }
+
+extension HTTPConnectionTests {
+    @Test func aHealthCheckIsAnsweredWithoutMemory() throws {
+        try open()
+        memory.add(memory.limit)
+        try send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try received().hasSuffix("\r\n\r\n/health"))
+        try send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try received().hasPrefix("HTTP/1.1 503"))
+    }
+
+    @Test func theRefusalOfAHostNameSaysHowToAllowIt() throws {
+        try open()
+        try send("GET /a HTTP/1.1\r\nHost: example.org\r\nUser-Agent: Mozilla/5.0\r\n\r\n")
+        #expect(try received().hasSuffix("Browsers may not use this host name; allow it with HOSTS."))
+    }
+}

@@ -28,7 +28,7 @@ struct HTTPService: Service {
             routes: Routes(room: room, inbox: inbox, memory: memory, settings: settings).all,
             limits: limits,
             memory: memory,
-            allowedHosts: settings.httpAllowedHosts.names,
+            allowedHosts: AllowedHosts(settings.httpAllowedHosts.names, setting: "MESSENGER_HTTP_ALLOWED_HOSTS"),
             errorBody: { message in
                 var body = ByteBuffer(staticString: #"{"sendTime":null,"error":"#)
                 body.writeJSON(message)
