@@ -179,6 +179,7 @@ def test_health_and_readiness(room):
         assert isinstance(response.json(), dict)
 
 
+@pytest.mark.slow
 def test_a_flush_of_16_MB(room):
     """It is one valid JSON array with all messages in order."""
     count, text = 256, "x" * (64 * 1024)
