@@ -229,6 +229,9 @@ static inline void cgrpc_log_error(const char *file, int line, const char *messa
     gpr_log_message(file, line, GPR_LOG_SEVERITY_ERROR, message);
 }
 
+// The C library declares it only with _GNU_SOURCE.
+extern int accept4(int listener, struct sockaddr *peer, socklen_t *size, int flags);
+
 // A descriptor that becomes readable once it is signalled; -1 if there is none left.
 static inline int cgrpc_signal_create(void) { return eventfd(0, EFD_CLOEXEC); }
 static inline void cgrpc_signal_send(int descriptor) { eventfd_write(descriptor, 1); }

@@ -61,7 +61,7 @@ public final class HealthService: Sendable {
     public var methods: [ServerMethod] {
         [
             .responder(HealthMethods.check) { request, _, reply in
-                reply.complete(with: Result { try self.check(request) })
+                reply.complete { try self.check(request) }
             }
             .slots(4),
             .serverStreaming(HealthMethods.watch) { request, writer, _ in
@@ -125,7 +125,7 @@ struct HealthCheckRequest: WireMessage {
     }
 
     func encoded() -> ByteBuffer {
-        let arena = Arena()
+        let arena = ProtobufArena()
         defer { extendLifetime(arena) }
         var message = Grpc__Health__V1__HealthCheckRequest()
         grpc__health__v1__health_check_request__init(&message)

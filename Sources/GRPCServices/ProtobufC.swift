@@ -32,28 +32,7 @@ extension Name: CustomStringConvertible {
     var description: String { String(decoding: bytes, as: UTF8.self) }
 }
 
-/// Memory for the C structs of a message while it is packed. It is freed with the arena.
-final class Arena {
-    private var allocations: [UnsafeMutableRawPointer] = []
-
-    deinit {
-        for allocation in allocations { allocation.deallocate() }
-    }
-
-    /// Copies C values into contiguous memory. They are trivial, but Swift does not treat structs with unions as
-    /// BitwiseCopyable.
-    func array<Element>(_ elements: [Element]) -> UnsafeMutablePointer<Element> {
-        let copy = UnsafeMutablePointer<Element>.allocate(capacity: max(1, elements.count))
-        copy.initialize(from: elements, count: elements.count)
-        allocations.append(UnsafeMutableRawPointer(copy))
-        return copy
-    }
-
-    /// Copies one value.
-    func one<Value>(_ value: Value) -> UnsafeMutablePointer<Value> {
-        array([value])
-    }
-
+extension ProtobufArena {
     func bytes(_ bytes: [UInt8]) -> ProtobufCBinaryData {
         ProtobufCBinaryData(len: bytes.count, data: array(bytes))
     }

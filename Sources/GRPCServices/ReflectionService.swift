@@ -132,7 +132,7 @@ struct ReflectionResponse: WireMessage {
     }
 
     func encoded() throws -> ByteBuffer {
-        let arena = Arena()
+        let arena = ProtobufArena()
         defer { extendLifetime(arena) }
         return try request.original.unpacked {
             grpc__reflection__v1__server_reflection_request__unpack(nil, $0, $1)
@@ -154,7 +154,7 @@ struct ReflectionResponse: WireMessage {
 }
 
 extension ReflectionResponse.Result {
-    fileprivate func fill(_ message: inout Grpc__Reflection__V1__ServerReflectionResponse, _ arena: Arena) {
+    fileprivate func fill(_ message: inout Grpc__Reflection__V1__ServerReflectionResponse, _ arena: ProtobufArena) {
         switch self {
         case .files(let descriptors):
             var files = Grpc__Reflection__V1__FileDescriptorResponse()

@@ -12,6 +12,7 @@ extension AsyncParsableCommand {
     public static func launch(_ arguments: [String]? = nil) async -> Never {
         do {
             CoreEnvironment.clean()
+            CoreTuning.skipDeadlockDetection()
             let words = try arguments ?? Platform.commandLine()
             var command = try parse(words, environment: Platform.environmentVariable)
             try Platform.raiseDescriptorLimit()

@@ -28,7 +28,7 @@ struct MessengerService: Sendable {
 
     private var sendMessage: ServerMethod {
         .responder(MessengerMethods.sendMessage) { request, _, reply in
-            guard let store = room.store else { return reply.complete(with: Result { try send(request) }) }
+            guard let store = room.store else { return reply.complete { try send(request) } }
             let message: NewMessage
             do {
                 message = try self.message(in: request)

@@ -2,10 +2,15 @@ import Testing
 
 @testable import LibGRPC
 
-/// With a core of an unknown version the binding uses public API only.
+/// With a core of an unknown version the binding uses public API only. It also works without its own transport.
 @Suite(.timeLimit(.minutes(5)))
 struct CoreVersionTests {
-    private static let unknown = CoreVersion("30.0.0")
+    private static let unknownCore = CoreVersion("30.0.0")
+
+    /// A core and what is used of the binding's own transport.
+    private static let reduced: [(CoreVersion, Transport)] = [
+        (unknownCore, Transport(for: unknownCore)), (unknownCore, .off), (.linked, .off),
+    ]
 
     @Test(arguments: ["29.0.0", "29.1.0-pre1"]) func known(_ text: String) {
         #expect(CoreVersion(text).isKnown)
@@ -24,8 +29,13 @@ struct CoreVersionTests {
         },
     ]
 
-    private func callsWork(_ address: ListenAddress, _ credentials: ChannelCredentials) async throws {
-        let group = try CompletionQueueGroup(count: 2, core: Self.unknown)
+    private func callsWork(
+        _ core: CoreVersion,
+        _ transport: Transport,
+        _ address: ListenAddress,
+        _ credentials: ChannelCredentials
+    ) async throws {
+        let group = try CompletionQueueGroup(count: 2, core: core, transport: transport)
         let server = try Server(methods: Self.methods, group: group)
         let port = try await server.start(listeningOn: [address])[0]
         #expect(server.addresses == ["127.0.0.1:\(port)"])
@@ -40,7 +50,8 @@ struct CoreVersionTests {
             for try await message in stream { received.append(message.text) }
             #expect(received == (0..<100).map { "n\($0)" })
             #expect(channel.connectionCount == 0, "the hook for sockets is not used")
-            #expect(group.queues.allSatisfy { $0.streamQueues.withRoom() == nil }, "nor are callback queues")
+            let hasNoStreamQueues = group.queues.allSatisfy { $0.streamQueues.withRoom() == nil }
+            #expect(hasNoStreamQueues == !core.isKnown, "nor are callback queues of an unknown core")
             result = .success(())
         } catch {
             result = .failure(error)
@@ -50,17 +61,19 @@ struct CoreVersionTests {
         try result.get()
     }
 
-    @Test func withoutEncryption() async throws {
-        try await callsWork("127.0.0.1:0", .insecure)
+    @Test(arguments: reduced)
+    func withoutEncryption(core: CoreVersion, transport: Transport) async throws {
+        try await callsWork(core, transport, "127.0.0.1:0", .insecure)
     }
 
-    @Test func withTLS() async throws {
+    @Test(arguments: reduced)
+    func withTLS(core: CoreVersion, transport: Transport) async throws {
         let address = ListenAddress("127.0.0.1:0", credentials: .tls(try TLSTests.identity("server")))
-        try await callsWork(address, .tls(trusting: TLSTests.authority))
+        try await callsWork(core, transport, address, .tls(trusting: TLSTests.authority))
     }
 
     @Test func badCredentialsWithTLS() async throws {
-        let group = try CompletionQueueGroup(count: 1, core: Self.unknown)
+        let group = try CompletionQueueGroup(count: 1, core: Self.unknownCore, transport: .publicOnly)
         let server = try Server(methods: Self.methods, group: group)
         let identity = TLSIdentity(certificateChain: PEM("nonsense"), privateKey: PEM("nonsense"))
         let address = ListenAddress("127.0.0.1:0", credentials: .tls(identity))

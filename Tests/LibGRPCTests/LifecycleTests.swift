@@ -39,13 +39,38 @@ struct LifecycleTests {
         await group.shutDown()
     }
 
-    @Test func groupShutDownBeforeItsServer() async {
-        await #expect(processExitsWith: .failure) {
-            let group = try CompletionQueueGroup(count: 1)
-            let server = try Server(methods: [], group: group)
-            _ = try await server.start(listeningOn: ["127.0.0.1:0"])
-            await group.shutDown()
+    @Test(arguments: [Duration.zero, .seconds(30)])
+    func groupShutDownWithServersChannelsAndCalls(gracePeriod: Duration) async throws {
+        let group = try CompletionQueueGroup(count: 2)
+        let server = try Server(methods: [Self.echo, Self.endless], group: group)
+        let port = try await server.start(listeningOn: ["127.0.0.1:0"])[0]
+        let channel = Channel(target: "127.0.0.1:\(port)", group: group)
+        _ = try await channel.unary(Echo.unary, ByteBuffer("x"))
+        if gracePeriod == .zero {
+            let stream = try channel.serverStreaming(Echo.stream, ByteBuffer(""))
+            _ = try await stream.initialMetadata
+            await group.shutDown(gracePeriod: gracePeriod)
+            await #expect(throws: RPCError.self) { for try await _ in stream {} }
+        } else {
+            // Without calls nothing waits for the grace period.
+            let start = ContinuousClock.now
+            await group.shutDown(gracePeriod: gracePeriod)
+            #expect(ContinuousClock.now - start < gracePeriod)
         }
+        let error = await #expect(throws: RPCError.self) { try await channel.unary(Echo.unary, ByteBuffer("x")) }
+        #expect(error?.code == .unavailable)
+    }
+
+    /// Its channel never connects, and it has no deadline.
+    @Test func groupShutDownWithACallThatWaitsForAConnection() async throws {
+        let group = try CompletionQueueGroup(count: 1)
+        let channel = Channel(target: "127.0.0.1:1", group: group)
+        let ended = Signal()
+        try channel.unary(Echo.unary, ByteBuffer(""), options: CallOptions(waitForReady: true)) { result in
+            if case .failure(let error) = result, error.code == .unavailable { Task { await ended.set() } }
+        }
+        await group.shutDown()
+        await ended.wait()
     }
 
     @Test func serverStartedOnAGroupThatHasEnded() async throws {
@@ -73,7 +98,6 @@ struct LifecycleTests {
         }
     }
 
-    /// The group traps if it does not know yet that the server has ended.
     @Test func groupShutDownOnceItsServerIsSeenToHaveEnded() async throws {
         for _ in 0..<2000 {
             let group = try CompletionQueueGroup(count: 1)

@@ -133,12 +133,8 @@ struct ReplyTests {
 
     @Test func answeredAtOnce() async throws {
         let method = ServerMethod.responder(Echo.unary) { request, context, reply in
-            reply.complete(
-                with: Result {
-                    if request.text == "error" { throw RPCError(code: .notFound, message: context.path) }
-                    return ByteBuffer("re: " + request.text)
-                }
-            )
+            if request.text == "error" { return reply.fail(RPCError(code: .notFound, message: context.path)) }
+            reply.succeed(ByteBuffer("re: " + request.text))
         }
         try await Loopback.run([method]) { loopback in
             let response = try await loopback.channel.unary(Echo.unary, ByteBuffer("x"))

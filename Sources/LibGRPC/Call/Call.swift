@@ -21,14 +21,12 @@ class Call: EventTarget, @unchecked Sendable {
         /// Client: receive the status, or do a whole unary call. Server: receive the peer's end, unless the batch of
         /// the answer does.
         case end
-
-        fileprivate var index: Int { Int(rawValue) }
     }
 
     let queue: CompletionQueue
     let storage: UnsafeMutablePointer<cgrpc_call_storage>
 
-    private let slots = Mutex(InlineArray<5, OperationSlot>(repeating: .idle))
+    private let slots = Mutex(OperationSlots())
     /// Held during a start: the core does not allow concurrent starts on one call.
     private let starting = Mutex<Void>(())
     /// The send operation in flight points to it, as well as to `storage`.
@@ -58,7 +56,7 @@ class Call: EventTarget, @unchecked Sendable {
         guard let operation = Operation(rawValue: operation) else { return }
         // A stream may wait long for its next message. Do not keep the metadata until then.
         if operation == .send, sentMetadata.opening != nil { sentMetadata.opening = nil }
-        slots.withLock { $0[operation.index].complete(succeeded) }?.resume(succeeded)
+        slots.withLock { $0[operation].complete(succeeded) }?.resume(succeeded)
     }
 
     /// The largest message that may be received, in bytes, if the core does not check it.
@@ -105,7 +103,7 @@ extension Call {
         then waiter: OperationSlot.Waiter? = nil,
         _ start: (Tag) throws(RPCError) -> grpc_call_error?
     ) throws(RPCError) {
-        guard slots.withLock({ $0[operation.index].begin(waiter) }) else {
+        guard slots.withLock({ $0[operation].begin(waiter) }) else {
             throw .misuse(operation == .receiveMessage ? .concurrentReads : .concurrentWrites)
         }
         let pointer: UnsafeMutablePointer<cgrpc_tag> = cgrpc_call_storage_tag(storage, operation.rawValue)
@@ -117,7 +115,7 @@ extension Call {
         } catch {
             // No event will come.
             tag.release()
-            slots.withLock { $0[operation.index] = .idle }
+            slots.withLock { $0[operation] = .idle }
             throw error
         }
         queue.deliverPostedEvent(of: tag)
@@ -140,12 +138,12 @@ extension Call {
 
     /// Whether an operation succeeded, if it is complete; `nil` if it is in flight. Once complete it can start again.
     final func result(of operation: Operation) -> Bool? {
-        slots.withLock { $0[operation.index].take() }
+        slots.withLock { $0[operation].take() }
     }
 
     /// Adds a waiter for the event. Returns whether the operation succeeded, if it is complete already.
     final func wait(for operation: Operation, _ waiter: OperationSlot.Waiter) -> Bool? {
-        slots.withLock { $0[operation.index].wait(waiter) }
+        slots.withLock { $0[operation].wait(waiter) }
     }
 
     /// Waits for the event. Cancelling the task cancels the call, which completes the operation.

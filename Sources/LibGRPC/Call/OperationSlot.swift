@@ -57,3 +57,33 @@ enum OperationSlot {
 
     private var isInFlight: Bool { if case .inFlight = self { true } else { false } }
 }
+
+/// One slot for each operation of a call. An array in place would look up its generic type at each use.
+struct OperationSlots {
+    private var opening = OperationSlot.idle
+    private var send = OperationSlot.idle
+    private var receiveInitialMetadata = OperationSlot.idle
+    private var receiveMessage = OperationSlot.idle
+    private var end = OperationSlot.idle
+
+    subscript(operation: Call.Operation) -> OperationSlot {
+        get {
+            switch operation {
+            case .opening: opening
+            case .send: send
+            case .receiveInitialMetadata: receiveInitialMetadata
+            case .receiveMessage: receiveMessage
+            case .end: end
+            }
+        }
+        _modify {
+            switch operation {
+            case .opening: yield &opening
+            case .send: yield &send
+            case .receiveInitialMetadata: yield &receiveInitialMetadata
+            case .receiveMessage: yield &receiveMessage
+            case .end: yield &end
+            }
+        }
+    }
+}

@@ -31,7 +31,7 @@ public final class Channel: @unchecked Sendable {
         self.group = group
         compresses = options.compresses
         var arguments = options.arguments
-        if group.core.isKnown { arguments.set(socket) }
+        if group.transport.watchesSockets { arguments.set(socket) }
         // Never NULL: calls on a channel with a malformed target fail.
         handle = arguments.withCoreArguments { arguments in
             credentials.withHandle { grpc_channel_create(target, $0, arguments) }

@@ -46,10 +46,11 @@ final class ClientCall: Call, @unchecked Sendable {
             queue.whileOpen {
                 options.makeCoreCall(of: path, on: channel, queue: streamQueue?.handle ?? queue.handle)
             } ?? nil
-        guard storage.pointee.call != nil else { throw .shutDown }
+        guard let call = storage.pointee.call, channel.group.callBegan(call) else { throw .shutDown }
     }
 
     deinit {
+        if let call = storage.pointee.call { channel.group.callEnded(call) }
         streamQueue?.callEnded()
     }
 

@@ -14,7 +14,6 @@ enum Library {
 
     private static let initialized: Void = {
         CoreEnvironment.clean()
-        cgrpc_disable_deadlock_detection()
         grpc_init()
         if let warning = CoreVersion.linked.warning { CoreLog.error(warning) }
     }()
@@ -73,6 +72,13 @@ public enum CoreEnvironment {
         unsetenv(variable)
         return true
     }
+}
+
+/// Settings of libraries below gRPC's core, which hold for the whole process. So the program chooses them, at its start.
+public enum CoreTuning {
+    /// Switches off abseil's search for lock cycles. Debian builds abseil with debug checks: at every lock it searches
+    /// for a cycle, which takes a seventh of a unary call's instructions. Does nothing in a build without them.
+    public static func skipDeadlockDetection() { cgrpc_disable_deadlock_detection() }
 }
 
 /// The log of gRPC's core. Without a handler the core writes to standard error.

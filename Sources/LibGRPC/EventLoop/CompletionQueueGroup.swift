@@ -1,19 +1,29 @@
+internal import CGRPC
 internal import Glibc
 internal import Synchronization
 
 /// The completion queues of a process. Its servers and channels share them.
 ///
-/// Shut down the servers and channels first, then the group with ``shutDown()``. Thread-safe.
+/// End it with ``shutDown(gracePeriod:)``. Thread-safe.
 public final class CompletionQueueGroup: Sendable {
     /// The queues. Each has a thread of its own.
     public let queues: [CompletionQueue]
     let core: CoreVersion
+    let transport: Transport
     private let nextIndex = Atomic<Int>(0)
     private let users = Mutex(Users())
 
-    private struct Users {
-        var servers = 0
+    /// What uses the queues, for the shutdown.
+    ///
+    /// `@unchecked`: the core's handles of calls are thread-safe.
+    private struct Users: @unchecked Sendable {
+        var servers: [ObjectIdentifier: Server] = [:]
         var channels: [ObjectIdentifier: ChannelSocket] = [:]
+        /// The calls of channels.
+        var calls: Set<OpaquePointer> = []
+        /// No server can start.
+        var isEnding = false
+        /// No call can begin either.
         var isShutDown = false
     }
 
@@ -26,13 +36,16 @@ public final class CompletionQueueGroup: Sendable {
     ///   process may use fewer processors (`taskset`, a container's limit), set the count.
     /// - Throws: ``SystemError`` if a thread cannot be started. No thread is left running then.
     public convenience init(count: Int? = nil) throws(SystemError) {
-        try self.init(count: count, core: .linked)
+        try self.init(count: count, core: .linked, transport: Transport(for: .linked))
     }
 
-    /// - Parameter core: Tests pass an unknown version.
-    init(count: Int?, core: CoreVersion) throws(SystemError) {
+    /// - Parameters:
+    ///   - core: Tests pass an unknown version.
+    ///   - transport: Tests switch it off.
+    init(count: Int?, core: CoreVersion, transport: Transport) throws(SystemError) {
         Library.initialize()
         self.core = core
+        self.transport = transport
         var queues: [CompletionQueue] = []
         do throws(SystemError) {
             for index in 0..<max(1, count ?? max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))) {
@@ -52,16 +65,29 @@ public final class CompletionQueueGroup: Sendable {
         return queues[Int(UInt(bitPattern: index) % UInt(queues.count))]
     }
 
-    /// Counts a server that is about to start. ``serverEnded()`` must follow. `false` if the group has been shut down.
-    func serverBegan() -> Bool {
+    /// Registers a server that is about to start. ``serverEnded(_:)`` must follow. `false` if the group has been shut
+    /// down.
+    func serverBegan(_ server: Server) -> Bool {
         users.withLock { users in
-            if !users.isShutDown { users.servers += 1 }
+            if !users.isEnding { users.servers[ObjectIdentifier(server)] = server }
+            return !users.isEnding
+        }
+    }
+
+    func serverEnded(_ server: Server) {
+        users.withLock { $0.servers[ObjectIdentifier(server)] = nil }
+    }
+
+    /// Registers a call of a channel. ``callEnded(_:)`` must follow. `false` if the group has been shut down.
+    func callBegan(_ call: OpaquePointer) -> Bool {
+        users.withLock { users in
+            if !users.isShutDown { users.calls.insert(call) }
             return !users.isShutDown
         }
     }
 
-    func serverEnded() {
-        users.withLock { $0.servers -= 1 }
+    func callEnded(_ call: OpaquePointer) {
+        users.withLock { _ = $0.calls.remove(call) }
     }
 
     /// Registers a new channel by its socket. ``channelEnded(_:)`` must follow.
@@ -73,17 +99,30 @@ public final class CompletionQueueGroup: Sendable {
         users.withLock { $0.channels[ObjectIdentifier(socket)] = nil }
     }
 
-    /// Waits for the operations in flight and ends the threads. Calls begun afterwards fail with `UNAVAILABLE`.
+    /// Shuts down the servers, ends the calls of channels, and ends the threads. Calls begun afterwards fail with
+    /// `UNAVAILABLE`.
     ///
-    /// Cancel open calls first. After half a second this closes the channels' connections, because a peer may not read
-    /// what is left to send. A call that was not cancelled then fails with `UNAVAILABLE`; one that still waits for a
-    /// connection delays the shutdown until it ends.
-    ///
-    /// Shut down servers first: this traps if one is running, because it would wait for ever.
-    public func shutDown() async {
+    /// Half a second after all calls have ended this closes the channels' connections, because a peer may not read what
+    /// is left to send.
+    /// - Parameter gracePeriod: How long open calls may continue, of servers and of channels. Then the calls of servers
+    ///   are cancelled, and those of channels fail with `UNAVAILABLE`.
+    public func shutDown(gracePeriod: Duration = .zero) async {
+        let end = ContinuousClock.now + gracePeriod
+        let servers = users.withLock { users in
+            users.isEnding = true
+            return Array(users.servers.values)
+        }
+        await withTaskGroup { tasks in
+            for server in servers { tasks.addTask { await server.shutDown(gracePeriod: gracePeriod) } }
+        }
+        while ContinuousClock.now < end, !users.withLock(\.calls.isEmpty) {
+            try? await Task.sleep(for: .milliseconds(2))
+        }
         users.withLock { users in
-            precondition(users.servers == 0, "shut down the server before its completion queues")
             users.isShutDown = true
+            for call in users.calls {
+                grpc_call_cancel_with_status(call, GRPC_STATUS_UNAVAILABLE, RPCError.shutDown.message, nil)
+            }
         }
         for queue in queues { queue.close() }
         // The core completes a send only when it has sent, even if the call has been cancelled.

@@ -16,9 +16,8 @@ struct PollBudget {
     private static let pollsPerTurn = 256
     /// An empty poll takes about as long as one send.
     private static let fewestSendsPerMiss = 16
-    private static let mostSendsPerMiss = 128
     /// Fewer sends take so little time that polling on would only delay them.
-    private static let manySends = 128
+    private static let mostSendsPerMiss = 128
 
     /// Whether to poll again after an event. Bounded, so that a storm of events does not starve the jobs.
     mutating func mayPollAfterEvent() -> Bool {
@@ -32,8 +31,8 @@ struct PollBudget {
     mutating func mayPollAfterNothing(before sends: Int) -> Bool {
         polls += 1
         misses += 1
-        guard sends >= Self.manySends, polls < Self.pollsPerTurn else { return false }
-        return misses <= max(1, sends / sendsPerMiss)
+        guard sends >= Self.mostSendsPerMiss, polls < Self.pollsPerTurn else { return false }
+        return misses <= sends / sendsPerMiss
     }
 
     /// Begins the next turn.

@@ -17,18 +17,23 @@ public struct Reply<Response>: ~Copyable, Sendable {
 
     /// Ends the call with a response.
     public consuming func succeed(_ response: Response) {
-        complete(with: .success(response))
+        complete { response }
     }
 
     /// Ends the call with an error, like a handler that throws it.
     public consuming func fail(_ error: any Error) {
-        complete(with: .failure(error))
+        reply.complete(with: .failure(error))
     }
 
-    /// Ends the call with a response or an error.
-    public consuming func complete(with result: Result<Response, any Error>) {
-        let encode = encode
-        reply.complete(with: Result { try encode(try result.get()) })
+    /// Ends the call with what `body` returns or throws.
+    public consuming func complete(_ body: () throws -> Response) {
+        let message: ByteBuffer
+        do {
+            message = try encode(try body())
+        } catch {
+            return reply.complete(with: .failure(error))
+        }
+        reply.complete(with: .success(message))
     }
 
     /// The reply as a closure, for interfaces that call back. Only its first call counts.

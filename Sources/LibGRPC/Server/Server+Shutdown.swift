@@ -75,7 +75,7 @@ extension Server {
             guard case .shuttingDown(let shutdown) = lifecycle else { return [] }
             lifecycle = .shutDown
             // Before anybody can see that this server has ended.
-            if shutdown.wasRunning { group.serverEnded() }
+            if shutdown.wasRunning { group.serverEnded(self) }
             return shutdown.waiting
         }
         for continuation in waiting {

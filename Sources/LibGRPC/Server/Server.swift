@@ -28,8 +28,8 @@ public final class Server: @unchecked Sendable {
     let options: ServerOptions
     let interceptors: [ServerInterceptor]
     let acceptor: Acceptor
-    private let externalListeners = ExternalListener.Factory()
-    private let registrations: [Registration]
+    let externalListeners = ExternalListener.Factory()
+    let registrations: [Registration]
     /// Calls that have arrived and have not been refused.
     let callCount = Atomic<Int>(0)
     /// New calls are refused from now on.
@@ -37,12 +37,12 @@ public final class Server: @unchecked Sendable {
     /// For each queue, its calls that wait for their first message.
     let awaited: [AwaitedCalls]
     let ticking = Mutex<[Task<Void, Never>]>([])
-    private let tick: Duration
+    let tick: Duration
     /// How many ticks a first message may take.
     let firstMessageTicks: Int
     /// The same for a call whose method is unknown.
     let unknownMethodTicks = 2
-    private let listening = Mutex<[String]>([])
+    let listening = Mutex<[String]>([])
     /// Twice the limit of open calls, because calls that were reset but not freed yet count too.
     private let maxCallsPerConnection: Int
     let lifecycle = Mutex(Lifecycle.idle)
@@ -67,7 +67,7 @@ public final class Server: @unchecked Sendable {
     ///   - interceptors: They see each call, in this order.
     ///   - options: Limits and timeouts.
     ///   - group: Polls and handles the calls.
-    /// - Throws: `INVALID_ARGUMENT` if two methods have the same path.
+    /// - Throws: `INVALID_ARGUMENT` if two methods have the same path, or two handle any method.
     public init(
         methods: [ServerMethod],
         interceptors: [ServerInterceptor] = [],
@@ -76,12 +76,9 @@ public final class Server: @unchecked Sendable {
     ) throws(RPCError) {
         // Never NULL: the core aborts if it cannot allocate.
         var arguments = options.arguments
-        if group.core.isKnown {
-            arguments.set(externalListeners)
-        } else {
-            // For addresses where the core listens itself: another server's port is taken.
-            arguments.set(GRPC_ARG_ALLOW_REUSEPORT, false)
-        }
+        if group.transport == .full { arguments.set(externalListeners) }
+        // For addresses where the core listens itself: another server's port is taken.
+        arguments.set(GRPC_ARG_ALLOW_REUSEPORT, false)
         let handle: OpaquePointer = arguments.withCoreArguments { grpc_server_create($0, nil) }
         var registrations: [Registration] = []
         for method in methods {
@@ -94,9 +91,13 @@ public final class Server: @unchecked Sendable {
             }
             registrations.append(Registration(method: method, handle: registration))
         }
+        let others = methods.filter { $0.path == nil }
+        guard others.count < 2 else {
+            grpc_server_destroy(handle)
+            throw RPCError(code: .invalidArgument, message: "the handler of any method is there twice")
+        }
         // Without an answer, the core would keep calls of unknown methods open for ever, without a limit.
-        let others = methods.first { $0.path == nil } ?? .unknown
-        registrations.append(Registration(method: others, handle: nil))
+        registrations.append(Registration(method: others.first ?? .unknown, handle: nil))
         for queue in group.queues {
             grpc_server_register_completion_queue(handle, queue.handle, nil)
         }
@@ -120,127 +121,6 @@ public final class Server: @unchecked Sendable {
 
     deinit {
         grpc_server_destroy(handle)
-    }
-}
-
-// MARK: - Start
-
-extension Server {
-    /// Starts listening and answering calls. Call it once.
-    ///
-    /// - Returns: The ports, in the order of the addresses; 0 for a `unix:` address.
-    /// - Throws: ``ServerStartError``. The server is shut down then, unless the error is ``ServerStartError/notIdle``.
-    public func start(listeningOn addresses: [ListenAddress]) async throws(ServerStartError) -> [Int] {
-        let ports = lifecycle.withLock { lifecycle -> Result<[Int], ServerStartError> in
-            guard case .idle = lifecycle else { return .failure(.notIdle) }
-            // From here on the group cannot be shut down: ending this server needs its queues.
-            guard group.serverBegan() else { return .failure(.groupIsShutDown) }
-            lifecycle = .running
-            do throws(ServerStartError) {
-                let (ports, sockets) = try listen(on: addresses)
-                grpc_server_start(handle)
-                postSlots()
-                startTicking()
-                try accept(sockets)
-                return .success(ports)
-            } catch {
-                return .failure(error)
-            }
-        }
-        switch ports {
-        case .failure(.notIdle): break
-        case .failure: await shutDown(gracePeriod: .zero)
-        case .success: break
-        }
-        return try ports.get()
-    }
-
-    private func listen(
-        on addresses: [ListenAddress]
-    ) throws(ServerStartError) -> (ports: [Int], sockets: [ListeningSocket]) {
-        var ports: [Int] = []
-        var sockets: [ListeningSocket] = []
-        var coreAddresses: [String] = []
-        do throws(ServerStartError) {
-            for address in addresses {
-                if !group.core.isKnown, !address.credentials.isInsecure {
-                    let (port, texts) = try listenInCore(on: address)
-                    ports.append(port)
-                    coreAddresses += texts
-                    continue
-                }
-                let externalListener = try externalListener(for: address)
-                let ours = try address.listen()
-                ports.append(Int(ours[0].port))
-                for var socket in ours {
-                    socket.externalListener = externalListener
-                    sockets.append(socket)
-                }
-            }
-        } catch {
-            for socket in sockets { socket.close() }
-            throw error
-        }
-        listening.withLock { $0 = sockets.map(\.address) + coreAddresses }
-        return (ports, sockets)
-    }
-
-    /// Where the started server listens, in numeric form: `127.0.0.1:51075`, `[::]:51075`, `unix:/run/socket`.
-    public var addresses: [String] { listening.withLock(\.self) }
-
-    /// Has the core itself listen, which does not say why it fails. So this listens first, which also chooses the port.
-    private func listenInCore(on address: ListenAddress) throws(ServerStartError) -> (port: Int, addresses: [String]) {
-        let sockets = try address.listen()
-        for socket in sockets { socket.close() }
-        var text = address.address
-        if text.hasSuffix(":0") { text = "\(text.dropLast())\(sockets[0].port)" }
-        if text.hasPrefix("*:") { text = "[::]:\(text.dropFirst(2))" }
-        let port = address.credentials.withHandle { grpc_server_add_http2_port(handle, text, $0) }
-        guard port > 0 else { throw .badCredentials(address: address.address) }
-        return (Int(sockets[0].port), sockets.map(\.address))
-    }
-
-    private func externalListener(for address: ListenAddress) throws(ServerStartError) -> ExternalListener? {
-        if address.credentials.isInsecure { return nil }
-        guard let listener = externalListeners.make(for: address.credentials, at: handle) else {
-            throw .badCredentials(address: address.address)
-        }
-        return listener
-    }
-
-    private func accept(_ sockets: [ListeningSocket]) throws(ServerStartError) {
-        do {
-            try acceptor.start(sockets)
-        } catch {
-            throw .cannotListen(error)
-        }
-    }
-
-    private func postSlots() {
-        for awaited in awaited {
-            for registration in registrations {
-                for _ in 0..<registration.method.slotCount {
-                    ServerCall(server: self, registration: registration, awaited: awaited).post()
-                }
-            }
-        }
-    }
-
-    private func startTicking() {
-        let task = Task {
-            while true {
-                do { try await Task.sleep(for: tick) } catch { return }
-                for awaited in awaited { awaited.tick(isEnding: false) }
-            }
-        }
-        let guarding = Task {
-            var floodGuard = FloodGuard(queues: group.queues)
-            while true {
-                do { try await Task.sleep(for: FloodGuard.interval) } catch { return }
-                floodGuard.look(at: acceptor)
-            }
-        }
-        ticking.withLock { $0 = [task, guarding] }
     }
 }
 

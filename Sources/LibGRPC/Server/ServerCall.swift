@@ -16,6 +16,8 @@ final class ServerCall: Call, @unchecked Sendable {
     private var hasArrived = false
     var observer: CallObserver?
     var hasSentInitialMetadata = false
+    /// Set when the first message has arrived, by whoever receives it.
+    let hasReceivedMessage = Atomic<Bool>(false)
     let state = Mutex(State())
     private let streamQueue: CallbackQueue?
     /// For a call of any method; `nil` for a registered one.
@@ -37,7 +39,6 @@ final class ServerCall: Call, @unchecked Sendable {
     struct State {
         var hasFinished = false
         var peerIsGone = false
-        var hasReceivedMessage = false
         var compression: CompressionAlgorithm?
         var trailingMetadata = Metadata()
         var handler: Task<Void, Never>?
@@ -180,14 +181,14 @@ extension ServerCall {
 
     /// - Parameter succeeded: `false` if the core ended the call because of the message.
     private func receivedFirstMessage(_ succeeded: Bool) {
-        state.withLock { $0.hasReceivedMessage = true }
+        hasReceivedMessage.store(true, ordering: .relaxed)
         awaited.remove(self)
         if isRefused { return }
         if succeeded { answer() } else { refuse(.badMessage) }
     }
 
     /// Whether a call in the ``awaited`` list still needs its first message.
-    var needsMessage: Bool { !state.withLock(\.hasReceivedMessage) }
+    var needsMessage: Bool { !hasReceivedMessage.load(ordering: .relaxed) }
 
     /// How many ticks the first message may take. The client of an unknown method may wait for an answer before it sends
     /// anything.

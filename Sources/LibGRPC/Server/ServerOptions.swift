@@ -99,13 +99,4 @@ public struct ListenAddress: Sendable, ExpressibleByStringInterpolation {
     public init(stringLiteral address: String) {
         self.init(address)
     }
-
-    /// Opens the sockets, at least one.
-    func listen() throws(ServerStartError) -> [ListeningSocket] {
-        do {
-            return try ListeningSocket.listen(on: address)
-        } catch {
-            throw .cannotListen(error)
-        }
-    }
 }

@@ -21,7 +21,7 @@ public struct RequestStream<Message>: AsyncSequence, Sendable {
         /// - Throws: `CANCELLED` if the client is gone, `INVALID_ARGUMENT` if the message cannot be decoded.
         public mutating func next() async throws(RPCError) -> Message? {
             if let message = try await call.receiveMessage() {
-                call.state.withLock { $0.hasReceivedMessage = true }
+                call.hasReceivedMessage.store(true, ordering: .relaxed)
                 return try codec.decode(request: message)
             }
             guard !call.receivingFailed else { throw .peerIsGone }

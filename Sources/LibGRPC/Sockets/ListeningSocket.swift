@@ -103,15 +103,6 @@ public struct ListeningSocket: Sendable {
         file = path.flatMap(SocketFile.init(path:))
     }
 
-    /// Accepts a waiting connection without blocking. Returns a descriptor, or -1 and `errno`.
-    func accept(_ peer: inout SocketAddress) -> Int32 {
-        let connection = peer.accept(from: descriptor)
-        guard connection >= 0 else { return connection }
-        _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
-        _ = fcntl(connection, F_SETFL, O_NONBLOCK)
-        return connection
-    }
-
     /// Stops listening.
     public func close() {
         file?.remove()

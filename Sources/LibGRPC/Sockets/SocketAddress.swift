@@ -1,3 +1,4 @@
+internal import CGRPC
 internal import Glibc
 
 /// An IPv4, IPv6 or Unix socket address, in the system's form.
@@ -128,9 +129,11 @@ extension SocketAddress {
         return withPointer { connect(probe, $0, $1) } != 0 && errno == ECONNREFUSED
     }
 
-    /// Accepts a connection and stores the peer's address in `self`. Returns a descriptor, or -1 and `errno`.
+    /// Accepts a waiting connection without blocking, and stores the peer's address in `self`. Returns a descriptor, or
+    /// -1 and `errno`.
     mutating func accept(from socket: Int32) -> Int32 {
-        withMutablePointer { Glibc.accept(socket, $0, $1) }
+        let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        return withMutablePointer { accept4(socket, $0, $1, flags) }
     }
 }
 

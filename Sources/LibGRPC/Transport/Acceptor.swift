@@ -151,7 +151,7 @@ extension Acceptor {
         for _ in 0..<Self.acceptedInARow {
             guard hasRoom() else { return false }
             var peer = SocketAddress()
-            let descriptor = socket.accept(&peer)
+            let descriptor = peer.accept(from: socket.descriptor)
             guard descriptor >= 0 else {
                 switch errno {
                 // The peer gave up before we accepted.

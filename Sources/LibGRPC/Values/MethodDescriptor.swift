@@ -31,6 +31,15 @@ public struct MethodDescriptor<Request, Response>: Sendable {
     }
 }
 
+extension MethodDescriptor<ByteBuffer, ByteBuffer> {
+    /// A method whose messages stay bytes, by its path in HTTP/2: for proxies.
+    public init(path: String) {
+        let names = path.split(separator: "/", maxSplits: 1).map(String.init)
+        let (service, method) = (names.first ?? "", names.dropFirst().first ?? "")
+        self.init(service: service, method: method, requests: .bytes, responses: .bytes)
+    }
+}
+
 /// How messages of one type become bytes and come back. The type itself needs no conformance.
 ///
 /// For messages that SwiftProtobuf has generated:

@@ -9,7 +9,7 @@ protocol InteropMessage: WireMessage, Equatable {
     static var functions: InteropMessageFunctions<CMessage> { get }
     init(_ message: CMessage)
     /// Memory from `arena` lives until the message has been encoded.
-    func fill(_ message: inout CMessage, _ arena: Arena)
+    func fill(_ message: inout CMessage, _ arena: ProtobufArena)
 }
 
 /// The functions that protobuf-c generates for a message.
@@ -34,14 +34,14 @@ extension InteropMessage {
     }
 
     func encoded() -> ByteBuffer {
-        let arena = Arena()
+        let arena = ProtobufArena()
         defer { extendLifetime(arena) }
         let message = arena.make(Self.functions.initialize) { fill(&$0, arena) }
         return ByteBuffer(packing: &message.pointee, size: Self.functions.size, Self.functions.pack)
     }
 }
 
-extension Arena {
+extension ProtobufArena {
     /// Makes a struct of protobuf-c with its defaults, which `fill` changes.
     func make<CMessage>(
         _ initialize: (UnsafeMutablePointer<CMessage>?) -> Void,
@@ -71,7 +71,7 @@ struct Payload: Sendable, Equatable {
         body = payload.pointee.body.copy
     }
 
-    func wireForm(_ arena: Arena) -> UnsafeMutablePointer<Grpc__Testing__Payload> {
+    func wireForm(_ arena: ProtobufArena) -> UnsafeMutablePointer<Grpc__Testing__Payload> {
         arena.make(grpc__testing__payload__init) { $0.body = arena.bytes(body) }
     }
 }
@@ -91,7 +91,7 @@ struct ResponseParameters: Sendable, Equatable {
         compressed = Bool(parameters.compressed)
     }
 
-    func wireForm(_ arena: Arena) -> UnsafeMutablePointer<Grpc__Testing__ResponseParameters> {
+    func wireForm(_ arena: ProtobufArena) -> UnsafeMutablePointer<Grpc__Testing__ResponseParameters> {
         arena.make(grpc__testing__response_parameters__init) {
             $0.size = Int32(clamping: size)
             $0.compressed = compressed?.wireForm(arena)
@@ -105,7 +105,7 @@ extension Bool {
         self = value.pointee.value != 0
     }
 
-    func wireForm(_ arena: Arena) -> UnsafeMutablePointer<Grpc__Testing__BoolValue> {
+    func wireForm(_ arena: ProtobufArena) -> UnsafeMutablePointer<Grpc__Testing__BoolValue> {
         arena.make(grpc__testing__bool_value__init) { $0.value = self ? 1 : 0 }
     }
 }
@@ -119,7 +119,7 @@ extension Status {
         )
     }
 
-    func wireForm(_ arena: Arena) -> UnsafeMutablePointer<Grpc__Testing__EchoStatus> {
+    func wireForm(_ arena: ProtobufArena) -> UnsafeMutablePointer<Grpc__Testing__EchoStatus> {
         arena.make(grpc__testing__echo_status__init) {
             $0.code = Int32(code.rawValue)
             $0.message = arena.string(message)

@@ -33,7 +33,7 @@ extension SimpleRequest: InteropMessage {
         expectCompressed = Bool(message.expect_compressed)
     }
 
-    func fill(_ message: inout Grpc__Testing__SimpleRequest, _ arena: Arena) {
+    func fill(_ message: inout Grpc__Testing__SimpleRequest, _ arena: ProtobufArena) {
         message.response_size = Int32(clamping: responseSize)
         message.payload = payload?.wireForm(arena)
         message.response_compressed = responseCompressed?.wireForm(arena)
@@ -63,7 +63,7 @@ extension StreamingInputCallRequest: InteropMessage {
         expectCompressed = Bool(message.expect_compressed)
     }
 
-    func fill(_ message: inout Grpc__Testing__StreamingInputCallRequest, _ arena: Arena) {
+    func fill(_ message: inout Grpc__Testing__StreamingInputCallRequest, _ arena: ProtobufArena) {
         message.payload = payload?.wireForm(arena)
         message.expect_compressed = expectCompressed?.wireForm(arena)
     }
@@ -93,7 +93,7 @@ extension StreamingOutputCallRequest: InteropMessage {
         responseStatus = Status(message.response_status)
     }
 
-    func fill(_ message: inout Grpc__Testing__StreamingOutputCallRequest, _ arena: Arena) {
+    func fill(_ message: inout Grpc__Testing__StreamingOutputCallRequest, _ arena: ProtobufArena) {
         message.n_response_parameters = responseParameters.count
         message.response_parameters = arena.array(responseParameters.map { $0.wireForm(arena) })
         message.payload = payload?.wireForm(arena)

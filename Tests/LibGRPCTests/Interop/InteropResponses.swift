@@ -22,7 +22,7 @@ extension SimpleResponse: InteropMessage {
         payload = Payload(message.payload)
     }
 
-    func fill(_ message: inout Grpc__Testing__SimpleResponse, _ arena: Arena) {
+    func fill(_ message: inout Grpc__Testing__SimpleResponse, _ arena: ProtobufArena) {
         message.payload = payload?.wireForm(arena)
     }
 }
@@ -46,7 +46,7 @@ extension StreamingInputCallResponse: InteropMessage {
         aggregatedPayloadSize = Int(message.aggregated_payload_size)
     }
 
-    func fill(_ message: inout Grpc__Testing__StreamingInputCallResponse, _: Arena) {
+    func fill(_ message: inout Grpc__Testing__StreamingInputCallResponse, _: ProtobufArena) {
         message.aggregated_payload_size = Int32(clamping: aggregatedPayloadSize)
     }
 }
@@ -70,7 +70,7 @@ extension StreamingOutputCallResponse: InteropMessage {
         payload = Payload(message.payload)
     }
 
-    func fill(_ message: inout Grpc__Testing__StreamingOutputCallResponse, _ arena: Arena) {
+    func fill(_ message: inout Grpc__Testing__StreamingOutputCallResponse, _ arena: ProtobufArena) {
         message.payload = payload?.wireForm(arena)
     }
 }
@@ -91,5 +91,5 @@ extension Empty: InteropMessage {
 
     init(_: Grpc__Testing__Empty) {}
 
-    func fill(_: inout Grpc__Testing__Empty, _: Arena) {}
+    func fill(_: inout Grpc__Testing__Empty, _: ProtobufArena) {}
 }
