@@ -289,7 +289,7 @@ const ProtobufCMessageDescriptor mes_grpc__send_message_response__descriptor =
   (ProtobufCMessageInit) mes_grpc__send_message_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor mes_grpc__read_messages_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor mes_grpc__read_messages_request__field_descriptors[4] =
 {
   {
     "after",
@@ -303,14 +303,53 @@ static const ProtobufCFieldDescriptor mes_grpc__read_messages_request__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "last",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(MesGrpc__ReadMessagesRequest, last),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "untilNow",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(MesGrpc__ReadMessagesRequest, untilnow),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "limit",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(MesGrpc__ReadMessagesRequest, limit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned mes_grpc__read_messages_request__field_indices_by_name[] = {
   0,   /* field[0] = after */
+  1,   /* field[1] = last */
+  3,   /* field[3] = limit */
+  2,   /* field[2] = untilNow */
 };
 static const ProtobufCIntRange mes_grpc__read_messages_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor mes_grpc__read_messages_request__descriptor =
 {
@@ -320,7 +359,7 @@ const ProtobufCMessageDescriptor mes_grpc__read_messages_request__descriptor =
   "MesGrpc__ReadMessagesRequest",
   "mes_grpc",
   sizeof(MesGrpc__ReadMessagesRequest),
-  1,
+  4,
   mes_grpc__read_messages_request__field_descriptors,
   mes_grpc__read_messages_request__field_indices_by_name,
   1,  mes_grpc__read_messages_request__number_ranges,

@@ -9,22 +9,11 @@ struct MessengerService: Sendable {
     /// The open streams. The room notifies them when there is something to read.
     let readers: Broadcast
 
-    /// What a stream that has fallen behind memory reads from storage at once. It holds that much while its client is
-    /// stalled.
-    private static let pageLimit = HistoryPage.Limit(messages: 64, bytes: 256 << 10)
-    /// The time between attempts to read from storage that cannot be reached. It doubles with each attempt.
-    private static let retryDelay = (first: Duration.milliseconds(50), max: Duration.seconds(1))
-
-    /// 30 years, in nanoseconds. A much longer age would overflow a time.
-    private static let maxReaderAge: UInt64 = 30 * 365 * 86_400 * 1_000_000_000
-
     var methods: [ServerMethod] {
         // Most clients open no more streams than this on one connection. They then share one queue, which writes their
         // messages together.
         [sendMessage, readMessages.slots(128)]
     }
-
-    // Without storage, calls never wait, so they use the binding's forms without a task.
 
     private var sendMessage: ServerMethod {
         .responder(MessengerMethods.sendMessage) { request, _, reply in
@@ -42,18 +31,7 @@ struct MessengerService: Sendable {
         }
     }
 
-    private var readMessages: ServerMethod {
-        guard room.store != nil else {
-            return .serverStreaming(MessengerMethods.readEncodedMessages, subscribingTo: readers) { request, context in
-                let cursor = try cursor(for: request, context)
-                return (initialMetadata(for: cursor), { try next(cursor) })
-            }
-        }
-        return .serverStreaming(MessengerMethods.readEncodedMessages) { request, writer, context in
-            try await read(request, writer, context)
-        }
-    }
-
+    /// Without storage nothing waits.
     private func send(_ request: SendMessageRequest) throws(RPCError) -> SendMessageResponse {
         let message = try message(in: request)
         do {
@@ -76,77 +54,6 @@ struct MessengerService: Sendable {
         }
         return message
     }
-
-    private func read(
-        _ request: ReadMessagesRequest,
-        _ writer: ResponseWriter<ByteBuffer>,
-        _ context: ServerContext
-    ) async throws {
-        let cursor = try cursor(for: request, context)
-        try await context.sendInitialMetadata(initialMetadata(for: cursor))
-        do {
-            while true {
-                do {
-                    try await writer.subscribe(to: readers) { try room.next(cursor) }
-                } catch RoomError.onlyInStorage {
-                    try await catchUp(cursor, writer)
-                }
-            }
-        } catch let error as RoomError {
-            throw RPCError(error)
-        }
-    }
-
-    /// Reads from storage until the stream can follow memory again. Retries while storage cannot be reached.
-    private func catchUp(_ cursor: Room<ByteBuffer>.Cursor, _ writer: ResponseWriter<ByteBuffer>) async throws {
-        var delay = Self.retryDelay.first
-        while true {
-            do {
-                guard let messages = try await room.catchUp(cursor, limit: Self.pageLimit) else { return }
-                delay = Self.retryDelay.first
-                try await writer.write(contentsOf: messages)
-            } catch RoomError.unavailable(.cannotBeReached) {
-                try await Task.sleep(for: delay)
-                delay = min(delay * 2, Self.retryDelay.max)
-            }
-        }
-    }
-
-    private func cursor(
-        for request: ReadMessagesRequest,
-        _ context: ServerContext
-    ) throws(RPCError) -> Room<ByteBuffer>.Cursor {
-        let age = request.after == nil ? try readerAge(context.metadata) : nil
-        do {
-            if let age { return try room.cursor(acceptedWithin: age) }
-            return try room.cursor(after: request.after)
-        } catch {
-            throw RPCError(error)
-        }
-    }
-
-    /// How long the client has been running, if it says so. A duration, because the client's clock may be wrong.
-    private func readerAge(_ metadata: Metadata) throws(RPCError) -> Duration? {
-        guard let text = metadata.first(MessengerMethods.readerAgeKey) else { return nil }
-        guard let age = UInt64(text) else {
-            let message = "\(MessengerMethods.readerAgeKey) must be a number of nanoseconds"
-            throw RPCError(code: .invalidArgument, message: message)
-        }
-        return .nanoseconds(Int64(min(age, Self.maxReaderAge)))
-    }
-
-    /// Tells the client that the stream is open, and where it begins.
-    private func initialMetadata(for cursor: Room<ByteBuffer>.Cursor) -> Metadata {
-        [MessengerMethods.positionKey: .string(cursor.position.description)]
-    }
-
-    private func next(_ cursor: Room<ByteBuffer>.Cursor) throws(RPCError) -> (message: ByteBuffer, hasMore: Bool)? {
-        do {
-            return try room.next(cursor)
-        } catch {
-            throw RPCError(error)
-        }
-    }
 }
 
 extension RPCError {
@@ -164,7 +71,7 @@ extension RPCError {
             self.init(code: .resourceExhausted, reason)
         case .unavailable(let reason):
             self.init(code: .unavailable, reason)
-        case .onlyInStorage:
+        case .onlyInStorage, .complete:
             self.init(code: .internal, message: "the history was not read")
         case .keyIsTaken:
             self.init(code: .alreadyExists, message: "another message was sent under this idempotencyKey")

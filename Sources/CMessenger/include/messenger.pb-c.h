@@ -68,10 +68,23 @@ struct  MesGrpc__ReadMessagesRequest
    * INVALID_ARGUMENT: the time lies in the future, or is not valid.
    */
   Google__Protobuf__Timestamp *after;
+  /*
+   * Begins with the latest messages, at most this many, and goes on with new ones. Zero counts as unset.
+   * INVALID_ARGUMENT: `after` is set too.
+   */
+  uint32_t last;
+  /*
+   * Ends the stream after the last message that the room held when the call arrived.
+   */
+  protobuf_c_boolean untilnow;
+  /*
+   * Ends the stream after this many messages. Zero counts as unset.
+   */
+  uint32_t limit;
 };
 #define MES_GRPC__READ_MESSAGES_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&mes_grpc__read_messages_request__descriptor) \
-    , NULL }
+    , NULL, 0, 0, 0 }
 
 
 struct  MesGrpc__Message

@@ -9,9 +9,14 @@ package final class Broadcast: Sendable {
     /// Returns the next encoded message for a stream, or `nil` if there is none yet.
     ///
     /// `hasMore` says that another message or the end follows at once, so the transport can combine the two. After
-    /// `nil` or `hasMore == false` the source is called again at the next notification. An error ends the subscription.
-    /// It runs on the thread of the call's queue and must not block.
+    /// `nil` or `hasMore == false` the source is called again at the next notification. An error ends the subscription,
+    /// ``End`` without a failure. It runs on the thread of the call's queue and must not block.
     package typealias Source = @Sendable () throws -> (message: ByteBuffer, hasMore: Bool)?
+
+    /// A source throws it when there is nothing more to send.
+    package struct End: Error {
+        package init() {}
+    }
 
     private let shards: [BroadcastShard]
 

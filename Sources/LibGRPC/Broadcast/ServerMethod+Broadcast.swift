@@ -1,5 +1,6 @@
 extension ServerMethod {
     /// One request, and the messages of a broadcast as responses, until its source throws or the client is gone.
+    /// ``Broadcast/End`` ends the call with OK.
     ///
     /// Like ``ResponseWriter/subscribe(to:next:)`` in a handler, but without a task, which saves 2.5 KiB per call.
     /// - Parameters:
@@ -17,7 +18,9 @@ extension ServerMethod {
                 let request = try call.decodeFirstMessage(descriptor.requests)
                 let (metadata, next) = try open(request, ServerContext(call: call))
                 try call.startSendingInitialMetadata(metadata)
-                try call.subscribe(to: broadcast, next) { call.conclude(.failure($0)) }.waitForSend()
+                try call.subscribe(to: broadcast, next) { reason in
+                    call.conclude(reason is Broadcast.End ? .success(nil) : .failure(reason))
+                }.waitForSend()
             } catch {
                 call.conclude(.failure(error))
             }

@@ -89,24 +89,41 @@ public struct SendMessageResponse: WireMessage, Equatable {
 public struct ReadMessagesRequest: WireMessage, Equatable {
     /// The stream begins after this time; `nil` for new messages only.
     public var after: SendTime?
+    /// The stream begins with at most this many of the latest messages; 0 for none.
+    public var last: UInt32
+    /// The stream ends after the last message that the room held when the call arrived.
+    public var untilNow: Bool
+    /// The stream ends after this many messages; 0 for no limit.
+    public var limit: UInt32
 
-    public init(after: SendTime? = nil) {
+    public init(after: SendTime? = nil, last: UInt32 = 0, untilNow: Bool = false, limit: UInt32 = 0) {
         self.after = after
+        self.last = last
+        self.untilNow = untilNow
+        self.limit = limit
     }
 
     public init(decoding buffer: ByteBuffer) throws {
-        after = try buffer.unpacked {
+        self = try buffer.unpacked {
             mes_grpc__read_messages_request__unpack(nil, $0, $1)
         } free: {
             mes_grpc__read_messages_request__free_unpacked($0, nil)
         } _: { message in
-            try message.after.map { try SendTime(protobuf: $0) }
+            ReadMessagesRequest(
+                after: try message.after.map { try SendTime(protobuf: $0) },
+                last: message.last,
+                untilNow: message.untilnow != 0,
+                limit: message.limit
+            )
         }
     }
 
     public func encoded() -> ByteBuffer {
         var message = MesGrpc__ReadMessagesRequest()
         mes_grpc__read_messages_request__init(&message)
+        message.last = last
+        message.untilnow = untilNow ? 1 : 0
+        message.limit = limit
         func pack() -> ByteBuffer {
             ByteBuffer(
                 packing: &message,

@@ -124,6 +124,12 @@ struct History<Content: Sendable>: Sendable {
         return earlier == 0 ? heldAfter : entries[earlier - 1].sendTime
     }
 
+    /// The time after which the latest `count` messages begin; `nil` if fewer are held.
+    func position(beforeLast count: Int) -> SendTime? {
+        guard count <= entries.count else { return nil }
+        return count == entries.count ? heldAfter : entries[entries.count - count - 1].sendTime
+    }
+
     /// The content at a sequence number; `nil` at the end.
     func content(at sequence: Int) throws(RoomError) -> Content? {
         guard sequence >= firstSequence else { throw RoomError.noLongerHeld(heldAfter: heldAfter) }

@@ -88,9 +88,16 @@ extension Room {
     }
 
     /// The next messages from the store, for a reader that has fallen behind the tail; `nil` once it is in the tail.
-    func catchUp(_ cursor: Cursor, limit: HistoryPage.Limit) async throws(RoomError) -> [Content]? {
+    ///
+    /// - Parameter end: The messages after it are left out.
+    func catchUp(
+        _ cursor: Cursor,
+        until end: ReadEnd? = nil,
+        limit: HistoryPage.Limit
+    ) async throws(RoomError) -> [Content]? {
         guard let store else { return nil }
         let last = cursor.last
+        guard end?.isReached(at: last) != true else { return nil }
         // Memory costs less than the store.
         guard state.withLock({ last < $0.history.heldAfter }) else { return nil }
         let page: HistoryPage
@@ -104,7 +111,8 @@ extension Room {
             throw .noLongerHeld(heldAfter: state.withLock { $0.history.heldAfter })
         }
         cursor.last = page.upTo
-        return page.messages.map { encode($0).content }
+        guard let end else { return page.messages.map { encode($0).content } }
+        return page.messages.filter { end.take($0.sendTime) }.map { encode($0).content }
     }
 
     /// ``next(_:)`` in a room with a store.
@@ -148,11 +156,6 @@ extension Room.Cursor {
             return next < 0 ? nil : next
         }
         set { sequence.store(newValue ?? -1, ordering: .relaxed) }
-    }
-
-    fileprivate var last: SendTime {
-        get { SendTime(nanosecondsSinceEpoch: lastTime.load(ordering: .relaxed)) }
-        set { lastTime.store(newValue.nanosecondsSinceEpoch, ordering: .relaxed) }
     }
 }
 

@@ -14,14 +14,18 @@ final class Room<Content: Sendable>: Sendable {
         let position: SendTime
         /// The sequence number of the next message; -1 if it has to be searched first, in a room with a store.
         let sequence: Atomic<Int>
-        /// In a room with a store: the time of the last message that was read, in nanoseconds. At first the
-        /// ``position``.
+        /// The time of the last message that was read, in nanoseconds. At first the ``position``.
         let lastTime: Atomic<Int64>
 
         init(position: SendTime, next: Int?) {
             self.position = position
             sequence = Atomic(next ?? -1)
             lastTime = Atomic(position.nanosecondsSinceEpoch)
+        }
+
+        var last: SendTime {
+            get { SendTime(nanosecondsSinceEpoch: lastTime.load(ordering: .relaxed)) }
+            set { lastTime.store(newValue.nanosecondsSinceEpoch, ordering: .relaxed) }
         }
     }
 
@@ -121,6 +125,7 @@ final class Room<Content: Sendable>: Sendable {
                 return nil
             }
             cursor.sequence.store(sequence + 1, ordering: .relaxed)
+            cursor.last = state.history.sendTime(at: sequence)
             return (content, state.hasMore(after: sequence))
         }
     }
@@ -146,6 +151,8 @@ enum RoomError: Error, Equatable {
     case unavailable(StorageError.Reason)
     /// Another message was accepted under the message's key.
     case keyIsTaken
+    /// The reader has all that it wanted.
+    case complete
     /// The room accepts no more messages and readers.
     case closed
 

@@ -115,10 +115,16 @@ struct AppendJob: Sendable {
     fileprivate static let overhead = 256
 }
 
-/// A request for messages, from a reader that has fallen behind memory.
+/// A request of a reader for what is no longer in memory.
 struct ReadJob: Sendable {
-    let time: SendTime
-    let limit: HistoryPage.Limit
+    enum Request: Sendable {
+        /// The first messages after a time.
+        case page(after: SendTime, limit: HistoryPage.Limit)
+        /// Where the latest messages begin. The answer is an empty page up to that time.
+        case position(beforeLast: Int)
+    }
+
+    let request: Request
     let continuation: CheckedContinuation<Result<HistoryPage, StorageError>, Never>
 
     /// How many may wait.
@@ -137,9 +143,9 @@ extension BatchWorker<AppendJob> {
 }
 
 extension BatchWorker<ReadJob> {
-    func read(after time: SendTime, limit: HistoryPage.Limit) async throws(StorageError) -> HistoryPage {
+    func read(_ request: ReadJob.Request) async throws(StorageError) -> HistoryPage {
         let result = await withCheckedContinuation { continuation in
-            switch submit(ReadJob(time: time, limit: limit, continuation: continuation)) {
+            switch submit(ReadJob(request: request, continuation: continuation)) {
             case nil: break
             // The reader retries.
             case .queueIsFull: continuation.resume(returning: .failure(.unavailable(.cannotBeReached)))

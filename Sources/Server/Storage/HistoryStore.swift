@@ -15,6 +15,8 @@ protocol HistoryStore: AnyObject, Sendable {
     /// The latest time that a sender at this server has received. A stream opened later begins after it, even if that
     /// message has not reached the tail yet.
     var lastAcknowledged: SendTime { get }
+    /// Whether other servers store messages too.
+    var isShared: Bool { get }
     /// How far other clocks that assign times may be ahead of this machine's.
     var maxClockSkew: Duration { get }
 
@@ -33,6 +35,9 @@ protocol HistoryStore: AnyObject, Sendable {
     ///
     /// - Throws: ``StorageError/noLongerHeld(heldAfter:)`` if some messages later than `time` are no longer stored.
     func read(after time: SendTime, limit: HistoryPage.Limit) async throws(StorageError) -> HistoryPage
+
+    /// The time after which the latest `count` messages begin, or all that are stored if these are fewer.
+    func position(beforeLast count: Int) async throws(StorageError) -> SendTime
 
     /// Accepts no more messages. Returns when the waiting ones are stored and in the tail, and the storage is closed.
     func close() async

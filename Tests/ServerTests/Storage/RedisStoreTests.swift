@@ -70,7 +70,7 @@ struct RedisReaderTests {
     ) async -> Result<HistoryPage, StorageError> {
         await withCheckedContinuation { continuation in
             var reader = RedisReader(RedisHost(room.redis.address), state)
-            reader.read([ReadJob(time: room.time(number), limit: limit, continuation: continuation)])
+            reader.read([ReadJob(request: .page(after: room.time(number), limit: limit), continuation: continuation)])
         }
     }
 
@@ -141,7 +141,8 @@ struct RedisReaderTests {
         let results = (0..<3).map { _ in
             Task { @Sendable in
                 await withCheckedContinuation { continuation in
-                    let job = ReadJob(time: time, limit: .init(messages: 1, bytes: 1), continuation: continuation)
+                    let request = ReadJob.Request.page(after: time, limit: .init(messages: 1, bytes: 1))
+                    let job = ReadJob(request: request, continuation: continuation)
                     jobs.withLock { $0.append(job) }
                 }
             }

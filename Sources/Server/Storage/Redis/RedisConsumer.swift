@@ -202,7 +202,7 @@ struct RedisReader {
             let result: Result<HistoryPage, StorageError>
             do throws(RedisError) {
                 // A job that has waited for a timeout already does not wait for another one.
-                result = hasFailed ? .failure(.unavailable(.cannotBeReached)) : try page(for: job)
+                result = hasFailed ? .failure(.unavailable(.cannotBeReached)) : try answer(job.request)
             } catch {
                 stream.disconnect()
                 hasFailed = true
@@ -212,22 +212,34 @@ struct RedisReader {
         }
     }
 
+    private mutating func answer(_ request: ReadJob.Request) throws(RedisError) -> Result<HistoryPage, StorageError> {
+        switch request {
+        case .page(let time, let limit): return try page(after: time, limit)
+        case .position(let count):
+            let position = try stream.connected().position(beforeLast: count) ?? state.heldAfter
+            return .success(HistoryPage(messages: [], upTo: position))
+        }
+    }
+
     /// Only messages that the consumer has read, because only the consumer detects losses before them.
-    private mutating func page(for job: ReadJob) throws(RedisError) -> Result<HistoryPage, StorageError> {
+    private mutating func page(
+        after time: SendTime,
+        _ limit: HistoryPage.Limit
+    ) throws(RedisError) -> Result<HistoryPage, StorageError> {
         let detector = state.detector
-        let id = StreamID(job.time)
-        let count = max(1, min(job.limit.messages, job.limit.bytes / bytesPerMessage))
+        let id = StreamID(time)
+        let count = max(1, min(limit.messages, limit.bytes / bytesPerMessage))
         let snapshot = try stream.connected().snapshot(after: id, count: count, expecting: detector.lastEntryID)
         guard let heldAfter = snapshot.heldAfter else { return .failure(.unavailable(.cannotBeReached)) }
-        guard job.time >= heldAfter else { return .failure(.noLongerHeld(heldAfter: heldAfter)) }
+        guard time >= heldAfter else { return .failure(.noLongerHeld(heldAfter: heldAfter)) }
         guard detector.isIntact(snapshot) else { return .failure(.unavailable(.cannotBeReached)) }
         let lastRead = snapshot.isComplete ? snapshot.lastGeneratedID : snapshot.lastReadID ?? id
         let end = min(lastRead, detector.lastID).time
-        var rest = job.limit
+        var rest = limit
         let messages = snapshot.messages.prefix { $0.sendTime <= end && rest.admit($0) }
-        bytesPerMessage = max(1, (job.limit.bytes - rest.bytes) / max(1, messages.count))
+        bytesPerMessage = max(1, (limit.bytes - rest.bytes) / max(1, messages.count))
         let isCut = messages.count < snapshot.messages.count
         let upTo = isCut ? min(messages.last?.sendTime ?? end, end) : end
-        return .success(HistoryPage(messages: Array(messages), upTo: max(job.time, upTo)))
+        return .success(HistoryPage(messages: Array(messages), upTo: max(time, upTo)))
     }
 }

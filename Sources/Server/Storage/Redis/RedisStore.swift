@@ -80,6 +80,7 @@ final class RedisStore: HistoryStore {
 
     var heldAfter: SendTime { state.heldAfter }
     var lastAcknowledged: SendTime { state.acknowledged }
+    var isShared: Bool { true }
     /// Redis's clock assigns times. The tolerance is small: a reader that begins ahead of Redis's clock receives
     /// nothing until that clock has caught up.
     var maxClockSkew: Duration { .seconds(2) }
@@ -96,7 +97,11 @@ final class RedisStore: HistoryStore {
     }
 
     func read(after time: SendTime, limit: HistoryPage.Limit) async throws(StorageError) -> HistoryPage {
-        try await reader.read(after: time, limit: limit)
+        try await reader.read(.page(after: time, limit: limit))
+    }
+
+    func position(beforeLast count: Int) async throws(StorageError) -> SendTime {
+        try await reader.read(.position(beforeLast: count)).upTo
     }
 
     func close() async {

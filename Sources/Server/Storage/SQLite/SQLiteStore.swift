@@ -149,6 +149,7 @@ final class SQLiteStore: HistoryStore {
     var heldAfter: SendTime { currentHeldAfter.withLock { $0 } }
     /// A message is in the tail before it is acknowledged, so this needs no update.
     var lastAcknowledged: SendTime { latest }
+    var isShared: Bool { false }
     var maxClockSkew: Duration { .zero }
 
     func follow(into tail: HistoryTail) throws(StartError) {
@@ -174,7 +175,11 @@ final class SQLiteStore: HistoryStore {
     }
 
     func read(after time: SendTime, limit: HistoryPage.Limit) async throws(StorageError) -> HistoryPage {
-        try await reader.read(after: time, limit: limit)
+        try await reader.read(.page(after: time, limit: limit))
+    }
+
+    func position(beforeLast count: Int) async throws(StorageError) -> SendTime {
+        try await reader.read(.position(beforeLast: count)).upTo
     }
 
     func close() async {
@@ -259,8 +264,13 @@ final class SQLiteStore: HistoryStore {
         let result: Result<HistoryPage, StorageError>
         do {
             guard let source else { return job.continuation.resume(returning: .failure(.closed)) }
-            let (heldAfter, page) = try source.read(after: job.time, limit: job.limit)
-            result = job.time >= heldAfter ? .success(page) : .failure(.noLongerHeld(heldAfter: heldAfter))
+            switch job.request {
+            case .page(let time, let limit):
+                let (heldAfter, page) = try source.read(after: time, limit: limit)
+                result = time >= heldAfter ? .success(page) : .failure(.noLongerHeld(heldAfter: heldAfter))
+            case .position(let count):
+                result = .success(HistoryPage(messages: [], upTo: try source.position(beforeLast: count)))
+            }
             failureLog.recovered()
         } catch {
             failureLog.failed("the history cannot be read", error)

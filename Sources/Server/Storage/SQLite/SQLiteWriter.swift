@@ -208,7 +208,7 @@ struct SQLiteWriter {
 /// Reads messages from a database while its writer continues.
 struct SQLiteReader {
     private let database: Database
-    private let begin, selectHeldAfter, selectMessages, commit: Statement
+    private let begin, selectHeldAfter, selectMessages, selectBeforeLast, commit: Statement
 
     init(_ database: Database) throws(SQLiteError) {
         self.database = database
@@ -218,7 +218,20 @@ struct SQLiteReader {
             "SELECT time, author, text FROM message WHERE time > ?1 ORDER BY time LIMIT ?2",
             on: database
         )
+        selectBeforeLast = try Statement(
+            "SELECT time FROM message ORDER BY time DESC LIMIT 1 OFFSET ?1",
+            on: database
+        )
         commit = try Statement("COMMIT", on: database)
+    }
+
+    /// The time of the message before the latest `count`, or the time after which every message is held.
+    func position(beforeLast count: Int) throws(SQLiteError) -> SendTime {
+        var position: Int64?
+        try selectBeforeLast.bind(Int64(count), at: 1)
+        try selectBeforeLast.forEachRow { position = $0.integer(0) }
+        if position == nil { try selectHeldAfter.forEachRow { position = $0.integer(0) } }
+        return SendTime(nanosecondsSinceEpoch: position ?? 0)
     }
 
     /// The first messages after a time, and the time after which every message is held, in one transaction.

@@ -1,0 +1,70 @@
+import Messenger
+import Synchronization
+
+/// Where a reader ends, if it does not follow the room until it leaves. Only for its reader.
+final class ReadEnd: Sendable {
+    /// The reader ends after the message with this time.
+    private let time: SendTime
+    /// How many more messages the reader wants.
+    private let remaining: Atomic<Int>
+
+    init(time: SendTime?, limit: Int?) {
+        self.time = time ?? SendTime(nanosecondsSinceEpoch: .max)
+        remaining = Atomic(limit ?? .max)
+    }
+
+    /// Whether the reader has everything, if its last message has this time.
+    func isReached(at last: SendTime) -> Bool { remaining.load(ordering: .relaxed) <= 0 || last >= time }
+
+    /// Counts a message for the reader. `false` if the reader does not want it.
+    func take(_ sendTime: SendTime) -> Bool {
+        guard sendTime <= time else { return false }
+        return remaining.subtract(1, ordering: .relaxed).oldValue > 0
+    }
+}
+
+extension Room {
+    /// As ``next(_:)``, and throws ``RoomError/complete`` at the end.
+    func next(_ cursor: Cursor, until end: ReadEnd?) throws(RoomError) -> (message: Content, hasMore: Bool)? {
+        guard let end else { return try next(cursor) }
+        guard !end.isReached(at: cursor.last) else { throw .complete }
+        guard let (message, hasMore) = try next(cursor) else { return nil }
+        guard end.take(cursor.last) else { throw .complete }
+        return (message, hasMore || end.isReached(at: cursor.last))
+    }
+
+    /// A cursor before the latest messages, as many as are wanted and held. In a room without a store.
+    func cursor(last count: Int) throws(RoomError) -> Cursor {
+        try state.withLock { state throws(RoomError) in
+            guard !state.isClosed else { throw RoomError.closed }
+            let position = state.history.position(beforeLast: count) ?? state.history.heldAfter
+            return Cursor(position: position, next: state.history.sequence(after: position))
+        }
+    }
+
+    /// A cursor before the latest messages, as many as are wanted and stored.
+    func cursor(last count: Int, store: any HistoryStore) async throws(RoomError) -> Cursor {
+        let (inTail, isClosed) = state.withLock { ($0.history.position(beforeLast: count), $0.isClosed) }
+        guard !isClosed else { throw .closed }
+        if let inTail { return Cursor(position: inTail, next: nil) }
+        return Cursor(position: try await position(beforeLast: count, store: store), next: nil)
+    }
+
+    /// The time of the last message that the room holds. In a room without a store.
+    var latest: SendTime { state.withLock { $0.history.latest } }
+
+    /// The time of the last message that the room holds.
+    func latest(store: any HistoryStore) async throws(RoomError) -> SendTime {
+        // Other servers' messages may still be on their way into the tail.
+        let stored = store.isShared ? try await position(beforeLast: 0, store: store) : store.lastAcknowledged
+        return max(latest, stored)
+    }
+
+    private func position(beforeLast count: Int, store: any HistoryStore) async throws(RoomError) -> SendTime {
+        do {
+            return try await store.position(beforeLast: count)
+        } catch {
+            throw RoomError(error)
+        }
+    }
+}
