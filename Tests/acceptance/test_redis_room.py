@@ -59,8 +59,11 @@ def test_servers_killed_fifty_times(launch, traffic, redis, figure):
     room.read()
     for server in servers:
         room.read(server.address)
+    # Before anything is sent: what is in transit to another server would be new to a client there.
+    followers = [room.follow(launch.client(server.address).wait_ready()) for server in servers]
+    for server, follower in zip(servers, followers, strict=True):
         room.send(server.address, pace=0)
-        room.send_by(room.follow(launch.client(server.address).wait_ready()), pace=0)
+        room.send_by(follower, pace=0)
     insistent = room.insist(*(server.address for server in servers), pace=0)
     for number in range(KILLS):
         room.run(40)
@@ -154,8 +157,10 @@ def test_old_messages_are_trimmed_under_load(launch, traffic, redis, keep):
     room = traffic(one.address)
     for server in one, two:
         room.read(server.address)
+    follower = room.follow(launch.client(two.address).wait_ready())
+    for server in one, two:
         room.send(server.address)
-    room.send_by(room.follow(launch.client(two.address).wait_ready()))
+    room.send_by(follower)
     room.run(1500)
     wait_until(lambda: int(redis.ask("XLEN", "room")[1:]) < room.accepted / 2, "old messages have gone")
     room.run(500)

@@ -46,7 +46,8 @@ extension Room {
     func cursor(last count: Int, store: any HistoryStore) async throws(RoomError) -> Cursor {
         let (inTail, isClosed) = state.withLock { ($0.history.position(beforeLast: count), $0.isClosed) }
         guard !isClosed else { throw .closed }
-        if let inTail { return Cursor(position: inTail, next: nil) }
+        // The latest messages of other servers may not be in the tail yet.
+        if let inTail, !store.isShared { return Cursor(position: inTail, next: nil) }
         return Cursor(position: try await position(beforeLast: count, store: store), next: nil)
     }
 
