@@ -70,21 +70,29 @@ def run() -> Iterator:
         program.close()
 
 
+class PipeEnd(int):
+    """A descriptor that can be closed twice. After the first time its number may belong to another file."""
+
+    is_open = True
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            os.close(self)
+
+
 @contextmanager
-def pipe(full: bool = False) -> Iterator[tuple[int, int]]:
+def pipe(full: bool = False) -> Iterator[tuple[PipeEnd, PipeEnd]]:
     """A pipe, already full if asked for."""
-    reader, writer = os.pipe()
+    reader, writer = map(PipeEnd, os.pipe())
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     if full:
         os.write(writer, b"-" * 4095 + b"\n")
     try:
         yield reader, writer
     finally:
-        for descriptor in reader, writer:
-            try:
-                os.close(descriptor)
-            except OSError:
-                pass
+        reader.close()
+        writer.close()
 
 
 def talk(port: int) -> None:
@@ -106,8 +114,8 @@ def test_a_server_whose_log_is_closed_stops_cleanly(run, tmp_path, history, numb
     location = history if history == "memory:" else f"sqlite:{tmp_path / 'history.db'}"
     with pipe() as (reader, writer):
         server = run("messenger-server", stdout=writer, stderr=writer, MESSENGER_HISTORY=location).wait_ready()
-        os.close(reader)
-        os.close(writer)
+        reader.close()
+        writer.close()
         talk(server.port)
         assert server.stop(number) == 0
     assert not list(tmp_path.glob("*-wal"))
@@ -116,8 +124,8 @@ def test_a_server_whose_log_is_closed_stops_cleanly(run, tmp_path, history, numb
 def test_a_client_whose_log_is_closed_stops_cleanly(run):
     with pipe() as (reader, writer):
         client = run("messenger-client", stdout=writer, stderr=writer, MESSENGER_SERVER_ADDR=NOBODY).wait_ready()
-        os.close(reader)
-        os.close(writer)
+        reader.close()
+        writer.close()
         assert client.stop(signal.SIGINT) == 0
 
 
@@ -143,7 +151,7 @@ def test_a_client_with_a_blocked_log(run):
 def test_a_log_that_is_read_again_has_every_line_in_order(run):
     with pipe(full=True) as (reader, writer):
         server = run("messenger-server", stderr=writer, MESSENGER_LOG_LEVEL="debug").wait_ready()
-        os.close(writer)
+        writer.close()
         talk(server.port)
         server.process.send_signal(signal.SIGTERM)
         log = b""
@@ -228,7 +236,7 @@ def test_flags_of_shared_streams_do_not_change(run, name):
         assert not fcntl.fcntl(writer, fcntl.F_GETFL) & os.O_NONBLOCK
         os.set_blocking(writer, False)
         assert program.stop() == 0
-        os.close(writer)
+        writer.close()
         log = b""
         while part := os.read(reader, 65536):
             log += part
