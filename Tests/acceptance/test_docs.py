@@ -1,4 +1,4 @@
-"""The documentation is right: its example, and the tests that it names."""
+"""The documentation is right: its examples, and the tests that it names."""
 
 import fnmatch
 import os
@@ -53,3 +53,38 @@ def test_the_first_service_article(own_programs):
     assert blocks[1] == "swift\n" + EXAMPLE.read_text()
     printed = subprocess.run([PROGRAMS / "first-service"], capture_output=True, text=True, timeout=60, check=True)
     assert blocks[3].lstrip("\n") == printed.stdout
+
+
+def swift_blocks(text: str) -> list[str]:
+    """The Swift code in a page, or in the comments of a source file."""
+    blocks = re.findall(r"^( *(?:/// )?)```swift\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE)
+    return [re.sub(rf"^{re.escape(prefix.rstrip())} ?", "", code, flags=re.MULTILINE) for prefix, code in blocks]
+
+
+def as_source(block: str, index: int) -> str:
+    """Declarations stay as they are. Statements become the body of a function, with what examples may use."""
+    # Generated for a module of the reader's own.
+    block = block.replace("import CHealth", "import CGRPCServices")
+    if re.search(r"^(import|extension|struct) ", block, re.MULTILINE):
+        return block
+    parameters = "group: CompletionQueueGroup, server: Server, channel: Channel, context: ServerContext"
+    return f"func example{index}({parameters}) async throws {{\n{block}}}\n"
+
+
+@pytest.mark.skipif("MESSENGER_TEST_BIN" in os.environ, reason="a release comes without modules")
+def test_the_examples_of_the_bindings_documentation_compile(own_programs, tmp_path):
+    """Those in its articles and in the comments of its sources, beside the example that is a program."""
+    files = [file for pattern in ("*.md", "*.swift") for file in (ROOT / "Sources/LibGRPC").rglob(pattern)]
+    blocks = [block for file in sorted(files) if file != ARTICLE for block in swift_blocks(file.read_text())]
+    # The build has no SwiftProtobuf.
+    blocks = [block for block in blocks if "SwiftProtobuf" not in block]
+    assert len(blocks) >= 15, "the pattern finds the examples"
+    source = "import LibGRPC\n" + "".join(as_source(block, index) for index, block in enumerate(blocks))
+    (tmp_path / "examples.swift").write_text(source)
+    maps = ROOT / "Sources/CGRPC/module.modulemap", ROOT / "Sources/CGRPCServices/include/module.modulemap"
+    command = ["swiftc", "-typecheck", "-parse-as-library", "-swift-version", "6", "-I", ROOT / ".build/debug/Modules"]
+    command += ["-I", ROOT / "Sources/CGRPCTuning/include", EXAMPLE, tmp_path / "examples.swift"]
+    for path in maps:
+        command += ["-Xcc", f"-fmodule-map-file={path}"]
+    check = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+    assert check.returncode == 0, check.stderr

@@ -1,6 +1,12 @@
 internal import CGRPC
 
 /// Options of one call of a client.
+///
+/// ```swift
+/// var options = CallOptions(metadata: ["locale": "fr"], timeout: .seconds(2))
+/// options.waitForReady = true
+/// print(try await channel.unary(Greeter.greet, "Ann", options: options))
+/// ```
 public struct CallOptions: Sendable {
     /// The initial metadata of the call.
     public var metadata: Metadata

@@ -5,6 +5,11 @@ internal import CGRPC
 ///
 /// A call keeps the channel alive. The connection is closed when the last reference to the channel is gone.
 ///
+/// ```swift
+/// let channel = Channel(target: "dns:///greeter.example:443", credentials: .tls(), group: group)
+/// print(try await channel.unary(Greeter.greet, "Ann"))
+/// ```
+///
 /// `@unchecked`: the core's channel handle is thread-safe.
 public final class Channel: @unchecked Sendable {
     let handle: OpaquePointer

@@ -1,6 +1,13 @@
 internal import CGRPC
 
-/// Limits and timing of a channel.
+/// Limits, timing, retries and load balancing of a channel.
+///
+/// ```swift
+/// var options = ChannelOptions()
+/// options.maxReceiveMessageSize = 16 << 20
+/// options.loadBalancingPolicy = "round_robin"
+/// let channel = Channel(target: "dns:///greeter.example:50051", options: options, group: group)
+/// ```
 public struct ChannelOptions: Sendable {
     /// The largest message that the server may send, in bytes. A larger one fails the call with `RESOURCE_EXHAUSTED`.
     public var maxReceiveMessageSize = 4 << 20

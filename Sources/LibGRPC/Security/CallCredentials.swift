@@ -6,8 +6,11 @@ internal import CGRPC
 /// ``ChannelCredentials/composite(_:_:)``. If a call has both, it sends both. Thread-safe.
 ///
 /// ```swift
-/// let token = CallCredentials { _ in ["authorization": .string("Bearer \(try await tokens.current())")] }
-/// let credentials = ChannelCredentials.composite(.tls(), token)
+/// let calls = CallCredentials { request in
+///     let token = "a token for \(request.serviceURL)"
+///     return ["authorization": .string("Bearer \(token)")]
+/// }
+/// let credentials = ChannelCredentials.composite(.tls(), calls)
 /// ```
 public struct CallCredentials: Sendable {
     /// The call that needs the metadata.

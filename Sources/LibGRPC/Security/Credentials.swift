@@ -1,6 +1,11 @@
 internal import CGRPC
 
 /// How a client authenticates itself, and which servers it trusts. Thread-safe.
+///
+/// ```swift
+/// let authorities = try PEM(contentsOfFile: "/etc/tls/authorities.pem")
+/// let channel = Channel(target: "greeter.example:443", credentials: .tls(trusting: authorities), group: group)
+/// ```
 public struct ChannelCredentials: Sendable {
     private let make: @Sendable () -> OpaquePointer?
 
@@ -42,6 +47,14 @@ public struct ChannelCredentials: Sendable {
 }
 
 /// How a server authenticates itself, and which clients it trusts. Thread-safe.
+///
+/// ```swift
+/// let identity = TLSIdentity(
+///     certificateChain: try PEM(contentsOfFile: "/etc/tls/tls.crt"),
+///     privateKey: try PEM(contentsOfFile: "/etc/tls/tls.key")
+/// )
+/// let address = ListenAddress("*:443", credentials: .tls(identity))
+/// ```
 public struct ServerCredentials: Sendable {
     /// Whether clients need a certificate.
     public enum ClientCertificates: Sendable, Hashable {

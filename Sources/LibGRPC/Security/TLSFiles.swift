@@ -2,6 +2,12 @@ internal import CGRPC
 
 /// The files of a ``TLSIdentity``, which are read again while they are used, so that a certificate can be replaced
 /// without a restart.
+///
+/// ```swift
+/// let files = TLSIdentityFiles(certificateChain: "/etc/tls/tls.crt", privateKey: "/etc/tls/tls.key")
+/// let server = try ServerCredentials.tls(watching: files, every: .seconds(10))
+/// let client = try ChannelCredentials.tls(watching: files, authorities: "/etc/tls/authorities.pem")
+/// ```
 public struct TLSIdentityFiles: Sendable, Hashable {
     /// A file with the certificate, followed by those of the intermediate authorities that signed it.
     public var certificateChain: String

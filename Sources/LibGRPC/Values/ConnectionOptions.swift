@@ -7,6 +7,11 @@ internal import CGRPC
 /// Use the same values on both ends. A server closes a connection that pings more often than the server allows, with
 /// `GOAWAY` and `too_many_pings`. By default, servers of other libraries allow one ping in five minutes, and none
 /// without a call.
+///
+/// ```swift
+/// var options = ChannelOptions()
+/// options.keepalive = Keepalive(interval: .seconds(300), timeout: .seconds(20))
+/// ```
 public struct Keepalive: Sendable, Hashable {
     /// A ping is sent after this long without anything from the peer. At least 1 s.
     public var interval: Duration
@@ -72,6 +77,11 @@ extension Metadata {
 /// Near the limit, connections read more slowly and idle ones are closed. Beyond it, calls fail with
 /// `RESOURCE_EXHAUSTED`. The limit is soft: what a call needs to end is always granted. Servers and channels may share
 /// a quota, and then share the memory. Thread-safe.
+///
+/// ```swift
+/// var options = ServerOptions()
+/// options.resourceQuota = ResourceQuota(bytes: 256 << 20)
+/// ```
 ///
 /// `@unchecked`: the core's handle is thread-safe and counts its references.
 public final class ResourceQuota: @unchecked Sendable {

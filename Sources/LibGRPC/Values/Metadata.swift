@@ -3,6 +3,12 @@
 /// Keys consist of lower-case ASCII letters, digits, `-`, `_` and `.`, and may repeat. Values are printable ASCII, or
 /// any bytes if the key ends in `-bin`. Sending anything else fails with `INVALID_ARGUMENT`. Keys that begin with
 /// `grpc-` are reserved for gRPC.
+///
+/// ```swift
+/// var metadata: Metadata = ["locale": "fr", "trace-bin": .binary([1, 2])]
+/// metadata.append("de", forKey: "locale")
+/// print(metadata["locale"], metadata.first("locale") ?? "none", metadata.firstBinary("trace-bin") ?? [])
+/// ```
 public struct Metadata: Sendable, Hashable {
     /// The value of an entry.
     public enum Value: Sendable, Hashable {

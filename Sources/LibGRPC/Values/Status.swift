@@ -128,6 +128,12 @@ extension RPCError {
     /// They travel in ``metadata``, under `grpc-status-details-bin`, as with gRPC's other libraries. A server should
     /// repeat its ``code`` and ``message`` in them, and keep them small: see
     /// ``ServerContext/setTrailingMetadata(_:)``.
+    ///
+    /// ```swift
+    /// var error = RPCError(code: .resourceExhausted, message: "the quota is used up")
+    /// error.details = [8, 8]  // what a protobuf library has encoded
+    /// throw error
+    /// ```
     public var details: [UInt8]? {
         get { metadata.firstBinary(Self.detailsKey) }
         set {
