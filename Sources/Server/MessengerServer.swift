@@ -49,6 +49,9 @@ struct MessengerServer: Service {
             }
         }
         logger.info("listening", metadata: startMetadata(addresses: server.addresses))
+        if room.store == nil {
+            logger.info("the history is in memory only: a restart forgets it", metadata: ["setting": "MESSENGER_HISTORY"])
+        }
         if options.possibleConnections < options.maxConnections {
             logger.warning(
                 "the limit of file descriptors allows fewer connections than MESSENGER_MAX_CONNECTIONS",

@@ -5,7 +5,7 @@
 compose() {
     # Not every Compose turns on a profile for a service that is named; and Podman keeps health checks in images of
     # Docker's format only.
-    local -x COMPOSE_PROFILES=tests,durable,cluster BUILDAH_FORMAT=docker
+    local -x COMPOSE_PROFILES=tests,cluster BUILDAH_FORMAT=docker
     if [ -n "${MESSENGER_COMPOSE-}" ]; then
         "$MESSENGER_COMPOSE" "$@"
     elif docker compose version >/dev/null 2>&1; then
