@@ -46,13 +46,13 @@ def break_things(
     # The other client is another process after each kill.
     series = {"server": Series("server"), "client": Series("client")}
     recoveries: dict[str, list[float]] = defaultdict(list)
-    began, told = time.monotonic(), 0.0
+    began, reported = time.monotonic(), 0.0
     faults.room.until_normal()
     while (now := time.monotonic() - began) < seconds:
         for name, program in ("server", faults.server), ("client", faults.steady):
             series[name].samples.append((now, Usage.of(program.pid)))
-        if now - told >= 60:
-            told = now
+        if now - reported >= 60:
+            reported = now
             count = sum(map(len, recoveries.values()))
             say(f"{now / 60:.0f} min: {faults.room.accepted} messages accepted, {count} faults")
         name = chance.choice(list(faults.all))

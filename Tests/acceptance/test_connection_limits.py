@@ -1,4 +1,4 @@
-"""Limits on connections, calls and waiting times, and what a peer over the limit is told.
+"""Limits on connections, calls and waiting times, and the answers to peers over the limit.
 
 (test_memory_limits is about memory, test_send_message and test_http about the length of a message.)
 """

@@ -1,4 +1,4 @@
-"""A reader is away, or does not read, until the history no longer has its next message: it is told."""
+"""A reader is away, or does not read, until the history no longer has its next message: that is reported."""
 
 import itertools
 
@@ -23,7 +23,7 @@ def gaps(client: Client) -> int:
 def test_readers_that_are_away_for_too_long(launch, traffic, link):
     """Three times, twice as many messages pass as the history holds.
 
-    Each reader is told of one gap, of the right messages.
+    One gap is reported to each reader, of the right messages.
     """
     server = launch.server(MESSENGER_HISTORY_MESSAGES=HELD).wait_ready()
     wire = link(server.port)
@@ -39,7 +39,7 @@ def test_readers_that_are_away_for_too_long(launch, traffic, link):
         room.run(2 * HELD)
         room.leave(sender)
         wire.restore()
-        wait_until(lambda number=number: len(far.reading.gaps) == gaps(client) == number, f"gap {number} is told")
+        wait_until(lambda number=number: len(far.reading.gaps) == gaps(client) == number, f"gap {number} is reported")
         client.wait_ready()
     assert_clean(room.finish())
     assert [len(reader.reading.gaps) for reader in (near, far, follower)] == [0, 3, 3]

@@ -45,7 +45,7 @@ def test_the_server_is_stopped_under_load(launch, traffic, figure):
     took = server.stop(signal.SIGTERM)
     room.server_stopped()
     figure("server stopped (SIGTERM) in a storm: ends with exit code 0", f"{took:.2f} s")
-    # Every stream was told the end; the server did not have to cancel what was left after its 3 s of grace.
+    # Every stream got its end; the server did not have to cancel what was left after its 3 s of grace.
     assert took < 3
     server = launch.server(port=server.port).wait_ready()
     figure("server stopped and restarted: everybody sends and gets again", f"{room.until_normal():.2f} s")

@@ -29,7 +29,7 @@ def test_connections_are_cut_again_and_again(launch, traffic, link, figure, rese
     figure(f"all connections cut ({how}): everybody sends and gets again", f"{room.until_normal():.2f} s")
     history = room.finish()
     assert_clean(history)
-    assert not any(reading.gaps for reading in history.readings), "a gap was told where nothing was lost"
+    assert not any(reading.gaps for reading in history.readings), "a gap was reported, but nothing was lost"
 
 
 @pytest.fixture

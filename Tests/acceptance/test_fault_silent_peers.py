@@ -117,7 +117,7 @@ def unplugged(stage: Stage, idle: bool) -> None:
 def finish_without_gaps(room: Traffic) -> None:
     history = room.finish()
     assert_clean(history)
-    assert not any(reading.gaps for reading in history.readings), "a gap was told where nothing was lost"
+    assert not any(reading.gaps for reading in history.readings), "a gap was reported, but nothing was lost"
 
 
 def unplugged_busy(stage: Stage) -> None:

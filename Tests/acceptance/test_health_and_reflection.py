@@ -41,7 +41,7 @@ def test_health_of_an_unknown_service(channel):
 
 
 def test_watchers_of_health_are_told_of_a_stop(launch):
-    """Watch says NOT_SERVING when the server is told to stop, then the stream ends."""
+    """Watch says NOT_SERVING when the server begins to stop, then the stream ends."""
     server = launch.server().wait_ready()
     with connected(server.address) as channel:
         watches = [health_pb2_grpc.HealthStub(channel).Watch(request(name), timeout=60) for name in ("", MESSENGER)]

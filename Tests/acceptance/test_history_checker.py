@@ -48,7 +48,7 @@ def reader(got: list[int], *gaps: Gap) -> Reading:
 
 
 @pytest.mark.parametrize(
-    ("got", "told", "clean"),
+    ("got", "reported", "clean"),
     [
         ([1, 2, 3, 4, 6, 7], [5], True),
         ([1, 2, 3, 4, 6, 7], [], True),
@@ -65,13 +65,13 @@ def reader(got: list[int], *gaps: Gap) -> Reading:
         ([1, 2, 3, 4, 6], [5], False),
     ],
 )
-def test_what_a_kill_excuses(got, told, clean):
+def test_what_a_kill_excuses(got, reported, clean):
     """Messages 1 to 4 are of one server, 6 and 7 of the next.
 
     The last ones of the first may be missing, if a gap is announced.
     """
     sent = [send for send in sends(7) if send.time != 5]
-    history = History(sent, [reader(got, *map(Gap, told))], kills=[5])
+    history = History(sent, [reader(got, *map(Gap, reported))], kills=[5])
     assert (violations(history) == []) == clean
 
 
@@ -94,15 +94,15 @@ def test_a_server_that_the_reader_never_found():
 @pytest.mark.parametrize(
     ("got", "gap", "clean"),
     [
-        ([1, 2, 6, 7, 8], Gap(5, told=8), True),
-        ([1, 2, 6, 7, 8], Gap(5, told=7), False),
-        ([1, 2, 7, 8], Gap(6, told=9), False),
-        ([1, 2, 7, 8], Gap(5, told=8), False),
-        ([1, 2, 4, 6, 7, 8], Gap(5, told=8), False),
-        ([1, 2, 3, 4, 5, 6, 7, 8], Gap(5, told=8), False),
-        ([1, 2, 7, 8], Gap(5, told=8, went_on_after=6), True),
-        ([1, 2, 8], Gap(5, told=8, went_on_after=6), False),
-        ([1, 2, 7, 8], Gap(6, told=8, went_on_after=6), False),
+        ([1, 2, 6, 7, 8], Gap(5, reported=8), True),
+        ([1, 2, 6, 7, 8], Gap(5, reported=7), False),
+        ([1, 2, 7, 8], Gap(6, reported=9), False),
+        ([1, 2, 7, 8], Gap(5, reported=8), False),
+        ([1, 2, 4, 6, 7, 8], Gap(5, reported=8), False),
+        ([1, 2, 3, 4, 5, 6, 7, 8], Gap(5, reported=8), False),
+        ([1, 2, 7, 8], Gap(5, reported=8, went_on_after=6), True),
+        ([1, 2, 8], Gap(5, reported=8, went_on_after=6), False),
+        ([1, 2, 7, 8], Gap(6, reported=8, went_on_after=6), False),
     ],
 )
 def test_what_a_full_history_excuses(got, gap, clean):

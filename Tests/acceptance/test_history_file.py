@@ -91,7 +91,7 @@ def test_a_stalled_reader_misses_nothing(durable):
 
 
 def test_messages_that_are_no_longer_kept(durable):
-    """Ten messages are kept. A reader from before them is told at once from when on messages are held."""
+    """Ten messages are kept. A reader from before them learns at once from when on messages are held."""
     server = durable(MESSENGER_HISTORY_KEEP_MESSAGES=10, MESSENGER_HISTORY_MESSAGES=2)
     times = send(server.address, *map(str, range(50)))
     with connected(server.address) as channel:
@@ -227,7 +227,7 @@ def test_a_log_that_was_not_begun(durable, path, rest):
 
 @pytest.mark.parametrize("kept", [0.5, 0.999])
 def test_the_end_of_a_log_that_was_not_finished(durable, path, kept):
-    """An incomplete last transaction is no damage: no sender was told that it is kept."""
+    """An incomplete last transaction is no damage: no sender got an answer for it."""
     server = durable()
     times = send(server.address, *("x" * 1000 for _ in range(20)))
     server.kill()

@@ -28,7 +28,7 @@ def redis(own_programs):
 def test_redis_fails_over(launch, redis, link):
     """The primary becomes a replica and refuses writes, and the replica takes over.
 
-    The server finds it by itself. The replica had every message, so no reader is told of a loss.
+    The server finds it by itself. The replica had every message, so no loss is reported to any reader.
     """
     replica = Redis(free_port(), "--replicaof", "127.0.0.1", str(redis.port), "--repl-diskless-sync-delay", "0")
     try:
@@ -132,7 +132,7 @@ def replace(target: Path, source: Path) -> None:
 
 
 def test_redis_comes_back_without_its_last_messages(launch, start_server, redis):
-    """As after a failover to a lagging replica: every reader is told that acknowledged messages are lost."""
+    """As after a failover to a lagging replica: the loss of acknowledged messages is reported to every reader."""
     server = start_server()
     send(server.address, *map(str, range(10)))
     data, kept = redis.folder / "appendonlydir", redis.folder / "kept"
@@ -149,7 +149,7 @@ def test_redis_comes_back_without_its_last_messages(launch, start_server, redis)
 
 
 def test_a_replica_lags_and_catches_up(launch, redis, replica, link):
-    """The server gets to a replica that lacks messages: sends fail, and nobody is told of a loss.
+    """The server gets to a replica that lacks messages: sends fail, and no loss is reported.
 
     Once the replica has caught up, readers continue. The server logs the lag after 2 s.
     """
@@ -177,7 +177,7 @@ def test_a_replica_lags_and_catches_up(launch, redis, replica, link):
 
 
 def test_a_replica_lags_and_takes_over(launch, redis, replica, link):
-    """What it lacks when it becomes the primary is lost, and readers are told."""
+    """What it lacks when it becomes the primary is lost, and that is reported to readers."""
     wire, way = link(redis.port), link(redis.port)
     replica.ask("REPLICAOF", "127.0.0.1", str(wire.port))
     wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica is there")
@@ -205,7 +205,7 @@ def test_a_server_reads_from_a_replica(launch, start_server, redis, replica):
         times += send(primary.address, *map(str, range(100)))
         assert [time_of(message) for message in reader.take(102)] == times
         refusal(server.address, grpc.StatusCode.UNAVAILABLE)
-        # What another server has found lost is told here too.
+        # The loss that another server has found is reported here too.
         redis.ask("FLUSHALL")
         assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
     assert "Redis has lost" not in server.log()
@@ -214,7 +214,7 @@ def test_a_server_reads_from_a_replica(launch, start_server, redis, replica):
 def test_redis_trims_faster_than_a_server_follows(start_server, redis):
     """One server was frozen while Redis trimmed messages that it had not seen.
 
-    Its readers are told; then the other server's are, since they cannot know what is lost.
+    It is reported to its readers, then to the other server's, since they cannot know what is lost.
     """
     one, two = start_server(), start_server()
     with connected(two.address) as channel, reading(channel) as reader:

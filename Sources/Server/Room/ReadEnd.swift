@@ -42,14 +42,19 @@ extension Room {
         }
     }
 
-    /// A cursor before the latest messages, as many as are wanted and stored.
+    /// A cursor before the latest messages, as many as are wanted and stored, up to ``maxLastInStorage``.
     func cursor(last count: Int, store: any HistoryStore) async throws(RoomError) -> Cursor {
         let (inTail, isClosed) = state.withLock { ($0.history.position(beforeLast: count), $0.isClosed) }
         guard !isClosed else { throw .closed }
         // The latest messages of other servers may not be in the tail yet.
         if let inTail, !store.isShared { return Cursor(position: inTail, next: nil) }
-        return Cursor(position: try await position(beforeLast: count, store: store), next: nil)
+        let position = try await position(beforeLast: min(count, maxLastInStorage), store: store)
+        return Cursor(position: position, next: nil)
     }
+
+    /// Storage has no index by number: to find the beginning of the latest messages costs as much as to read them. This
+    /// keeps what a request can cost small.
+    private var maxLastInStorage: Int { 10_000 }
 
     /// The time of the last message that the room holds. In a room without a store.
     var latest: SendTime { state.withLock { $0.history.latest } }

@@ -268,6 +268,21 @@ struct SQLiteStoreTests {
         await #expect(throws: RoomError.closed) { try await room.append(author: "a", text: "late", store: store) }
     }
 
+    /// To find their beginning costs as much as to read them.
+    @Test func theLastMessagesInStorageAreLimited() async throws {
+        let now = SendTime.now().nanosecondsSinceEpoch
+        let times = (0..<10_020).map { SendTime(nanosecondsSinceEpoch: now + $0) }
+        let file = try SQLiteFile(path: path)
+        var writer = try SQLiteWriter(try file.open(sync: .normal, start: .now()), retention: RetentionPolicy())
+        try writer.append(times.map { (NewMessage(author: "a", text: ""), $0) }, now: .now())
+        file.release()
+        let store = try store()
+        let room = try room(store)
+        #expect(try await room.cursor(last: 10_010, store: store).position == times[19])
+        #expect(try await room.cursor(last: 100, store: store).position == times[9919])
+        await store.close()
+    }
+
     private func expectRefusal(_ code: StartError.Code, _ words: String) throws {
         let error = #expect(throws: StartError.self) { _ = try store() }
         #expect(error?.code == code)

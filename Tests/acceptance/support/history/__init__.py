@@ -17,7 +17,7 @@ Only these messages may be missing (`loss`), because a server in memory holds on
 - messages that the server dropped because it had accepted as many later ones as it holds.
 - what a reader skips to get ahead of a full history that drops messages before the reader can ask for them.
 
-The reader must have been told of a gap that covers all missing messages and none that it has. A gap may be reported for
+A gap must have been reported to the reader that covers all missing messages and none that it has. A gap may be reported for
 two reasons: a new server that holds nothing from before its start, or dropped messages. The times of kills and stops
 divide the messages into epochs, one for each server.
 

@@ -40,7 +40,7 @@ def _among_senders(sends: list[Send]) -> Iterator[Violation]:
 
 def _within(reading: Reading, sends: dict[tuple[str, str], Send]) -> Iterator[Violation]:
     """What one reader shows by itself, and in comparison with what was sent."""
-    told = {send.time: send for send in sends.values() if send.time is not None}
+    by_time = {send.time: send for send in sends.values() if send.time is not None}
     seen: set[tuple[str, str]] = set()
     latest: Message | None = None
     for message in reading.messages:
@@ -53,7 +53,7 @@ def _within(reading: Reading, sends: dict[tuple[str, str], Send]) -> Iterator[Vi
             yield Violation(Kind.REORDERED, reading.name, detail)
         if message.time <= reading.not_before:
             yield Violation(Kind.TOO_EARLY, reading.name, f"{message}, begun after {reading.not_before}")
-        if kind := _origin(message, sends.get(message.content), told.get(message.time)):
+        if kind := _origin(message, sends.get(message.content), by_time.get(message.time)):
             yield Violation(kind, reading.name, detail)
         seen.add(message.content)
         latest = message

@@ -57,11 +57,11 @@ def imagine(chance: random.Random, servers: int = 3, messages: int = 60) -> Hist
 def _send(chance: random.Random, text: str, time: int) -> Send:
     author = chance.choice(["Ivan", "Petr", "client"])
     outcome = chance.choice(_OUTCOMES)
-    told = time if outcome is Outcome.ACCEPTED else None
+    accepted_at = time if outcome is Outcome.ACCEPTED else None
     began, ended = time - chance.randrange(2 * _PAUSE), time + chance.randrange(2 * _PAUSE)
     # The messages that fall in the client's start are others'.
     own = "client" if author == "client" and not text.startswith("0-") else None
-    return Send(author, text, outcome, told, began, ended, own)
+    return Send(author, text, outcome, accepted_at, began, ended, own)
 
 
 def _reading(
@@ -104,8 +104,8 @@ def _overtake(chance: random.Random, reading: Reading, accepted: list[Message]) 
     """Keeps the reader away for as many messages as one server holds, and some more."""
     left = chance.randrange(1, 10)
     back = chance.randrange(left + HELD + 2, len(accepted))
-    gap = Gap(accepted[back - HELD].time, told=accepted[back].time)
+    gap = Gap(accepted[back - HELD].time, reported=accepted[back].time)
     reading.gaps.append(gap)
     lost = accepted[left : back - HELD + 1]
     reading.messages = [message for message in reading.messages if message not in lost]
-    assert lost and bisect_right(accepted, gap.told, key=lambda message: message.time) == back + 1
+    assert lost and bisect_right(accepted, gap.reported, key=lambda message: message.time) == back + 1

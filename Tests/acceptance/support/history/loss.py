@@ -24,9 +24,9 @@ class Losses:
         self._uncertain = sum(s.outcome is Outcome.UNKNOWN and s.content not in contents for s in history.sends)
 
     def excuse(self, message: Message, gap: Gap) -> bool:
-        """Whether the message may be missing for a reader that was told of this gap, which covers it."""
+        """Whether the message may be missing for a reader to which this gap was reported, which covers it."""
         return (
-            message.time > gap.held_after or self.is_pushed_out(message.time, gap.told) or self._died(message.time, gap)
+            message.time > gap.held_after or self.is_pushed_out(message.time, gap.reported) or self._died(message.time, gap)
         )
 
     def is_pushed_out(self, time: int, by: float) -> bool:
@@ -45,16 +45,16 @@ class Losses:
         return end in self._kills and time > end - DELIVERED_WITHIN and gap.held_after >= end
 
     def account_for(self, gap: Gap, position: int) -> bool:
-        """Whether a reader that has everything up to `position` may be told of the gap.
+        """Whether a reader that has everything up to `position` may get a report of the gap.
 
         A server that holds nothing from before its start cannot know whether there was something.
         """
         began_later = bisect_right(self._ends, position) < bisect_right(self._ends, gap.held_after)
-        return position < gap.held_after and (began_later or self.is_pushed_out(gap.held_after, gap.told))
+        return position < gap.held_after and (began_later or self.is_pushed_out(gap.held_after, gap.reported))
 
 
 def positions(reading: Reading) -> list[tuple[Gap, int]]:
-    """The gaps that the reader was told of, and up to which time it had everything at each."""
+    """The gaps that were reported to the reader, and up to which time it had everything at each."""
     times = sorted(message.time for message in reading.messages)
     result = []
     position = reading.not_before

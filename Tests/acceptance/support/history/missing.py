@@ -59,7 +59,7 @@ def _gap(reading: Reading, times: list[int], message: Message) -> Gap | None:
 def _untold(times: list[int], message: Message) -> Gap:
     """The widest gap that could have announced the loss, and did not."""
     next_ = bisect_left(times, message.time)
-    return Gap(times[next_] - 1 if next_ < len(times) else math.inf, told=-math.inf)
+    return Gap(times[next_] - 1 if next_ < len(times) else math.inf, reported=-math.inf)
 
 
 def _kind(reading: Reading, send: Send) -> Kind:

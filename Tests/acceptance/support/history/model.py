@@ -37,7 +37,7 @@ class Send:
     author: str
     text: str
     outcome: Outcome
-    #: The sendTime that the sender was told, if it was accepted.
+    #: The sendTime in the answer, if the message was accepted.
     time: int | None = None
     #: When the sender began and was answered, by a clock that all senders of the history share.
     began: float = -math.inf
@@ -55,8 +55,8 @@ class Gap:
     """A reported loss: only messages after a time are held."""
 
     held_after: int
-    #: When it was told, at the latest.
-    told: float = math.inf
+    #: When it was reported, at the latest.
+    reported: float = math.inf
     #: Where the reader went on, if that is later: what was held was let go of before it was asked for, again and again.
     went_on_after: int = 0
 
@@ -88,7 +88,7 @@ class Reading:
     messages: list[Message] = field(default_factory=list)
     #: It was read until it had every message up to this time. None: it was let go of at some time.
     through: float | None = None
-    #: How often, and of what, it was told that messages are lost.
+    #: The losses that were reported to it.
     gaps: list[Gap] = field(default_factory=list)
     #: Where the messages are what several took out of one buffer: how they did.
     flushes: list[Flush] = field(default_factory=list)
@@ -108,7 +108,7 @@ class History:
     kills: list[int] = field(default_factory=list)
     #: The same of servers that were stopped, and so gave everybody everything before they ended.
     stops: list[int] = field(default_factory=list)
-    #: How many messages a server holds; it lets go of the oldest.
+    #: How many messages a server holds; it drops the oldest.
     held: float = math.inf
 
     def epoch(self, time: int) -> int:
@@ -120,13 +120,13 @@ class History:
         return sorted(self.kills + self.stops)
 
     def summary(self) -> str:
-        outcomes = Counter(send.outcome.value for send in self.sends)
-        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+        counts = Counter(send.outcome.value for send in self.sends)
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
         seen = ", ".join(f"{reading.name} {len(reading.messages)}" for reading in self.readings[:6])
         if len(self.readings) > 6:
             seen += f" and {len(self.readings) - 6} more"
         gaps = sum(len(reading.gaps) for reading in self.readings)
         return (
-            f"{len(self.sends)} messages sent ({told or 'none'}), {len(self.kills)} kills, {gaps} gaps told; "
+            f"{len(self.sends)} messages sent ({outcomes or 'none'}), {len(self.kills)} kills, {gaps} gaps reported; "
             f"got: {seen or 'nobody'}"
         )

@@ -123,7 +123,7 @@ def silent_gap(history: History, chance: random.Random) -> set[Kind]:
 
 @_plant
 def lost_long_before_the_kill(history: History, chance: random.Random) -> set[Kind]:
-    """A reader has only the beginning of a killed server's messages, and was told of a gap."""
+    """A reader has only the beginning of a killed server's messages, and a gap was reported to it."""
     # Else it might have let go of them.
     history.held = math.inf
     history.readings.remove(_reading(history, "behind"))
@@ -141,7 +141,7 @@ def gap_for_nothing(history: History, chance: random.Random) -> set[Kind]:
     """A gap is reported within one server's messages, with nothing missing or with a message that is held."""
     reading = _reading(history, "first")
     index = _index(history, chance, reading, Outcome.ACCEPTED)
-    reading.gaps.append(Gap(reading.messages[index].time, told=reading.messages[index + 1].time))
+    reading.gaps.append(Gap(reading.messages[index].time, reported=reading.messages[index + 1].time))
     if chance.random() < 0.5:
         del reading.messages[index]
     return {Kind.UNFOUNDED_GAP}

@@ -82,7 +82,7 @@ class StreamReader(Reader):
         self.ends += 1
         if error.code() is grpc.StatusCode.OUT_OF_RANGE:
             held = nanoseconds(dict(error.trailing_metadata())["messenger-held-after"])
-            self._gap = self._gap or Gap(held, told=time.time_ns())
+            self._gap = self._gap or Gap(held, reported=time.time_ns())
             # It may not be held any more when it is asked for: then from a second later on, and then from now on.
             self._position = [held, held + 10**9, None][min(self._refusals, 2)]
             self._refusals += 1
@@ -144,4 +144,4 @@ class BufferReader(Reader):
 
     def _gaps_logged(self) -> list[Gap]:
         gaps = self._GAP.findall(self.client.log())
-        return [Gap(nanoseconds(held), nanoseconds(told), nanoseconds(end)) for told, held, end in gaps]
+        return [Gap(nanoseconds(held), nanoseconds(reported), nanoseconds(end)) for reported, held, end in gaps]

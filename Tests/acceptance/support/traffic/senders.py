@@ -43,11 +43,11 @@ class Sender(Participant):
         while not self.stopping.wait(self._pace):
             text = str(number).ljust(self._padding)
             began = time.monotonic()
-            outcome, told = self.submit(text)
-            self.sends.append(Send(self.name, text, outcome, told, began, time.monotonic(), self._own))
-            if told is not None:
+            outcome, send_time = self.submit(text)
+            self.sends.append(Send(self.name, text, outcome, send_time, began, time.monotonic(), self._own))
+            if send_time is not None:
                 self.accepted += 1
-                self.latest = told
+                self.latest = send_time
             else:
                 self.stopping.wait(self.PAUSE)
             number += 1
