@@ -22,7 +22,7 @@ import Testing
                 label: label,
                 logLevel: level,
                 now: { SendTime(nanosecondsSinceEpoch: 1_631_442_322_454_093_428) },
-                write: lines.append
+                write: { line in lines.append(line()) }
             )
         }
     }

@@ -1,4 +1,6 @@
+import Dispatch
 import Glibc
+import Synchronization
 import Testing
 
 @testable import Messenger
@@ -38,6 +40,12 @@ import Testing
         }
     }
 
+    private final class Counter: Sendable {
+        private let count = Atomic(0)
+
+        func next() -> Int { count.add(1, ordering: .relaxed).newValue }
+    }
+
     private func makeWriter(_ descriptor: Int32, capacity: Int = 1 << 20) -> LogWriter {
         LogWriter(descriptor: descriptor, capacity: capacity) { "dropped \($0)\n" }
     }
@@ -71,6 +79,18 @@ import Testing
         #expect(written <= 40 + 100 + 100 + 1)
         writer.write("end\n")
         #expect(pipe.read(through: "end\n") == "end\n")
+    }
+
+    /// So that the times in the log do not step back.
+    @Test func linesAreInTheOrderInWhichTheyAreMade() {
+        let pipe = Pipe()
+        let writer = makeWriter(pipe.writer)
+        let made = Counter()
+        DispatchQueue.concurrentPerform(iterations: 4) { _ in
+            for _ in 0..<2_000 { writer.write("\(made.next())\n") }
+        }
+        writer.write("end\n")
+        #expect(pipe.read(through: "end\n") == (1...8_000).map { "\($0)\n" }.joined() + "end\n")
     }
 
     @Test func countsLinesThatCannotBeWritten() throws {

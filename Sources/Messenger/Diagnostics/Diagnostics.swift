@@ -18,7 +18,7 @@ public enum Diagnostics {
     /// - Parameter level: The lowest level that is written.
     public static func bootstrap(level: Logger.Level) {
         LoggingSystem.bootstrap { label in
-            LineLogHandler(label: label, logLevel: level) { writer.write($0) }
+            LineLogHandler(label: label, logLevel: level) { line in writer.write(line()) }
         }
     }
 

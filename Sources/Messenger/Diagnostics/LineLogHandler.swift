@@ -15,18 +15,20 @@ public struct LineLogHandler: LogHandler {
 
     private let label: String
     private let now: @Sendable () -> SendTime
-    private let write: @Sendable (String) -> Void
+    private let write: @Sendable (() -> String) -> Void
 
     /// - Parameters:
     ///   - label: The logger's label.
     ///   - logLevel: The lowest level that is written.
     ///   - now: The clock for the lines' times.
-    ///   - write: Writes a line, which ends with a line feed. Called on the thread that logs, so it must not block.
+    ///   - write: Writes the line that its closure makes, with a line feed. It runs the closure when no other line can
+    ///     come between, so that lines are in the order of their times. Called on the thread that logs, so it must not
+    ///     block.
     public init(
         label: String,
         logLevel: Logger.Level,
         now: @escaping @Sendable () -> SendTime = SendTime.now,
-        write: @escaping @Sendable (String) -> Void
+        write: @escaping @Sendable (() -> String) -> Void
     ) {
         self.label = label
         self.logLevel = logLevel
@@ -40,7 +42,8 @@ public struct LineLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        write(Self.line(event.level, label, event.message, merged(event), at: now()))
+        let rest = Self.lineAfterTime(event.level, label, event.message, merged(event))
+        write { "\(now()) \(rest)" }
     }
 
     /// A line with its line feed.
@@ -51,7 +54,16 @@ public struct LineLogHandler: LogHandler {
         _ metadata: Logger.Metadata,
         at time: SendTime = .now()
     ) -> String {
-        var line = "\(time) \(level) \(label): \(LogText.escaped(LogText.redacted("\(message)")))"
+        "\(time) \(lineAfterTime(level, label, message, metadata))"
+    }
+
+    private static func lineAfterTime(
+        _ level: Logger.Level,
+        _ label: String,
+        _ message: Logger.Message,
+        _ metadata: Logger.Metadata
+    ) -> String {
+        var line = "\(level) \(label): \(LogText.escaped(LogText.redacted("\(message)")))"
         for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
             line += " \(LogText.escaped(key))=\(LogText.quoted(LogText.redacted("\(value)")))"
         }

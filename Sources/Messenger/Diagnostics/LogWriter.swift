@@ -46,11 +46,12 @@ final class LogWriter: Sendable {
         queue.wakeUp.signal()
     }
 
-    /// Queues a line, which ends with a line feed. Does not block.
-    func write(_ line: String) {
-        guard hasThread else { return Platform.writeIfPossible(line, to: descriptor) }
+    /// Queues a line, which ends with a line feed. Does not block. Lines are in the order in which they are made.
+    func write(_ makeLine: @autoclosure () -> String) {
+        guard hasThread else { return Platform.writeIfPossible(makeLine(), to: descriptor) }
         let wasEmpty = queue.state.withLock { state in
             let wasEmpty = state.isEmpty
+            let line = makeLine()
             if state.dropped == 0, state.queued.count + line.utf8.count <= capacity {
                 state.queued.append(contentsOf: line.utf8)
             } else {
