@@ -50,7 +50,10 @@ struct MessengerServer: Service {
         }
         logger.info("listening", metadata: startMetadata(addresses: server.addresses))
         if room.store == nil {
-            logger.info("the history is in memory only: a restart forgets it", metadata: ["setting": "MESSENGER_HISTORY"])
+            logger.info(
+                "the history is in memory only: a restart forgets it",
+                metadata: ["setting": "MESSENGER_HISTORY"]
+            )
         }
         if options.possibleConnections < options.maxConnections {
             logger.warning(
