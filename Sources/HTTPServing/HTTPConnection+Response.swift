@@ -9,6 +9,10 @@ struct OutgoingResponse {
     /// What to write next.
     var chunk: ByteBuffer?
     var chunks: HTTPResponse.Chunks?
+    /// Whether a task writes more chunks.
+    var isOpen: Bool
+    /// The task waits until the peer can take its next chunk.
+    var writing: CheckedContinuation<Void, any Error>?
     /// Whether the connection ends with it.
     let isLast: Bool
     let whenAcknowledged: (@Sendable () -> Void)?
@@ -39,7 +43,7 @@ extension HTTPConnection {
         case .receiving(let head, _): (request, isLast) = (head, true)
         case .answering(let head):
             // In HTTP/1.0 the connection's end is the end of a body without a length.
-            let hasNoEnd = head.version == .http1_0 && response.chunks != nil
+            let hasNoEnd = head.version == .http1_0 && response.isChunked
             (request, isLast) = (head, isEnding || isReserved || head.endsConnection || hasNoEnd)
         case .responding, .closing: return
         }
@@ -48,10 +52,12 @@ extension HTTPConnection {
             head: responseHead(response, to: request, isLast: isLast),
             chunk: hasBody ? response.body : nil,
             chunks: hasBody ? response.chunks : nil,
+            isOpen: hasBody && response.stream != nil,
             isLast: isLast,
             whenAcknowledged: response.whenAcknowledged
         )
         state = .responding
+        if hasBody, let stream = response.stream { begin(stream, context) }
         writeResponse(context)
     }
 
@@ -65,7 +71,7 @@ extension HTTPConnection {
         if !response.headers.contains(name: "Content-Type") {
             headers.add(name: "Content-Type", value: "application/json")
         }
-        if response.chunks == nil {
+        if !response.isChunked {
             headers.add(name: "Content-Length", value: String(response.body.readableBytes))
         } else if request?.version == .http1_1, request?.method != .HEAD {
             headers.add(name: "Transfer-Encoding", value: "chunked")
@@ -92,38 +98,82 @@ extension HTTPConnection {
         var count = 0
         while outgoing != nil, context.channel.isActive, context.channel.isWritable {
             guard count < Self.chunksInARow else { return retryWriting(in: .zero, context) }
-            guard writeChunk(context) else { return retryWriting(in: Self.memoryRetryDelay, context) }
-            count += 1
+            switch writeChunk(context) {
+            case .written: count += 1
+            case .noMemory: return retryWriting(in: Self.memoryRetryDelay, context)
+            case .nothingYet: return
+            }
         }
+    }
+
+    private enum ChunkOutcome {
+        case written
+        /// There is no memory for the chunk now.
+        case noMemory
+        /// The task has not made the next chunk yet.
+        case nothingYet
     }
 
     private func retryWriting(in delay: TimeAmount, _ context: ChannelHandlerContext) {
         writeRetry = context.eventLoop.assumeIsolated().scheduleTask(in: delay) { self.writeResponse(context) }
     }
 
-    /// - Returns: `false` if there is no memory for the chunk now.
-    private func writeChunk(_ context: ChannelHandlerContext) -> Bool {
-        guard var response = outgoing.take() else { return true }
+    private func writeChunk(_ context: ChannelHandlerContext) -> ChunkOutcome {
+        guard var response = outgoing.take() else { return .written }
         let chunk = response.chunk.take() ?? response.chunks?.next()
+        if chunk == nil, response.isOpen {
+            response.writing.take()?.resume()
+            outgoing = response
+            return .nothingYet
+        }
         var written: EventLoopPromise<Void>?
         if let bytes = chunk?.readableBytes, bytes > Self.uncountedBytes {
             guard server.memory.reserve(bytes) else {
                 response.chunk = chunk
                 outgoing = response
-                return false
+                return .noMemory
             }
             written = context.eventLoop.makePromise()
             written?.futureResult.whenComplete { [memory = server.memory] _ in memory.release(bytes) }
         }
         if let head = response.head.take() { context.write(Self.wrapOutboundOut(.head(head)), promise: nil) }
         if let chunk { context.write(Self.wrapOutboundOut(.body(.byteBuffer(chunk))), promise: written) }
-        if response.chunks == nil || chunk == nil {
+        if !response.isOpen, response.chunks == nil || chunk == nil {
             finish(response, context)
         } else {
             outgoing = response
             context.flush()
         }
-        return true
+        return .written
+    }
+
+    // MARK: Bodies that a task writes
+
+    private func begin(
+        _ stream: @escaping @Sendable (HTTPBodyWriter) async throws -> Void,
+        _ context: ChannelHandlerContext
+    ) {
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let writer = HTTPBodyWriter(eventLoop: context.eventLoop, connection: bound)
+        startWork { () async in
+            let isComplete = (try? await stream(writer)) != nil
+            return { connection in connection.streamEnded(isComplete: isComplete) }
+        }
+    }
+
+    /// Takes the next chunk of the task, which waits until it and what is before it have been written.
+    func write(_ chunk: ByteBuffer, then continuation: CheckedContinuation<Void, any Error>) {
+        guard let context, outgoing?.isOpen == true else { return continuation.resume(throwing: CancellationError()) }
+        outgoing?.chunk = chunk
+        outgoing?.writing = continuation
+        writeResponse(context)
+    }
+
+    private func streamEnded(isComplete: Bool) {
+        guard let context, outgoing != nil else { return }
+        guard isComplete else { return acknowledgements.abort() }
+        outgoing?.isOpen = false
+        writeResponse(context)
     }
 
     private func finish(_ response: OutgoingResponse, _ context: ChannelHandlerContext) {
@@ -158,4 +208,9 @@ enum HTTPDate {
             return String(decoding: text[..<length].lazy.map(UInt8.init(bitPattern:)), as: UTF8.self)
         }
     }
+}
+
+extension HTTPResponse {
+    /// Whether the body's length is not known when it begins.
+    fileprivate var isChunked: Bool { chunks != nil || stream != nil }
 }

@@ -89,7 +89,7 @@ final class HTTPConnection: ChannelInboundHandler {
         self.context = nil
         timer?.cancel()
         writeRetry?.cancel()
-        outgoing = nil
+        outgoing.take()?.writing?.resume(throwing: CancellationError())
         body = ByteBuffer()
         if let work, work.endsWithPeer { work.cancel() }
         leaveIfDone()
@@ -192,25 +192,36 @@ extension HTTPConnection {
             case .response(let response): respond(.success(response))
             case .callback(let start):
                 let cancel = start { result in
-                    loop.execute { bound.value.workEnded(with: result.map(HTTPReply.response)) }
+                    loop.execute { bound.value.workEnded { $0.respond(result) } }
                 }
                 work = Work(cancel: cancel)
             case .task(let run):
-                let task = Task {
+                startWork { () async in
                     let result: Result<HTTPReply, HTTPFailure>
                     do throws(HTTPFailure) { result = .success(try await run()) } catch { result = .failure(error) }
-                    loop.execute { bound.value.workEnded(with: result) }
+                    return { connection in connection.answer { () throws(HTTPFailure) in try result.get() } }
                 }
-                work = Work(cancel: { task.cancel() }, endsWithPeer: true)
             }
         } catch {
             respond(.failure(error))
         }
     }
 
-    private func workEnded(with result: Result<HTTPReply, HTTPFailure>) {
+    /// Runs a task that is cancelled when the peer leaves or the server stops.
+    /// - Parameter run: Returns what to do on the event loop at the task's end.
+    func startWork(_ run: @escaping @Sendable () async -> @Sendable (HTTPConnection) -> Void) {
+        guard let loop = context?.eventLoop else { return }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let task = Task {
+            let end = await run()
+            loop.execute { bound.value.workEnded(end) }
+        }
+        work = Work(cancel: { task.cancel() }, endsWithPeer: true)
+    }
+
+    private func workEnded(_ end: (HTTPConnection) -> Void) {
         work = nil
-        answer { () throws(HTTPFailure) in try result.get() }
+        end(self)
         if isCancelled, work == nil { acknowledgements.abort() }
         leaveIfDone()
     }

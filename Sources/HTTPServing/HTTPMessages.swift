@@ -62,6 +62,9 @@ package struct HTTPResponse: Sendable {
     package var body: ByteBuffer
     /// The rest of a body that is sent in chunks.
     package var chunks: Chunks?
+    /// Writes the rest of a body that is not there yet, in a task. The task is cancelled when the peer leaves or the
+    /// server stops. If it throws, the connection ends, so that the peer sees that the body is not complete.
+    package var stream: (@Sendable (HTTPBodyWriter) async throws -> Void)?
     /// Called once the peer's TCP has acknowledged the whole response. Released without a call if that never happens.
     package var whenAcknowledged: (@Sendable () -> Void)?
 
@@ -70,13 +73,31 @@ package struct HTTPResponse: Sendable {
         headers: HTTPHeaders = [:],
         body: ByteBuffer,
         chunks: Chunks? = nil,
+        stream: (@Sendable (HTTPBodyWriter) async throws -> Void)? = nil,
         whenAcknowledged: (@Sendable () -> Void)? = nil
     ) {
         self.status = status
         self.headers = headers
         self.body = body
         self.chunks = chunks
+        self.stream = stream
         self.whenAcknowledged = whenAcknowledged
+    }
+}
+
+/// Writes the body of a response, chunk by chunk. For one task.
+package struct HTTPBodyWriter: Sendable {
+    let eventLoop: any EventLoop
+    let connection: NIOLoopBound<HTTPConnection>
+
+    /// Writes a chunk, and waits until the peer can take the next one.
+    ///
+    /// - Throws: `CancellationError` if the peer has left or the server stops.
+    package func write(_ chunk: ByteBuffer) async throws {
+        try await withCheckedThrowingContinuation { continuation in
+            eventLoop.execute { connection.value.write(chunk, then: continuation) }
+        }
+        try Task.checkCancellation()
     }
 }
 

@@ -25,6 +25,7 @@ struct Routes: Sendable {
             HTTPRoute("/getAndFlushMessages", [.POST]) { _ throws(HTTPFailure) in
                 try opening.wait { () throws(HTTPFailure) in .response(try leases.flush()) }
             },
+            MessagesRoute(room: room).route,
             HTTPRoute("/healthz", [.GET, .HEAD], isHealth: true) { _ in
                 .response(HTTPResponse(body: ByteBuffer(staticString: #"{"status":"ok"}"#)))
             },

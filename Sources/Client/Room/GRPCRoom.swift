@@ -37,6 +37,20 @@ final class GRPCRoom: RemoteRoom {
         return { send.cancel() }
     }
 
+    func read(_ request: ReadMessagesRequest) async throws(ReadError) -> Messages {
+        do {
+            let stream = try channel.serverStreaming(MessengerMethods.readMessages, request)
+            guard try await stream.initialMetadata.first(MessengerMethods.positionKey) == nil else { return stream }
+            // The server refused the call; its status says why. Another server would stream without an end.
+            for try await _ in stream { break }
+        } catch let error as RPCError {
+            throw ReadError(error)
+        } catch {
+            throw .unavailable
+        }
+        throw .failed
+    }
+
     private func whenReceived(_ time: SendTime, _ action: @escaping @Sendable () -> Void) {
         if subscriptionStatus.stream == .open {
             subscription.whenReceived(time, action)
@@ -47,6 +61,19 @@ final class GRPCRoom: RemoteRoom {
 
     private func sendError(_ error: RPCError) -> SendError {
         SendError(error, isConnected: subscriptionStatus.stream.isConnected)
+    }
+}
+
+extension ReadError {
+    fileprivate init(_ error: RPCError) {
+        switch error.code {
+        case .outOfRange:
+            let heldAfter = error.metadata.first(MessengerMethods.heldAfterKey)
+            self = .gone(heldAfter: heldAfter.flatMap { SendTime(rfc3339: $0) })
+        case .invalidArgument: self = .invalid("The server rejected the request: \(error.message).")
+        case .unavailable, .deadlineExceeded, .cancelled: self = .unavailable
+        default: self = .failed
+        }
     }
 }
 

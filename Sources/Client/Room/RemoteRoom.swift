@@ -1,3 +1,4 @@
+import LibGRPC
 import Messenger
 
 /// The chat's room, reached over the network.
@@ -13,6 +14,9 @@ protocol RemoteRoom: Sendable {
         completion: @escaping @Sendable (Result<SendTime, SendError>) -> Void
     ) -> Cancellation
 
+    /// Messages that the room holds, whatever the inbox has received. Ends by itself.
+    func read(_ request: ReadMessagesRequest) async throws(ReadError) -> Messages
+
     /// Open once the stream of messages has been open for the first time.
     var streamOpened: Latch { get }
 
@@ -25,6 +29,21 @@ struct OutgoingMessage: Sendable {
     var author: String
     var text: String
     var key: IdempotencyKey
+}
+
+/// Messages of the room. Whoever stops to read stops the server.
+typealias Messages = any AsyncSequence<Message, RPCError> & Sendable
+
+/// Why messages cannot be read.
+enum ReadError: Error, Sendable, Equatable {
+    /// The room no longer holds some of them, only those after this time, if the server says so.
+    case gone(heldAfter: SendTime?)
+    /// The server rejects the request. The text is a sentence.
+    case invalid(String)
+    /// The server cannot be reached.
+    case unavailable
+    /// The server answered with another error.
+    case failed
 }
 
 /// Cancels an operation that is in progress. May be called on any thread; does nothing after the operation's end.

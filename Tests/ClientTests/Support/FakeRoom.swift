@@ -46,6 +46,8 @@ final class FakeRoom: RemoteRoom {
         return { self.answerAll() }
     }
 
+    func read(_: ReadMessagesRequest) async throws(ReadError) -> Messages { throw .unavailable }
+
     func answerAll() {
         for completion in pending.withLock({ exchange(&$0, with: []) }) { completion(answer) }
     }

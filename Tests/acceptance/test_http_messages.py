@@ -1,0 +1,181 @@
+"""GET /messages: what the room holds, as a JSON array. It takes nothing from the client's buffer."""
+
+import http.client
+import socket
+
+import grpc
+import pytest
+
+from support.api import pb, timestamp
+from support.fakeserver import fake_server, until_cancelled
+from support.redis_room import send as send_to_room
+from support.room import collect
+from support.usage import resident_bytes
+from support.waiting import wait_until
+
+
+@pytest.fixture
+def server(launch):
+    return launch.server(MESSENGER_HISTORY="memory:", MESSENGER_HISTORY_MESSAGES=2000).wait_ready()
+
+
+@pytest.fixture
+def room(launch, server):
+    """A client of a server of its own, and a function that sends messages by it."""
+    client = launch.client(server.address).wait_ready()
+
+    def send(count: int, text: str = "") -> list[str]:
+        return [client.http.send("Ivan", f"{text}{number}") for number in range(count)]
+
+    return client, send
+
+
+def get(client, query: str = ""):
+    return client.http.request("GET", f"/messages{query}")
+
+
+def times(client, query: str = "") -> list[str]:
+    response = get(client, query)
+    assert response.status == 200, response
+    assert response.headers["Content-Type"] == "application/json"
+    return [message["sendTime"] for message in response.json()]
+
+
+def test_an_empty_room(room):
+    client, _ = room
+    response = get(client)
+    assert (response.status, response.body) == (200, b"[]")
+
+
+def test_messages_are_read_again_and_again(room):
+    """Nothing is taken from the buffer."""
+    client, send = room
+    sent = send(3, 'quote " and я ')
+    for _ in range(2):
+        response = get(client).json()
+        assert [message["sendTime"] for message in response] == sent
+        assert list(response[0]) == ["author", "text", "sendTime"]
+        assert response[0]["text"] == 'quote " and я 0'
+    assert [message["sendTime"] for message in client.http.flush()] == sent
+    assert times(client) == sent
+
+
+def test_the_query(room):
+    client, send = room
+    sent = send(5)
+    assert times(client, "?last=2") == sent[3:]
+    assert times(client, "?limit=2") == sent[3:]
+    assert times(client, f"?after={sent[1]}") == sent[2:]
+    assert times(client, f"?after={sent[1].replace(':', '%3A')}&limit=2") == sent[2:4]
+    assert times(client, f"?after={sent[4]}") == []
+    assert times(client, "?last=100&limit=3") == sent[2:]
+    assert times(client, "?last=2&unknown=1&&x") == sent[3:]
+
+
+def test_the_last_element_is_where_to_go_on(room):
+    """A reader that remembers it gets each message once."""
+    client, send = room
+    sent = send(10)
+    received = times(client, "?last=10&limit=1")
+    after = sent[0]
+    received = [after]
+    while page := times(client, f"?after={after}&limit=3"):
+        received += page
+        after = page[-1]
+    assert received == sent
+
+
+def test_limits_without_a_query(room, server):
+    """The latest thousand."""
+    client, _ = room
+    send_to_room(server.address, *map(str, range(1100)))
+    assert [message["text"] for message in get(client).json()] == [str(number) for number in range(100, 1100)]
+    assert len(times(client, "?limit=10000")) == 1100
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?after=", "?after=yesterday", "?after=2021-09-12", "?limit=0", "?limit=10001", "?limit=-1", "?limit=1.5", "?limit=",
+        "?last=0", "?last=x", "?last=1&after=2021-09-12T10:25:22Z", "?last=1&last=2", "?after=%zz", "?after=%e2%28",
+        "?after=2999-09-12T10:25:22Z",
+    ],
+)
+def test_a_bad_query_is_refused(room, query):
+    response = get(room[0], query)
+    assert response.status == 400 and response.json()["sendTime"] is None and response.json()["error"], response
+
+
+def test_messages_that_are_gone(room):
+    """410 says from when on messages are held."""
+    client, send = room
+    send(1)
+    response = get(client, "?after=2021-09-12T10:25:22Z")
+    assert response.status == 410, response
+    body = response.json()
+    assert list(body) == ["sendTime", "error", "heldAfter"] and body["sendTime"] is None and body["error"]
+    assert len(times(client, f"?after={body['heldAfter']}")) == 1
+
+
+def test_head_and_other_methods(room):
+    client, _ = room
+    head = client.http.request("HEAD", "/messages")
+    assert (head.status, head.body) == (200, b"")
+    refused = client.http.request("POST", "/messages", b"{}")
+    assert refused.status == 405 and refused.headers["Allow"] == "GET, HEAD"
+
+
+def test_long_answers_in_chunks(room):
+    """Ten messages of 60,000 bytes arrive whole, on a connection that is kept."""
+    client, send = room
+    sent = send(10, "x" * 60_000)
+    with client.http.connection() as connection:
+        for _ in range(2):
+            answer = connection.request("GET", "/messages")
+            assert [message["sendTime"] for message in answer.json()] == sent
+
+
+def test_a_reader_that_takes_nothing(launch):
+    """The client holds little for it, and the others go on. The server's history holds the rest."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address, MESSENGER_BUFFER_BYTES="64MiB").wait_ready()
+    send_to_room(server.address, *["x" * 60_000] * 300)
+    collect(client.http, 300)
+    before = resident_bytes(client.pid)
+    stalled = []
+    for _ in range(20):
+        connection = socket.create_connection(("127.0.0.1", client.port))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /messages HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        stalled.append(connection)
+    wait_until(lambda: len(get(client, "?last=1").json()) == 1, "another reader is answered")
+    assert resident_bytes(client.pid) - before < 20 * (2 << 20)
+    assert client.http.request("GET", "/readyz").status == 200
+    for connection in stalled:
+        connection.close()
+
+
+def test_the_server_is_away(launch):
+    """503 with a sentence."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address).wait_ready()
+    server.stop()
+    response = get(client)
+    assert response.status == 503 and response.json()["error"] == "The server cannot be reached."
+
+
+def test_a_server_that_ends_in_the_middle(launch):
+    """The reader sees that the answer is not complete."""
+
+    def read(request, context):
+        context.send_initial_metadata((("messenger-position", "2026-01-01T00:00:00.000000000Z"),))
+        if not request.untilNow:
+            until_cancelled(context)
+        for number in range(100):
+            yield pb.Message(author="Ivan", text="x" * 10_000, sendTime=timestamp(10**18 + number))
+        context.abort(grpc.StatusCode.UNAVAILABLE, "broken")
+
+    with fake_server(read) as server:
+        client = launch.client(server.address).wait_ready()
+        with pytest.raises(http.client.IncompleteRead):
+            get(client)
