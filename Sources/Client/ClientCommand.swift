@@ -16,6 +16,7 @@ extension ClientSettings: AsyncParsableCommand {
         discussion: """
             POST /sendMessage          {"author":"…","text":"…"} sends a message
             POST /getAndFlushMessages  returns the messages that arrived since the last time
+            GET /messages              returns messages that the room holds (?after=TIME, ?last=N, ?limit=N)
             GET /healthz, /readyz      say whether the program is alive and its stream is open
 
             Every setting is a flag or an environment variable. The flag wins.
