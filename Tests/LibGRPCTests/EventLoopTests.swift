@@ -65,7 +65,7 @@ import Testing
     func aCallbackGetsTheOutcomeOnce(succeeded: Bool) {
         let outcomes = Mutex<[Bool]>([])
         var slot = OperationSlot.idle
-        _ = slot.begin(.callback { outcome in outcomes.withLock { $0.append(outcome) } })
+        _ = slot.begin(.then { outcome in outcomes.withLock { $0.append(outcome) } })
         slot.complete(succeeded)?.resume(succeeded)
         #expect(outcomes.withLock { $0 } == [succeeded])
         let isFree = slot.begin()

@@ -94,16 +94,16 @@ class Call: EventTarget, @unchecked Sendable {
 
 extension Call {
     /// Starts an operation. Until its event the caller owns the operation's part of `storage`.
-    ///
-    /// The event goes to `waiter`, maybe before this returns. Without a waiter, ``result(of:)``, ``wait(for:_:)`` or
-    /// ``outcome(of:)`` must follow before the next start.
-    /// - Parameter start: Starts the operation with a tag. Returns `nil` if the queue has been shut down.
+    /// - Parameters:
+    ///   - slot: With a waiter, which gets the event, maybe before this returns. Otherwise ``result(of:)``,
+    ///     ``wait(for:_:)`` or ``outcome(of:)`` must follow before the next start.
+    ///   - start: Starts the operation with a tag. Returns `nil` if the queue has been shut down.
     final func begin(
         _ operation: Operation,
-        then waiter: OperationSlot.Waiter? = nil,
+        _ slot: OperationSlot = .inFlight,
         _ start: (Tag) throws(RPCError) -> grpc_call_error?
     ) throws(RPCError) {
-        guard slots.withLock({ $0[operation].begin(waiter) }) else {
+        guard slots.withLock({ $0[operation].begin(slot) }) else {
             throw .misuse(operation == .receiveMessage ? .concurrentReads : .concurrentWrites)
         }
         let pointer: UnsafeMutablePointer<cgrpc_tag> = cgrpc_call_storage_tag(storage, operation.rawValue)
@@ -121,13 +121,13 @@ extension Call {
         queue.deliverPostedEvent(of: tag)
     }
 
-    /// Starts the batch that `build` makes, as ``begin(_:then:_:)``.
+    /// Starts the batch that `build` makes, as ``begin(_:_:_:)``.
     final func start(
         _ operation: Operation,
-        then waiter: OperationSlot.Waiter? = nil,
+        _ slot: OperationSlot = .inFlight,
         _ build: (inout cgrpc_batch) throws(RPCError) -> Void
     ) throws(RPCError) {
-        try begin(operation, then: waiter) { tag throws(RPCError) in
+        try begin(operation, slot) { tag throws(RPCError) in
             var batch = cgrpc_batch()
             try build(&batch)
             return queue.whileOpen {

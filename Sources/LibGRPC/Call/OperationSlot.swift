@@ -21,10 +21,13 @@ enum OperationSlot {
         }
     }
 
-    /// Claims the operation before its start. `false` if it is in use.
-    mutating func begin(_ waiter: Waiter? = nil) -> Bool {
+    /// A callback waits.
+    static func then(_ callback: @escaping @Sendable (Bool) -> Void) -> OperationSlot { .waiting(.callback(callback)) }
+
+    /// Claims the operation before its start: it is in flight or has a waiter then. `false` if it is in use.
+    mutating func begin(_ next: consuming OperationSlot = .inFlight) -> Bool {
         guard case .idle = self else { return false }
-        self = waiter.map { .waiting($0) } ?? .inFlight
+        self = next
         return true
     }
 
@@ -66,6 +69,7 @@ struct OperationSlots {
     private var receiveMessage = OperationSlot.idle
     private var end = OperationSlot.idle
 
+    @inline(__always)
     subscript(operation: Call.Operation) -> OperationSlot {
         get {
             switch operation {

@@ -95,7 +95,7 @@ final class ClientCall: Call, @unchecked Sendable {
     ) {
         queue.execute {
             do throws(RPCError) {
-                try self.startExchange(request, then: .callback { _ in completion(self.takeResponse()) })
+                try self.startExchange(request, .then { _ in completion(self.takeResponse()) })
             } catch {
                 completion(.failure(error))
             }
@@ -104,9 +104,9 @@ final class ClientCall: Call, @unchecked Sendable {
 
     private func startExchange(
         _ request: ByteBuffer,
-        then waiter: OperationSlot.Waiter? = nil
+        _ slot: OperationSlot = .inFlight
     ) throws(RPCError) {
-        try start(.end, then: waiter) { batch in
+        try start(.end, slot) { batch in
             coalesceWrites()
             holdSent(message: request)
             addInitialMetadata(to: &batch)
@@ -149,18 +149,18 @@ final class ClientCall: Call, @unchecked Sendable {
 
     /// Starts to receive the status and the server's initial metadata.
     private func startReceiving() throws(RPCError) {
-        try startFirst(.end, then: .callback { _ in self.ended() }) { cgrpc_batch_recv_status_on_client(&$0, storage) }
+        try startFirst(.end, .then { _ in self.ended() }) { cgrpc_batch_recv_status_on_client(&$0, storage) }
         try startFirst(.receiveInitialMetadata) { cgrpc_batch_recv_initial_metadata(&$0, storage) }
     }
 
     /// One of the operations that begin a call. If it fails, those before it must still end.
     private func startFirst(
         _ operation: Operation,
-        then waiter: OperationSlot.Waiter? = nil,
+        _ slot: OperationSlot = .inFlight,
         _ build: (inout cgrpc_batch) -> Void
     ) throws(RPCError) {
         do {
-            try start(operation, then: waiter, build)
+            try start(operation, slot, build)
         } catch {
             cancel()
             throw error

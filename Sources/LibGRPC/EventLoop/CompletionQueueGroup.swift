@@ -116,7 +116,8 @@ public final class CompletionQueueGroup: Sendable {
             for server in servers { tasks.addTask { await server.shutDown(gracePeriod: gracePeriod) } }
         }
         while ContinuousClock.now < end, !users.withLock(\.calls.isEmpty) {
-            try? await Task.sleep(for: .milliseconds(2))
+            // Cancelling the task ends the wait.
+            do { try await Task.sleep(for: .milliseconds(2)) } catch { break }
         }
         users.withLock { users in
             users.isShutDown = true

@@ -69,7 +69,7 @@ extension ServerCall {
         guard !isWatched else { return }
         isWatched = true
         // Fails only if the queue is shut down, which ends the call too.
-        try? start(.end, then: .callback { _ in self.ended() }) { cgrpc_batch_recv_close_on_server(&$0, storage) }
+        try? start(.end, .then { _ in self.ended() }) { cgrpc_batch_recv_close_on_server(&$0, storage) }
     }
 
     private func ended() {

@@ -116,7 +116,7 @@ extension ServerCall {
 extension ServerCall {
     /// Waits for a call to arrive. Does nothing once the server is shutting down.
     func post() {
-        try? begin(.opening, then: .callback { succeeded in if succeeded { self.arrived() } }) { tag in
+        try? begin(.opening, .then { succeeded in if succeeded { self.arrived() } }) { tag in
             queue.whileOpen {
                 let callQueue = streamQueue?.handle ?? queue.handle
                 guard let method = registration.handle else {
@@ -170,7 +170,7 @@ extension ServerCall {
 
     private func receiveFirstMessage() {
         do {
-            try start(.receiveMessage, then: .callback { self.receivedFirstMessage($0) }) { batch in
+            try start(.receiveMessage, .then { self.receivedFirstMessage($0) }) { batch in
                 cgrpc_batch_recv_message(&batch, storage)
             }
         } catch {

@@ -116,14 +116,15 @@ public struct ServerMethod: Sendable {
         _ descriptor: MethodDescriptor<Request, Response>,
         _ responder: @escaping @Sendable (Request, ServerContext, consuming Reply<Response>) -> Void
     ) -> ServerMethod {
-        ServerMethod(path: descriptor.path, isStreaming: false, readsFirstMessage: true) { call in
+        let (requests, encode) = (descriptor.requests, descriptor.responses.encode)
+        return ServerMethod(path: descriptor.path, isStreaming: false, readsFirstMessage: true) { call in
             let request: Request
             do {
-                request = try call.decodeFirstMessage(descriptor.requests)
+                request = try call.decodeFirstMessage(requests)
             } catch {
                 return call.conclude(.failure(error))
             }
-            responder(request, ServerContext(call: call), Reply(call: call, encode: descriptor.responses.encode))
+            responder(request, ServerContext(call: call), Reply(call: call, encode: encode))
         }
     }
 
