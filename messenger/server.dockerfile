@@ -15,7 +15,7 @@ RUN --mount=type=cache,id=messenger-build-6.3-bookworm,target=/messenger/.build,
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libhiredis0.14 libprotobuf-c1 libsqlite3-0 libssl3 libstdc++6 zlib1g \
+    && apt-get install -y --no-install-recommends libhiredis0.14 libprotobuf-c1 libsqlite3-0 libssl3 zlib1g \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /usr/local/bin/messenger-server /usr/local/bin/
 # For a history in a file: a volume that is mounted here belongs to the user below.
