@@ -1,27 +1,40 @@
+internal import LibGRPC
+
 /// What a sender calls one message, to send it again without sending it twice.
 public struct IdempotencyKey: Sendable, Hashable {
     /// Of printable ASCII, so it has one byte for each character.
     public static let maxLength = 64
 
-    private let bytes: [UInt8]
+    public let text: String
 
     /// `nil` if the text is empty, too long, or has other characters than printable ASCII.
     public init?(_ text: String) {
-        guard (1...Self.maxLength).contains(text.utf8.count), text.utf8.allSatisfy({ (0x20...0x7E).contains($0) })
-        else { return nil }
-        bytes = Array(text.utf8)
+        var text = text
+        let isValid = text.withUTF8 { bytes in
+            (1...Self.maxLength).contains(bytes.count) && bytes.allSatisfy { (0x20...0x7E).contains($0) }
+        }
+        guard isValid else { return nil }
+        self.text = text
     }
 
     /// A key of 128 random bits, which nobody else uses.
     public static func random() -> IdempotencyKey {
         let digits = Array("0123456789abcdef".utf8)
         var generator = SystemRandomNumberGenerator()
-        return IdempotencyKey(bytes: (0..<32).map { _ in digits[Int.random(in: 0..<16, using: &generator)] })
+        let characters = (0..<32).map { _ in digits[Int.random(in: 0..<16, using: &generator)] }
+        return IdempotencyKey(text: String(decoding: characters, as: UTF8.self))
     }
 
-    private init(bytes: [UInt8]) {
-        self.bytes = bytes
+    private init(text: String) {
+        self.text = text
     }
 
-    public var text: String { String(decoding: bytes, as: UTF8.self) }
+    // By bytes, all at once.
+
+    public static func == (left: Self, right: Self) -> Bool { left.text.hasBytes(of: right.text) }
+
+    public func hash(into hasher: inout Hasher) {
+        var text = text
+        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    }
 }

@@ -58,10 +58,10 @@ struct IdempotencyKeys: Sendable {
     /// ``NewMessage/fingerprint``.
     private static func hash(_ message: NewMessage) -> Int {
         var hasher = Hasher()
-        hasher.combine(message.author.utf8.count)
-        for var text in [message.author, message.text] {
-            text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
-        }
+        var (author, text) = (message.author, message.text)
+        hasher.combine(author.utf8.count)
+        author.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
         return hasher.finalize()
     }
 }
