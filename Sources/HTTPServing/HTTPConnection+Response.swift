@@ -164,7 +164,8 @@ extension HTTPConnection {
     /// Takes the next chunk of the task, which waits until it and what is before it have been written.
     func write(_ chunk: ByteBuffer, then continuation: CheckedContinuation<Void, any Error>) {
         guard let context, outgoing?.isOpen == true else { return continuation.resume(throwing: CancellationError()) }
-        outgoing?.chunk = chunk
+        // The response's beginning may not have been written yet.
+        if outgoing?.chunk?.writeImmutableBuffer(chunk) == nil { outgoing?.chunk = chunk }
         outgoing?.writing = continuation
         writeResponse(context)
     }

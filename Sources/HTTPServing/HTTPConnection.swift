@@ -73,7 +73,9 @@ final class HTTPConnection: ChannelInboundHandler {
         end()
         guard forced else { return }
         isCancelled = true
-        if let work { work.cancel() } else { acknowledgements.abort() }
+        work?.cancel()
+        // A task that writes a body waits for the peer, which may take nothing.
+        if work == nil || isResponding { acknowledgements.abort() }
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -116,6 +118,8 @@ final class HTTPConnection: ChannelInboundHandler {
         state = .closing
         context?.close(promise: nil)
     }
+
+    private var isResponding: Bool { if case .responding = state { true } else { false } }
 
     private func leaveIfDone() {
         if context == nil, work == nil { connections.remove(self) }
@@ -222,7 +226,10 @@ extension HTTPConnection {
     private func workEnded(_ end: (HTTPConnection) -> Void) {
         work = nil
         end(self)
-        if isCancelled, work == nil { acknowledgements.abort() }
+        if isCancelled {
+            work?.cancel()
+            acknowledgements.abort()
+        }
         leaveIfDone()
     }
 }

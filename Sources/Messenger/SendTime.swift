@@ -2,7 +2,8 @@ import Glibc
 
 /// The time at which the room accepted a message, in nanoseconds since the Unix epoch.
 ///
-/// It is strictly increasing within a room, so it identifies a message and is a reader's position. Its range is that of
+/// It is strictly increasing within a room, so it identifies a message and is a reader's position. The server's history
+/// assigns it, or Redis. Its range is that of
 /// 64-bit nanoseconds: from September 1677 to April 2262.
 public struct SendTime: Sendable, Hashable {
     /// Without leap seconds; negative before 1970-01-01T00:00:00Z.

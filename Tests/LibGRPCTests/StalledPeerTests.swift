@@ -12,7 +12,8 @@ struct StalledPeerTests {
         let peer = try await Self.stall(on: group)
         let taken = await ContinuousClock().measure { await group.shutDown() }
         peer.leave()
-        #expect(taken < .seconds(5))
+        // Without the disconnection it would never end.
+        #expect(taken < .seconds(30))
     }
 
     /// Makes a channel to a peer that does not read. A cancelled call has sent much to it.

@@ -46,7 +46,7 @@ import Testing
         var history = history([110, 120, 130, 140], messages: 2)
         #expect(history.heldAfter == Self.time(120))
         #expect(try history.contents(from: 2) == [130, 140])
-        #expect(throws: RoomError.noLongerHeld(heldAfter: Self.time(120))) { try history.content(at: 1) }
+        #expect(throws: RoomError.noLongerHeld(heldAfter: Self.time(120))) { try history.message(at: 1) }
         #expect(throws: RoomError.noLongerHeld(heldAfter: Self.time(120))) {
             try history.sequence(after: Self.time(119), now: Self.time(200))
         }
@@ -57,7 +57,7 @@ import Testing
         let cost = 10 + History<Int64>.overhead
         let history = history([110, 120, 130, 140], bytes: 3 * cost)
         #expect(try history.contents(from: 1) == [120, 130, 140])
-        #expect(throws: RoomError.self) { try history.content(at: 0) }
+        #expect(throws: RoomError.self) { try history.message(at: 0) }
     }
 
     @Test func theLatestMessageStays() throws {
@@ -100,7 +100,7 @@ extension History {
     /// All contents from a sequence number on.
     fileprivate func contents(from sequence: Int) throws -> [Content] {
         var contents: [Content] = []
-        while let content = try content(at: sequence + contents.count) { contents.append(content) }
+        while let message = try message(at: sequence + contents.count) { contents.append(message.content) }
         return contents
     }
 }

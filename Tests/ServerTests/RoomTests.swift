@@ -18,6 +18,29 @@ struct RoomTests {
         #expect(try room.all(cursor) == [Message(author: "a", text: "after", sendTime: time)])
     }
 
+    /// The oldest messages are dropped before the reader has any. It wants what is held.
+    @Test func aReaderOfTheLastMessagesBeginsLater() throws {
+        let room = room(messages: 3)
+        for text in ["1", "2", "3"] { _ = try room.append(author: "a", text: text) }
+        let cursor = try room.cursor(last: 10)
+        for text in ["4", "5"] { _ = try room.append(author: "a", text: text) }
+        #expect(try room.next(cursor, until: nil)?.message.text == "3")
+        for text in ["6", "7", "8"] { _ = try room.append(author: "a", text: text) }
+        // Now it would miss messages.
+        #expect(throws: RoomError.self) { try room.next(cursor, until: nil) }
+    }
+
+    @Test func aReaderWithAnEnd() throws {
+        let room = room()
+        for text in ["1", "2", "3"] { _ = try room.append(author: "a", text: text) }
+        let cursor = try room.cursor(last: 3)
+        let end = ReadEnd(time: room.latest, limit: 2)
+        _ = try room.append(author: "a", text: "4")
+        #expect(try room.next(cursor, until: end)?.message.text == "1")
+        #expect(try room.next(cursor, until: end)?.hasMore == true)
+        #expect(throws: RoomError.complete) { try room.next(cursor, until: end) }
+    }
+
     @Test func readersAreNotifiedOfMessagesAndOfTheEnd() throws {
         let changes = Atomic(0)
         let limits = History<Message>.Limits(messages: 100, bytes: .max)

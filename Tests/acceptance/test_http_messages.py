@@ -1,7 +1,9 @@
 """GET /messages: what the room holds, as a JSON array. It takes nothing from the client's buffer."""
 
 import http.client
+import json
 import socket
+import threading
 
 import grpc
 import pytest
@@ -90,7 +92,7 @@ def test_limits_without_a_query(room, server):
     client, _ = room
     send_to_room(server.address, *map(str, range(1100)))
     assert [message["text"] for message in get(client).json()] == [str(number) for number in range(100, 1100)]
-    assert len(times(client, "?limit=10000")) == 1100
+    assert len(times(client, "?limit=10000")) == len(times(client, "?last=1100")) == 1100
 
 
 @pytest.mark.parametrize(
@@ -138,17 +140,14 @@ def test_long_answers_in_chunks(room):
 def test_a_reader_that_takes_nothing(launch):
     """The client holds little for it, and the others go on. The server's history holds the rest."""
     server = launch.server().wait_ready()
-    client = launch.client(server.address, MESSENGER_BUFFER_BYTES="64MiB").wait_ready()
+    client = launch.client(server.address).wait_ready()
     send_to_room(server.address, *["x" * 60_000] * 300)
     collect(client.http, 300)
     before = resident_bytes(client.pid)
-    stalled = []
-    for _ in range(20):
-        connection = socket.create_connection(("127.0.0.1", client.port))
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(b"GET /messages HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        stalled.append(connection)
-    wait_until(lambda: len(get(client, "?last=1").json()) == 1, "another reader is answered")
+    stalled = [stalled_reader(client.port) for _ in range(20)]
+    for connection in stalled:
+        wait_until(lambda connection=connection: connection.recv(1, socket.MSG_PEEK), "the answer begins")
+    assert len(get(client, "?last=1").json()) == 1
     assert resident_bytes(client.pid) - before < 20 * (2 << 20)
     assert client.http.request("GET", "/readyz").status == 200
     for connection in stalled:
@@ -179,3 +178,84 @@ def test_a_server_that_ends_in_the_middle(launch):
         client = launch.client(server.address).wait_ready()
         with pytest.raises(http.client.IncompleteRead):
             get(client)
+
+
+def stalled_reader(port: int, requests: int = 1) -> socket.socket:
+    """Asks for all messages, and takes nothing yet."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", port))
+    connection.sendall(b"GET /messages HTTP/1.1\r\nHost: localhost\r\n\r\n" * requests)
+    return connection
+
+
+@pytest.fixture
+def long_room(launch):
+    """A client of a room with 18 MB."""
+    server = launch.server().wait_ready()
+    client = launch.client(server.address).wait_ready()
+    send_to_room(server.address, *["x" * 60_000] * 300)
+    return client
+
+
+def test_a_stop_does_not_wait_for_a_reader_that_takes_nothing(long_room):
+    """The client gives it three seconds."""
+    connection = stalled_reader(long_room.port)
+    wait_until(lambda: connection.recv(1, socket.MSG_PEEK), "the answer begins")
+    long_room.stop(within=8)
+    connection.close()
+
+
+class Answers:
+    """The answers on one connection."""
+
+    def __init__(self, connection: socket.socket):
+        self._file = connection.makefile("rb")
+
+    def makefile(self, _mode):
+        return self
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def close(self):
+        pass
+
+    def next(self):
+        answer = http.client.HTTPResponse(self)
+        answer.begin()
+        return json.loads(answer.read())
+
+
+def test_pipelined_requests_of_a_slow_reader(long_room):
+    """The second answer begins while the first one is not written yet. Both are whole."""
+    connection = stalled_reader(long_room.port, requests=3)
+    wait_until(lambda: connection.recv(1, socket.MSG_PEEK), "the answer begins")
+    answers = Answers(connection)
+    assert [len(answers.next()) for _ in range(3)] == [300] * 3
+    connection.close()
+
+
+def test_the_number_of_messages_while_others_send(launch, server):
+    """Never more than were asked for, in the order of their times."""
+    client = launch.client(server.address).wait_ready()
+    stopping = threading.Event()
+
+    def send_on() -> None:
+        while not stopping.is_set():
+            send_to_room(server.address, *["x"] * 100)
+
+    send_to_room(server.address, *["x"] * 2000)
+    threads = [threading.Thread(target=send_on) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(30):
+            assert len(times(client, "?last=1")) == 1
+            received = times(client, "?limit=200")
+            assert len(received) == 200
+            assert received == sorted(set(received))
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()

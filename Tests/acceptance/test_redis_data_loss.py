@@ -10,7 +10,7 @@ import pytest
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
 from support.processes import free_port
 from support.redis import Redis
-from support.redis_room import accepted, refusal, send
+from support.redis_room import accepted, refusal, send, take
 from support.room import assert_increasing
 from support.waiting import wait_until
 
@@ -55,6 +55,8 @@ def test_redis_is_emptied(start_server, redis):
     """FLUSHALL: every open stream of both servers ends with OUT_OF_RANGE. Readers that come back later get it too."""
     one, two = start_server(), start_server()
     times = send(one.address, "1", "2", "3")
+    # What is in transit to the other server would be new there.
+    assert take(two.address, times[2] - 1, 1) == times[2:]
     with connected(one.address) as first, connected(two.address) as second:
         with reading(first) as here, reading(second) as there:
             times += send(one.address, "4")

@@ -27,10 +27,11 @@ final class MessagesRoute<Room: RemoteRoom>: Sendable {
     }
 
     private static func readRequest(_ query: HTTPQuery) throws(HTTPFailure) -> ReadMessagesRequest {
-        let limit = try query.number("limit", in: limits) ?? defaultLimit
         let last = try query.number("last", in: limits)
+        let limit = try query.number("limit", in: limits) ?? last ?? defaultLimit
         guard let text = try query.value("after") else {
-            return ReadMessagesRequest(last: UInt32(min(last ?? limit, limit)), untilNow: true)
+            let count = UInt32(min(last ?? limit, limit))
+            return ReadMessagesRequest(last: count, untilNow: true, limit: count)
         }
         guard last == nil else { throw HTTPFailure(.badRequest, "Use either after or last, not both.") }
         guard let after = SendTime(rfc3339: text) else {

@@ -9,6 +9,10 @@ final class GRPCRoom: RemoteRoom {
     private let subscription: Subscription
     private let sendTimeout: Duration
 
+    /// For all messages of one read, however slowly they are taken.
+    private static let readTimeout = Duration.seconds(600)
+    private static let statusTimeout = Duration.seconds(1)
+
     /// - Parameter sendTimeout: How long the server may take to accept a message.
     init(channel: Channel, subscription: Subscription, sendTimeout: Duration) {
         self.channel = channel
@@ -39,9 +43,14 @@ final class GRPCRoom: RemoteRoom {
 
     func read(_ request: ReadMessagesRequest) async throws(ReadError) -> Messages {
         do {
-            let stream = try channel.serverStreaming(MessengerMethods.readMessages, request)
+            let options = CallOptions(timeout: Self.readTimeout)
+            let stream = try channel.serverStreaming(MessengerMethods.readMessages, request, options: options)
             guard try await stream.initialMetadata.first(MessengerMethods.positionKey) == nil else { return stream }
-            // The server refused the call; its status says why. Another server would stream without an end.
+            // The server has refused the call, and its status says why. A server that does not know `untilNow` would
+            // stream without an end.
+            async let _: Void = {
+                try? await Task.sleep(for: Self.statusTimeout); stream.cancel()
+            }()
             for try await _ in stream { break }
         } catch let error as RPCError {
             throw ReadError(error)

@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// The request has an idempotency key, so a server that remembers the key accepts the message once. A server forgets
 /// its keys when it loses its history. The stream shows that as a gap. So the message is sent again only while the
-/// stream is open, and if there has been no gap since the first attempt.
+/// stream is open, and if no server has lost anything since the first attempt.
 final class RepeatedSend: Sendable {
     typealias Completion = @Sendable (Result<SendMessageResponse, RPCError>) -> Void
 
@@ -20,8 +20,8 @@ final class RepeatedSend: Sendable {
     private let channel: Channel
     private let subscription: Subscription
     private let deadline: ContinuousClock.Instant
-    /// The gaps before the first attempt.
-    private let gaps: Int
+    /// The losses before the first attempt.
+    private let losses: Int
     private let completion: Completion
     private let state = Mutex(State())
 
@@ -37,7 +37,7 @@ final class RepeatedSend: Sendable {
         self.channel = channel
         self.subscription = subscription
         deadline = .now + timeout
-        gaps = subscription.status.gaps
+        losses = subscription.losses
         self.completion = completion
     }
 
@@ -75,9 +75,9 @@ final class RepeatedSend: Sendable {
         Task {
             while let delay = nextDelay() {
                 try? await Task.sleep(for: delay)
-                // In this order: a gap is counted before the stream is open again.
+                // In this order: a loss is counted before the stream is open again.
                 guard subscription.isFollowing else { continue }
-                guard subscription.status.gaps == gaps else { break }
+                guard subscription.losses == losses, !state.withLock(\.isCancelled) else { break }
                 return begin()
             }
             completion(result)

@@ -36,6 +36,9 @@ final class Subscription: Service {
     /// Whether the server is one of ours, which knows more than the interface says.
     var serverSendsPositions: Bool { state.withLock { $0.serverSendsPositions } }
 
+    /// Grows when a server does not hold what followed the stream's position.
+    var losses: Int { state.withLock { $0.losses } }
+
     /// Whether the stream is open on the channel's connection.
     var isFollowing: Bool { status.stream.isConnected && isStreamConnected }
 

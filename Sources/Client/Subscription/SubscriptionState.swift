@@ -34,6 +34,8 @@ struct SubscriptionState: Sendable {
 
     private var isPaused = false
     private var backoff = Backoff()
+    /// How many times a server did not hold what followed the position. It may have lost its history, and its keys.
+    private(set) var losses = 0
     /// How many times in a row the server has refused the position.
     private var refusals = 0
     private var immediateRetriesLeft = Self.maxImmediateRetries
@@ -141,6 +143,7 @@ struct SubscriptionState: Sendable {
     /// The server no longer holds all messages after the position. Continues with those that it holds.
     private mutating func positionRefused(heldAfter: SendTime?, hasBeenOpen: Bool, jitter: Double) -> Retry {
         defer { refusals += 1 }
+        losses += 1
         // A full history drops old messages all the time, also while this client asks. So skip a second at the second
         // try. After that, or if the server does not say what it holds, ask for new messages only.
         switch refusals {

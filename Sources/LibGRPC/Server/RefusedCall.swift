@@ -1,4 +1,5 @@
 /// A call that the server ended without calling a handler. Strangers can cause many of them, so interceptors see them.
+/// `Server.callBegan` decides, `ServerCall.refuse` ends the call.
 public struct RefusedCall: Sendable, Hashable {
     /// Why the server refused the call.
     public enum Reason: String, Sendable, CaseIterable {

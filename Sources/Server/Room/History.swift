@@ -130,15 +130,15 @@ struct History<Content: Sendable>: Sendable {
         return count == entries.count ? heldAfter : entries[entries.count - count - 1].sendTime
     }
 
-    /// The content at a sequence number; `nil` at the end.
-    func content(at sequence: Int) throws(RoomError) -> Content? {
+    /// The content and the time at a sequence number; `nil` at the end.
+    func message(at sequence: Int) throws(RoomError) -> (content: Content, sendTime: SendTime)? {
         guard sequence >= firstSequence else { throw RoomError.noLongerHeld(heldAfter: heldAfter) }
         let index = sequence - firstSequence
-        return index < entries.count ? entries[index].content : nil
+        guard index < entries.count else { return nil }
+        // One access: each one counts a reference to the content.
+        let entry = entries[index]
+        return (entry.content, entry.sendTime)
     }
-
-    /// The time at a sequence number that is held.
-    func sendTime(at sequence: Int) -> SendTime { entries[sequence - firstSequence].sendTime }
 }
 
 extension RandomAccessCollection where Index == Int {

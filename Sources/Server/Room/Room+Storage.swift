@@ -104,13 +104,16 @@ extension Room {
         do {
             page = try await store.read(after: last, limit: limit)
         } catch {
-            throw RoomError(error)
+            let error = RoomError(error)
+            if beginLater(cursor, error) { return [] }
+            throw error
         }
         // The tail has dropped messages after `last`. If the store has none, they are lost.
         guard page.upTo > last else {
             throw .noLongerHeld(heldAfter: state.withLock { $0.history.heldAfter })
         }
         cursor.last = page.upTo
+        cursor.mayBeginLater.store(false, ordering: .relaxed)
         guard let end else { return page.messages.map { encode($0).content } }
         return page.messages.filter { end.take($0.sendTime) }.map { encode($0).content }
     }
@@ -130,12 +133,12 @@ extension Room {
                 cursor.next = nil
                 throw .onlyInStorage
             }
-            guard let content = try state.history.content(at: sequence) else {
+            guard let (content, sendTime) = try state.history.message(at: sequence) else {
                 guard !state.isClosed else { throw .closed }
                 return nil
             }
             cursor.next = sequence + 1
-            cursor.last = state.history.sendTime(at: sequence)
+            cursor.last = sendTime
             return (content, state.hasMore(after: sequence))
         }
     }

@@ -16,8 +16,12 @@ final class Room<Content: Sendable>: Sendable {
         let sequence: Atomic<Int>
         /// The time of the last message that was read, in nanoseconds. At first the ``position``.
         let lastTime: Atomic<Int64>
+        /// Whether the reader wants the latest messages that are held, and has read none. If the oldest of them are
+        /// dropped meanwhile, it begins later.
+        let mayBeginLater: Atomic<Bool>
 
-        init(position: SendTime, next: Int?) {
+        init(position: SendTime, next: Int?, mayBeginLater: Bool = false) {
+            self.mayBeginLater = Atomic(mayBeginLater)
             self.position = position
             sequence = Atomic(next ?? -1)
             lastTime = Atomic(position.nanosecondsSinceEpoch)
@@ -120,12 +124,12 @@ final class Room<Content: Sendable>: Sendable {
         guard store == nil else { return try nextInTail(cursor) }
         let sequence = cursor.sequence.load(ordering: .relaxed)
         return try state.withLock { state throws(RoomError) in
-            guard let content = try state.history.content(at: sequence) else {
+            guard let (content, sendTime) = try state.history.message(at: sequence) else {
                 guard !state.isClosed else { throw RoomError.closed }
                 return nil
             }
             cursor.sequence.store(sequence + 1, ordering: .relaxed)
-            cursor.last = state.history.sendTime(at: sequence)
+            cursor.last = sendTime
             return (content, state.hasMore(after: sequence))
         }
     }

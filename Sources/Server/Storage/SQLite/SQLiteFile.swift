@@ -71,11 +71,11 @@ struct SQLiteFile {
             if isNew {
                 try createTables(in: database, start: start)
             } else {
-                // Files of earlier versions lack it. Those versions ignore it.
-                try database.execute(SQLiteKeys.table)
                 // New frames would overwrite only some of the invalid ones that a power cut has left. If the checkpoint
                 // fails, a later one does it.
                 _ = try? database.checkpoint(truncating: true)
+                // Files of earlier versions lack it. Those versions ignore it.
+                try database.execute(SQLiteKeys.table)
             }
             return database
         } catch let error as StartError {

@@ -17,8 +17,8 @@ struct SQLiteKeys {
         CREATE TABLE IF NOT EXISTS idempotency_key
             (time INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL) STRICT;
         """
-    /// The most keys that one transaction forgets, so that no sender waits long for it.
-    private static let forgottenAtOnce: Int64 = 1000
+    /// A transaction forgets at most this many keys, or twice as many as it adds: no sender waits long for it.
+    private static let forgottenAtOnce = 1000
 
     /// - Parameter latest: The time of the newest message.
     init(_ database: Database, limits: IdempotencyKeys.Limits, latest: SendTime) throws(SQLiteError) {
@@ -37,12 +37,14 @@ struct SQLiteKeys {
     }
 
     /// Forgets keys over the limits, the oldest first.
-    mutating func removeOld() throws(SQLiteError) {
+    /// - Parameter added: How many messages the transaction stores.
+    mutating func removeOld(adding added: Int) throws(SQLiteError) {
+        let most = Int64(max(Self.forgottenAtOnce, 2 * added))
         let cutoff = RetentionPolicy.cutoff(now: clock.now(), age: limits.age)
-        if count > 0, oldest <= cutoff { try removeOldest(Self.forgottenAtOnce, upTo: cutoff) }
+        if count > 0, oldest <= cutoff { try removeOldest(most, upTo: cutoff) }
         if count > limits.count {
             let excess = Int64(count - limits.count)
-            try removeOldest(min(excess, Self.forgottenAtOnce), upTo: SendTime(nanosecondsSinceEpoch: .max))
+            try removeOldest(min(excess, most), upTo: SendTime(nanosecondsSinceEpoch: .max))
         }
     }
 

@@ -86,7 +86,7 @@ struct SQLiteWriter {
         do {
             try begin.run()
             var (usage, keys) = (usage, keys)
-            try keys.removeOld()
+            try keys.removeOld(adding: messages.count)
             for (message, sendTime) in messages {
                 let outcome = try store(message, sendTime, &keys)
                 outcomes.append(outcome)
