@@ -53,14 +53,16 @@ extension Server {
         _ listeners: [(address: ListenAddress, sockets: [ListeningSocket])]
     ) throws(ServerStartError) {
         var accepted: [ListeningSocket] = []
+        var rest = listeners[...]
         do throws(ServerStartError) {
             guard case .idle = lifecycle else { throw .notIdle }
             // From here on the group's shutdown shuts down this server first: that needs its queues.
             guard group.serverBegan(self) else { throw .groupIsShutDown }
             lifecycle = .running
-            for (address, sockets) in listeners { accepted += try hand(sockets, of: address) }
+            while let (address, sockets) = rest.popFirst() { accepted += try hand(sockets, of: address) }
         } catch {
-            for socket in listeners.lazy.map(\.sockets).joined() { socket.close() }
+            // Not those that are closed already: their descriptors may be somebody else's by now.
+            for socket in accepted + rest.flatMap(\.sockets) { socket.close() }
             throw error
         }
         listening.withLock { $0 = listeners.flatMap { $0.sockets.map(\.address) } }
@@ -74,7 +76,8 @@ extension Server {
         }
     }
 
-    /// Returns the sockets that the ``Acceptor`` is to accept from. If that is not its part, the core listens instead.
+    /// Returns the sockets that the ``Acceptor`` is to accept from. If that is not its part, the core listens instead. If
+    /// this fails, the sockets are closed.
     private func hand(
         _ sockets: [ListeningSocket],
         of address: ListenAddress
@@ -85,6 +88,7 @@ extension Server {
         }
         if address.credentials.isInsecure { return sockets }
         guard let listener = externalListeners.make(for: address.credentials, at: handle) else {
+            for socket in sockets { socket.close() }
             throw .badCredentials(address: address.address)
         }
         return sockets.map { socket in
