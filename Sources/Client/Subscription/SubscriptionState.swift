@@ -144,11 +144,12 @@ struct SubscriptionState: Sendable {
     private mutating func positionRefused(heldAfter: SendTime?, hasBeenOpen: Bool, jitter: Double) -> Retry {
         defer { refusals += 1 }
         losses += 1
-        // A full history drops old messages all the time, also while this client asks. So skip a second at the second
-        // try. After that, or if the server does not say what it holds, ask for new messages only.
+        // The first refusal may be old: it waits behind messages that were not read. A full history drops old messages all
+        // the time, also while this client asks. So skip a second at the third try. After that, or if the server does not
+        // say what it holds, ask for new messages only.
         switch refusals {
-        case 0: position = heldAfter
-        case 1:
+        case 0, 1: position = heldAfter
+        case 2:
             position = heldAfter.map {
                 SendTime(nanosecondsSinceEpoch: $0.nanosecondsSinceEpoch &+ Self.secondInNanoseconds)
             }
