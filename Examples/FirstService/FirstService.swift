@@ -1,6 +1,6 @@
 import LibGRPC
 
-/// How a message becomes bytes. Here it is plain text; protobuf needs as many lines.
+/// How a message becomes bytes. Here it is plain text.
 extension MessageCodec<String> {
     static var text: Self {
         Self(encode: { ByteBuffer($0.utf8) }) { bytes in

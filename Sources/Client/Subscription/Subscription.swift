@@ -11,7 +11,7 @@ final class Subscription: Service {
 
     private let channel: Channel
     private let inbox: Inbox
-    private let logger: Logger
+    private let log: SubscriptionLog
     private let state = Mutex(SubscriptionState())
     private let waiters = PositionWaiters(timeout: .milliseconds(500))
     /// The first stream begins with the messages accepted since the program's start.
@@ -22,7 +22,7 @@ final class Subscription: Service {
     init(channel: Channel, inbox: Inbox, logger: Logger) {
         self.channel = channel
         self.inbox = inbox
-        self.logger = logger
+        log = SubscriptionLog(logger: logger)
     }
 
     var status: SubscriptionStatus {
@@ -71,7 +71,7 @@ final class Subscription: Service {
             let (retry, isFirst) = state.withLock { state in
                 (state.ended(error, jitter: .random(in: 0...1), now: .now), state.isFirst)
             }
-            log(error, retry, isFirst: isFirst)
+            log.ended(error, retry, isFirst: isFirst)
             try? await Task.sleep(for: retry.delay)
             // Beyond the budget: a server without positions would keep the message back until its next one.
             if let message = pending, inbox.offer(message, beyondBudget: Self.maxUnreadBytes) {
@@ -126,7 +126,7 @@ extension Subscription {
                         throw RPCError(code: .unavailable, message: "the connection was lost while the inbox was full")
                     }
                     let (isNew, openedStream) = state.withLock { ($0.receive(message), $0.streamToLog()) }
-                    if let openedStream { log(openedStream) }
+                    if let openedStream { log.opened(openedStream) }
                     if position == nil {
                         streamOpened.open()
                         isOpen.open()
@@ -183,7 +183,7 @@ extension Subscription {
             state.opened(at: position)
             return state.streamToLog()
         }
-        if let openedStream { log(openedStream) }
+        if let openedStream { log.opened(openedStream) }
         streamOpened.open()
     }
 
@@ -205,7 +205,7 @@ extension Subscription {
             state.becameStable()
             return state.streamToLog()
         }
-        if let openedStream { log(openedStream) }
+        if let openedStream { log.opened(openedStream) }
     }
 }
 
@@ -273,36 +273,6 @@ extension Subscription {
             // The message may have been stored at the same moment.
             for await other in group where other == .stored { return .stored }
             return first
-        }
-    }
-}
-
-// MARK: - Log
-
-extension Subscription {
-    private func log(_ stream: SubscriptionState.OpenedStream) {
-        var metadata: Logger.Metadata = ["after": "\(stream.after.map(\.description) ?? "none")"]
-        if stream.failures > 0 { metadata["failures"] = "\(stream.failures)" }
-        logger.info("stream open", metadata: metadata)
-    }
-
-    private func log(_ error: RPCError?, _ retry: SubscriptionState.Retry, isFirst: Bool) {
-        // A server's text may be long.
-        let reason = (error?.description ?? "the server ended the stream").utf8.prefix(512)
-        var metadata: Logger.Metadata = [
-            "reason": "\(String(decoding: reason, as: UTF8.self))",
-            "retryIn": "\(Int(retry.delay / .milliseconds(1)))ms",
-        ]
-        guard let failures = retry.failures else {
-            return logger.debug("stream still not open", metadata: metadata)
-        }
-        if failures > 1 { metadata["failures"] = "\(failures)" }
-        if retry.hasGap {
-            logger.error("messages lost", metadata: metadata)
-        } else if isFirst {
-            logger.warning("stream not open yet", metadata: metadata)
-        } else {
-            logger.warning("stream broken", metadata: metadata)
         }
     }
 }

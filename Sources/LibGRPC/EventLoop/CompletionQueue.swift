@@ -237,7 +237,8 @@ extension CompletionQueue {
     }
 
     /// Runs `body` at the end of the current turn, or of the next one. What it sends leaves together with everything
-    /// else that the turn has sent. After the thread has ended, tasks of Swift's global executor run in its place, one at a time.
+    /// else that the turn has sent. After the thread has ended, tasks of Swift's global executor run in its place, one at
+    /// a time.
     /// Thread-safe.
     /// - Parameter sendCount: How many messages `body` is about to send, if there can be many.
     func execute(sendCount: @escaping @Sendable () -> Int = { 0 }, _ body: @escaping @Sendable () -> Void) {

@@ -6,8 +6,7 @@ internal import Synchronization
 /// drop the reply, the call ends with `INTERNAL`. If the client disappears, the answer is dropped. A server's shutdown
 /// waits for it within the grace period.
 public struct Reply<Response>: ~Copyable, Sendable {
-    /// `nil` once answered.
-    private var reply: CallReply
+    private let reply: CallReply
     private let encode: @Sendable (Response) throws -> ByteBuffer
 
     init(call: ServerCall, encode: @escaping @Sendable (Response) throws -> ByteBuffer) {
