@@ -1,5 +1,6 @@
 import LibGRPC
 import Messenger
+import Synchronization
 
 /// `ReadMessages`.
 extension MessengerService {
@@ -23,13 +24,27 @@ extension MessengerService {
         // Without storage a stream never waits, so it needs no task.
         return .serverStreaming(MessengerMethods.readEncodedMessages, subscribingTo: readers) { request, context in
             let (cursor, end) = try begin(request, context)
-            return (initialMetadata(for: cursor), { try next(cursor, until: end) })
+            return (initialMetadata(for: cursor), source(of: cursor, until: end))
         }
+    }
+
+    /// Most streams have no end and may not begin later. They do not ask at each delivery.
+    private func source(of cursor: Cursor, until end: ReadEnd?) -> Broadcast.Source {
+        if end == nil, !cursor.mayBeginLater.load(ordering: .relaxed) { return { try next(cursor) } }
+        return { try next(cursor, until: end) }
     }
 
     /// Tells the client that the stream is open, and where it begins.
     private func initialMetadata(for cursor: Cursor) -> Metadata {
         [MessengerMethods.positionKey: .string(cursor.position.description)]
+    }
+
+    private func next(_ cursor: Cursor) throws -> (message: ByteBuffer, hasMore: Bool)? {
+        do throws(RoomError) {
+            return try room.next(cursor)
+        } catch {
+            throw RPCError(error)
+        }
     }
 
     private func next(
