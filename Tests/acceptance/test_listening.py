@@ -147,7 +147,7 @@ def services() -> dict[str, str]:
 
 def test_compose_limits_services_and_publishes_http_on_loopback():
     """Memory and processes are limited. The clients' HTTP is published on the host's loopback only."""
-    assert len(services()) == 11
+    assert len(services()) == 10
     for name, text in services().items():
         assert "mem_limit:" in text and "pids_limit:" in text, name
         for ports in re.findall(r'ports: \["(.*):8080"\]', text):
