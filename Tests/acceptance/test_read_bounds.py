@@ -177,3 +177,16 @@ def test_until_now_has_what_another_server_accepted(launch, own_programs):
             sent += send_some(first, 1)
             assert read(second, after=timestamp(beginning), untilNow=True) == sent
     redis.close()
+
+
+def test_an_entry_that_is_no_message_at_the_end(launch, own_programs):
+    """Somebody has written to the stream in Redis. `untilNow` ends all the same, and `last` counts messages only."""
+    redis = Redis(free_port())
+    server = launch.server(MESSENGER_HISTORY=redis.location()).wait_ready()
+    with connected(server.address) as channel:
+        times = send_some(channel, 3)
+        for _ in range(70):
+            redis.ask("XADD", "room", "*", "x", "y")
+        assert read(channel, last=2, untilNow=True) == times[1:]
+        assert read(channel, after=timestamp(times[0]), untilNow=True) == times[1:]
+    redis.close()

@@ -79,21 +79,22 @@ struct RedisStream {
         return (ids[0]?.time, ids[1]?.time)
     }
 
-    /// The time of the entry before the latest `count`; `nil` if there is none. Redis has no command for it, so this
-    /// reads all of these entries, a page at a time.
+    /// The time of the message before the latest `count`; `nil` if there is none. Redis has no command for it, so this
+    /// reads all of these messages, a page at a time.
     func position(beforeLast count: Int) throws(RedisError) -> SendTime? {
         guard let length = try connection.call(["XLEN", address.key]).integer, length > count else { return nil }
         var left = count
         var end = "+"
         while true {
-            let reply = try connection.call(
-                ["XREVRANGE", address.key, end, "-", "COUNT", "\(min(left, Self.positionPage) + 1)"]
-            )
+            let limit = min(left, Self.positionPage) + 1
+            let reply = try connection.call(["XREVRANGE", address.key, end, "-", "COUNT", "\(limit)"])
             guard let entries = reply.list, let last = entries.last.flatMap({ StreamID(entry: $0) }) else { return nil }
-            if entries.count > left { return last.time }
-            guard entries.count > 1 else { return nil }
-            left -= entries.count - 1
-            end = "\(last)"
+            // Readers get no other entries, so they would wait for one in vain.
+            for message in entries.lazy.compactMap(StreamSnapshot.message) {
+                if left == 0 { return message.sendTime }
+                left -= 1
+            }
+            end = "(\(last)"
         }
     }
 

@@ -147,7 +147,7 @@ extension StreamSnapshot {
     }
 
     /// Parses `[ID, ["a", author, "t", text]]`; `nil` if the entry is not a message, or its ID is not a `sendTime`.
-    private static func message(_ entry: RedisReply) -> Message? {
+    static func message(_ entry: RedisReply) -> Message? {
         guard
             let sendTime = StreamID(entry: entry)?.sendTime,
             let parts = entry.list, parts.count == 2,
