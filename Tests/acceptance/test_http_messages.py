@@ -259,3 +259,20 @@ def test_the_number_of_messages_while_others_send(launch, server):
         stopping.set()
         for thread in threads:
             thread.join()
+
+
+@pytest.mark.slow  # the ten seconds that a server has to begin
+@pytest.mark.parametrize("says_something", [False, True])
+def test_a_server_that_does_not_know_until_now(launch, says_something):
+    """It would stream without an end, and may send nothing before its next message."""
+
+    def read(request, context):
+        if says_something:
+            context.send_initial_metadata((("x-other", "1"),))
+        until_cancelled(context)
+        yield from ()
+
+    with fake_server(read) as server:
+        client = launch.client(server.address).wait_ready()
+        response = get(client)
+        assert response.status == 502 and response.json()["error"], response

@@ -11,7 +11,8 @@ final class GRPCRoom: RemoteRoom {
 
     /// For all messages of one read, however slowly they are taken.
     private static let readTimeout = Duration.seconds(600)
-    private static let statusTimeout = Duration.seconds(1)
+    /// For its beginning. Another server may send nothing before its next message.
+    private static let readOpenTimeout = Duration.seconds(10)
 
     /// - Parameter sendTimeout: How long the server may take to accept a message.
     init(channel: Channel, subscription: Subscription, sendTimeout: Duration) {
@@ -45,12 +46,9 @@ final class GRPCRoom: RemoteRoom {
         do {
             let options = CallOptions(timeout: Self.readTimeout)
             let stream = try channel.serverStreaming(MessengerMethods.readMessages, request, options: options)
+            async let _: Void = Self.cancel(stream, after: Self.readOpenTimeout)
             guard try await stream.initialMetadata.first(MessengerMethods.positionKey) == nil else { return stream }
-            // The server has refused the call, and its status says why. A server that does not know `untilNow` would
-            // stream without an end.
-            async let _: Void = {
-                try? await Task.sleep(for: Self.statusTimeout); stream.cancel()
-            }()
+            // The server has refused the call, and its status says why. Or it does not know `untilNow`.
             for try await _ in stream { break }
         } catch let error as RPCError {
             throw ReadError(error)
@@ -58,6 +56,12 @@ final class GRPCRoom: RemoteRoom {
             throw .unavailable
         }
         throw .failed
+    }
+
+    /// Does nothing if the task is cancelled first.
+    private static func cancel(_ stream: ResponseStream<Message>, after timeout: Duration) async {
+        guard (try? await Task.sleep(for: timeout)) != nil else { return }
+        stream.cancel()
     }
 
     private func whenReceived(_ time: SendTime, _ action: @escaping @Sendable () -> Void) {
@@ -80,7 +84,7 @@ extension ReadError {
             let heldAfter = error.metadata.first(MessengerMethods.heldAfterKey)
             self = .gone(heldAfter: heldAfter.flatMap { SendTime(rfc3339: $0) })
         case .invalidArgument: self = .invalid("The server rejected the request: \(error.message).")
-        case .unavailable, .deadlineExceeded, .cancelled: self = .unavailable
+        case .unavailable, .deadlineExceeded: self = .unavailable
         default: self = .failed
         }
     }
