@@ -54,7 +54,8 @@ extension Server {
                 acceptor.disconnect()
                 break
             }
-            try? await Task.sleep(for: .milliseconds(2))
+            // Cancelling the task ends this wait, but not the grace period.
+            do { try await Task.sleep(for: .milliseconds(2)) } catch { break }
         }
         return max(end - ContinuousClock.now, .zero)
     }
