@@ -11,7 +11,9 @@ struct NewMessage: Sendable {
     var fingerprint: String {
         // The length keeps an author that ends as a text begins apart from that text.
         let parts = Array("\(author.utf8.count):".utf8) + Array(author.utf8) + Array(text.utf8)
-        return String(SHA256.hexDigest(of: parts).prefix(32))
+        // Without a digest it equals no other: the message is then refused the second time, and not taken for another.
+        let digest = SHA256.hexDigest(of: parts) ?? IdempotencyKey.random().text
+        return String(digest.prefix(32))
     }
 }
 
