@@ -6,8 +6,8 @@ import Messenger
 import ServiceLifecycle
 import UnixSignals
 
-/// The client's program. The settings are its command: one group less in ArgumentParser's checks, whose time in debug
-/// builds grows exponentially with the nesting of groups.
+/// The client's program. The settings are its command: each nested group makes ArgumentParser's checks in debug builds
+/// slower.
 @main
 extension ClientSettings: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -123,13 +123,7 @@ extension MessengerService {
     ) throws(RPCError) -> (Cursor, ReadEnd?) {
         let start = try start(of: request, context)
         do throws(RoomError) {
-            let cursor =
-                switch start {
-                case .after(let time): try room.cursor(after: time)
-                case .accepted(let age): try room.cursor(acceptedWithin: age)
-                case .last(let count): try room.cursor(last: count)
-                }
-            return (cursor, end(of: request, latest: room.latest))
+            return (try cursor(at: start), end(of: request, latest: request.untilNow ? room.latest : nil))
         } catch {
             throw RPCError(error)
         }
@@ -143,15 +137,22 @@ extension MessengerService {
         let start = try start(of: request, context)
         do throws(RoomError) {
             let cursor =
-                switch start {
-                case .after(let time): try room.cursor(after: time)
-                case .accepted(let age): try room.cursor(acceptedWithin: age)
-                case .last(let count): try await room.cursor(last: count, store: store)
+                if case .last(let count) = start {
+                    try await room.cursor(last: count, store: store)
+                } else {
+                    try cursor(at: start)
                 }
-            let latest = request.untilNow ? try await room.latest(store: store) : room.latest
-            return (cursor, end(of: request, latest: latest))
+            return (cursor, end(of: request, latest: request.untilNow ? try await room.latest(store: store) : nil))
         } catch {
             throw RPCError(error)
+        }
+    }
+
+    private func cursor(at start: Start) throws(RoomError) -> Cursor {
+        switch start {
+        case .after(let time): try room.cursor(after: time)
+        case .accepted(let age): try room.cursor(acceptedWithin: age)
+        case .last(let count): try room.cursor(last: count)
         }
     }
 
@@ -177,11 +178,9 @@ extension MessengerService {
     }
 
     /// `nil` if the stream goes on until its client leaves.
-    private func end(of request: ReadMessagesRequest, latest: SendTime) -> ReadEnd? {
-        guard request.untilNow || request.limit > 0 else { return nil }
-        return ReadEnd(
-            time: request.untilNow ? latest : nil,
-            limit: request.limit > 0 ? Int(request.limit) : nil
-        )
+    /// - Parameter latest: The time of the last message to send, if there is a last one.
+    private func end(of request: ReadMessagesRequest, latest: SendTime?) -> ReadEnd? {
+        guard latest != nil || request.limit > 0 else { return nil }
+        return ReadEnd(time: latest, limit: request.limit > 0 ? Int(request.limit) : nil)
     }
 }

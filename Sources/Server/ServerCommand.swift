@@ -5,8 +5,8 @@ import Messenger
 import ServiceLifecycle
 import UnixSignals
 
-/// The server's program. The settings are its command: one group less in ArgumentParser's checks, whose time in debug
-/// builds grows exponentially with the nesting of groups.
+/// The server's program. The settings are its command: each nested group makes ArgumentParser's checks in debug builds
+/// slower.
 @main
 extension ServerSettings: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

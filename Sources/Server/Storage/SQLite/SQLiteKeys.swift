@@ -6,11 +6,11 @@ import SQLite
 ///
 /// All changes belong to the transaction of the messages. If it fails, this value must be dropped too.
 struct SQLiteKeys {
-    private let select, insert, delete: Statement
+    private let select, selectOldest, insert, delete: Statement
     private let limits: IdempotencyKeys.Limits
     private var clock: RetentionClock
     private var count: Int
-    /// The time of the oldest key, or an earlier one.
+    /// The time of the oldest key, if there is one.
     private var oldest: SendTime
 
     static let table = """
@@ -25,6 +25,7 @@ struct SQLiteKeys {
         self.limits = limits
         clock = RetentionClock(latest: latest, age: limits.age)
         select = try Statement("SELECT time, fingerprint FROM idempotency_key WHERE key = ?1", on: database)
+        selectOldest = try Statement("SELECT min(time) FROM idempotency_key", on: database)
         insert = try Statement(
             "INSERT INTO idempotency_key (time, key, fingerprint) VALUES (?1, ?2, ?3)",
             on: database
@@ -32,8 +33,14 @@ struct SQLiteKeys {
         let oldest = "SELECT time FROM idempotency_key WHERE time <= ?1 ORDER BY time LIMIT ?2"
         delete = try Statement("DELETE FROM idempotency_key WHERE time IN (\(oldest)) RETURNING time", on: database)
         count = Int(try database.integer("SELECT count(*) FROM idempotency_key") ?? 0)
-        let time = try database.integer("SELECT min(time) FROM idempotency_key")
-        self.oldest = SendTime(nanosecondsSinceEpoch: time ?? 0)
+        self.oldest = SendTime(nanosecondsSinceEpoch: 0)
+        try findOldest()
+    }
+
+    private mutating func findOldest() throws(SQLiteError) {
+        var time: Int64 = 0
+        try selectOldest.forEachRow { time = $0.integer(0) }
+        oldest = SendTime(nanosecondsSinceEpoch: time)
     }
 
     /// Forgets keys over the limits, the oldest first.
@@ -51,13 +58,10 @@ struct SQLiteKeys {
     private mutating func removeOldest(_ number: Int64, upTo time: SendTime) throws(SQLiteError) {
         try delete.bind(time.nanosecondsSinceEpoch, at: 1)
         try delete.bind(number, at: 2)
-        var removed: [Int64] = []
-        try delete.forEachRow { removed.append($0.integer(0)) }
-        count -= removed.count
-        // Where all were removed that are old enough, the rest is younger.
-        if let last = removed.max() {
-            oldest = SendTime(nanosecondsSinceEpoch: removed.count < number ? time.nanosecondsSinceEpoch : last)
-        }
+        var removed = 0
+        try delete.forEachRow { _ in removed += 1 }
+        count -= removed
+        try findOldest()
     }
 
     /// When the message was stored under this key; `nil` if it was not. A failure if another message was.
