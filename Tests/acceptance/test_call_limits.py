@@ -149,6 +149,7 @@ def test_a_connection_with_20000_calls_is_closed(launch, method, tls):
     assert "tooManyCallsOnConnection=" in server.log()
 
 
+@pytest.mark.slow
 def test_eight_connections_with_20000_calls_are_closed(launch):
     """The same on eight connections at once, so that every event loop is busy with them."""
     server = launch.server("--max-calls", "10", "--max-streams", "10").wait_ready()
@@ -247,6 +248,7 @@ def test_headers_in_many_frames_are_counted_together(launch, heads):
     assert outcome(server.port, in_frames(heads)) == Outcome(RESOURCE_EXHAUSTED, "the call has too much metadata")
 
 
+@pytest.mark.slow
 def test_big_metadata_is_not_held(launch):
     """400 half-open calls with half a megabyte of metadata each: the server refuses them and frees it."""
     server = launch.server(MESSENGER_CONNECTION_BYTES="32MiB").wait_ready()

@@ -61,6 +61,7 @@ def test_a_server_that_is_replaced_while_the_buffer_is_full(launch, end):
     assert 1 < len(received) < len(texts) and is_prefix(received[:-1], texts)
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_back_with_its_history(launch, tmp_path):
     """The server has its history in a file: every message arrives once, in order, without a gap."""
     history = {"MESSENGER_HISTORY": f"sqlite:{tmp_path / 'room.db'}"}

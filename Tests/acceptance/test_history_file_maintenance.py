@@ -167,6 +167,7 @@ def big_file(launch, path: Path, megabytes: int) -> None:
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+@pytest.mark.slow
 def test_a_start_that_checks_a_big_file(launch, path):
     """It first logs the check and the size. SIGTERM ends it at once with exit code 0."""
     big_file(launch, path, megabytes=120)

@@ -127,7 +127,7 @@ def test_streams_that_end_while_messages_are_sent(channel):
     first = send_some(channel, 1)[0]
     thread.start()
     try:
-        for _ in range(50):
+        for _ in range(20):
             known = list(accepted)
             times = read(channel, after=timestamp(first), untilNow=True)
             assert times[: len(known)] == known

@@ -83,7 +83,7 @@ def test_after_between_two_messages(channel):
 
 def test_no_gap_at_the_seam(channel, server_address):
     """Streams open with `after` while messages are sent. They get every message once, in order."""
-    author, count = unique("seam"), 600
+    author, count = unique("seam"), 300
     start = send(channel, author, "start")[0]
     times: list[int] = []
 
