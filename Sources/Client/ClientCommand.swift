@@ -34,7 +34,7 @@ extension ClientSettings: AsyncParsableCommand {
 
     func run() async throws {
         let credentials = try self.credentials()
-        Diagnostics.bootstrap(level: shared.logLevel)
+        Diagnostics.bootstrap(level: shared.logLevel, format: shared.logFormat)
         let logger = Logger(label: "messenger-client")
         Diagnostics.forwardCoreLog(to: logger)
         var metadata = settingsMetadata

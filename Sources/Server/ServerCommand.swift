@@ -25,7 +25,7 @@ extension ServerSettings: AsyncParsableCommand {
         let credentials = try self.credentials()
         if checkHealth { return try await HealthCheck.run(self) }
 
-        Diagnostics.bootstrap(level: shared.logLevel)
+        Diagnostics.bootstrap(level: shared.logLevel, format: shared.logFormat)
         let logger = Logger(label: "messenger-server")
         Diagnostics.forwardCoreLog(to: logger, isServer: true)
         let services = ServiceGroup(

@@ -16,11 +16,12 @@ import Testing
         var all: String { text.withLock { $0 } }
     }
 
-    private func makeLogger(_ lines: Lines, level: Logger.Level = .info) -> Logger {
+    private func makeLogger(_ lines: Lines, level: Logger.Level = .info, format: LogFormat = .text) -> Logger {
         Logger(label: "client") { label in
             LineLogHandler(
                 label: label,
                 logLevel: level,
+                format: format,
                 now: { SendTime(nanosecondsSinceEpoch: 1_631_442_322_454_093_428) },
                 write: { line in lines.append(line()) }
             )
@@ -39,6 +40,18 @@ import Testing
         )
     }
 
+    @Test func writesTheSameKeysAsJSON() {
+        let lines = Lines()
+        var logger = makeLogger(lines, format: .json)
+        logger[metadataKey: "server"] = "localhost:51075"
+        logger.notice("stream open", metadata: ["attempt": "2", "after": "a b"])
+        #expect(
+            lines.all
+                == #"{"time":"2021-09-12T10:25:22.454093428Z","level":"notice","program":"client","#
+                + #""message":"stream open","after":"a b","attempt":"2","server":"localhost:51075"}"# + "\n"
+        )
+    }
+
     @Test func skipsEventsBelowTheLevel() {
         let lines = Lines()
         let logger = makeLogger(lines, level: .warning)
@@ -46,10 +59,10 @@ import Testing
         #expect(lines.all.isEmpty)
     }
 
-    @Test(arguments: ["a\nb", "a\r\nb", "a\u{85}b", "a\u{2028}b", "a\u{1B}[31mb", "a\u{0}b"])
-    func keepsEachEventOnOneLine(text: String) {
+    @Test(arguments: ["a\nb", "a\r\nb", "a\u{85}b", "a\u{2028}b", "a\u{1B}[31mb", "a\u{0}b"], LogFormat.allCases)
+    func keepsEachEventOnOneLine(text: String, format: LogFormat) {
         let lines = Lines()
-        makeLogger(lines).error("\(text)", metadata: ["reason": "\(text)", "\(text)": "1"])
+        makeLogger(lines, format: format).error("\(text)", metadata: ["reason": "\(text)", "\(text)": "1"])
         #expect(lines.all.filter(\.isNewline) == "\n")
         #expect(lines.all.last == "\n")
         #expect(!lines.all.dropLast().unicodeScalars.contains { $0.value < 0x20 })
@@ -78,6 +91,14 @@ import Testing
     }
 
     @Test(arguments: [
+        ("", #""""#), (#"a "b" \"#, #""a \"b\" \\""#), ("a\n\u{202E}b", #""a\u000a\u202eb""#),
+        ("\u{E0041}", #""\udb40\udc41""#), ("Привет 🙂", #""Привет 🙂""#),
+    ])
+    func escapesForJSON(text: String, expected: String) {
+        #expect(Array(LogText.json(text).utf8) == Array(expected.utf8))
+    }
+
+    @Test(arguments: [
         ("", "\"\""), ("word", "word"), ("a b", #""a b""#), ("a=b", #""a=b""#),
         (#"x\" y=z"#, #""x\\\" y=z""#),
     ])
@@ -85,7 +106,7 @@ import Testing
         #expect(LogText.quoted(text) == expected)
     }
 
-    @Test(arguments: [LogText.escaped, LogText.quoted, LogText.redacted])
+    @Test(arguments: [LogText.escaped, LogText.quoted, LogText.json, LogText.redacted])
     func combiningMarksTakeLinearTime(function: @Sendable (String) -> String) {
         let text = CombiningMarks.text(bytes: 32 << 10) + "@"
         #expect(cpuTime { _ = function(text) } < .milliseconds(200))

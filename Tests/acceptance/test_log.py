@@ -1,6 +1,7 @@
 """The log's reader can neither stop nor delay a program, whether it blocks, closes or disappears."""
 
 import fcntl
+import json
 import os
 import pty
 import signal
@@ -271,3 +272,17 @@ def test_text_of_a_server_is_escaped_in_the_log(launch):
         server.stop(None)
     lines = [line for line in client.log().split("\n") if "words" in line]
     assert all(r"words\n\u{202E}txt.exe\u{2066}\u{200B} words" in line for line in lines), lines
+
+
+def test_lines_as_json(launch):
+    """Each line of both programs is an object, with the keys of the text form."""
+    server = launch.server(MESSENGER_LOG_FORMAT="json")
+    wait_until(lambda: '"message":"listening"' in server.log(), "the server listens")
+    client = launch.client(server.address, MESSENGER_LOG_FORMAT="json")
+    wait_until(lambda: '"message":"stream open"' in client.log(), "the stream is open")
+    for program in server, client:
+        program.stop()
+        for line in program.log().splitlines():
+            event = json.loads(line)
+            assert list(event)[:4] == ["time", "level", "program", "message"]
+            assert event["program"] == program.name and all(isinstance(value, str) for value in event.values())

@@ -7,18 +7,24 @@ public enum Diagnostics {
     /// How long the program waits at its end until its last lines are written.
     private static let flushTimeout = Duration.seconds(2)
 
+    private static let format = Mutex(LogFormat.text)
+
     private static let writer = LogWriter(descriptor: Platform.standardError) { count in
-        LineLogHandler.line(.warning, "log", "log lines dropped", ["count": "\(count)"])
+        let event = format.withLock { $0.event(.warning, "log", "log lines dropped", ["count": "\(count)"]) }
+        return event.text(at: .now())
     }
 
     /// Makes every logger of the process write through ``LineLogHandler``.
     ///
     /// Call it once, before the first logger is made. swift-log traps at a second call.
     ///
-    /// - Parameter level: The lowest level that is written.
-    public static func bootstrap(level: Logger.Level) {
+    /// - Parameters:
+    ///   - level: The lowest level that is written.
+    ///   - format: How the lines look.
+    public static func bootstrap(level: Logger.Level, format: LogFormat) {
+        self.format.withLock { $0 = format }
         LoggingSystem.bootstrap { label in
-            LineLogHandler(label: label, logLevel: level) { line in writer.write(line()) }
+            LineLogHandler(label: label, logLevel: level, format: format) { line in writer.write(line()) }
         }
     }
 

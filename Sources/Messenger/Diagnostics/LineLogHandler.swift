@@ -1,10 +1,6 @@
 public import Logging
 
-/// Writes each event as one line: time, level, label, message, then metadata as `key=value`, sorted by key.
-///
-/// ```
-/// 2021-09-12T10:25:22.454093428Z info messenger-client: stream open after=2021-09-12T10:25:21.031422010Z
-/// ```
+/// Writes each event as one line of a ``LogFormat``.
 ///
 /// swift-log's `StreamLogHandler` does not escape line breaks: a peer's text could look like an event. Its times are
 /// whole seconds in local time.
@@ -14,12 +10,14 @@ public struct LineLogHandler: LogHandler {
     public var metadataProvider: Logger.MetadataProvider?
 
     private let label: String
+    private let format: LogFormat
     private let now: @Sendable () -> SendTime
     private let write: @Sendable (() -> String) -> Void
 
     /// - Parameters:
     ///   - label: The logger's label.
     ///   - logLevel: The lowest level that is written.
+    ///   - format: How the line looks.
     ///   - now: The clock for the lines' times.
     ///   - write: Writes the line that its closure makes, with a line feed. It runs the closure when no other line can
     ///     come between, so that lines are in the order of their times. Called on the thread that logs, so it must not
@@ -27,11 +25,13 @@ public struct LineLogHandler: LogHandler {
     public init(
         label: String,
         logLevel: Logger.Level,
+        format: LogFormat = .text,
         now: @escaping @Sendable () -> SendTime = SendTime.now,
         write: @escaping @Sendable (() -> String) -> Void
     ) {
         self.label = label
         self.logLevel = logLevel
+        self.format = format
         self.now = now
         self.write = write
     }
@@ -42,32 +42,8 @@ public struct LineLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        let rest = Self.lineAfterTime(event.level, label, event.message, merged(event))
-        write { "\(now()) \(rest)" }
-    }
-
-    /// A line with its line feed.
-    static func line(
-        _ level: Logger.Level,
-        _ label: String,
-        _ message: Logger.Message,
-        _ metadata: Logger.Metadata,
-        at time: SendTime = .now()
-    ) -> String {
-        "\(time) \(lineAfterTime(level, label, message, metadata))"
-    }
-
-    private static func lineAfterTime(
-        _ level: Logger.Level,
-        _ label: String,
-        _ message: Logger.Message,
-        _ metadata: Logger.Metadata
-    ) -> String {
-        var line = "\(level) \(label): \(LogText.escaped(LogText.redacted("\(message)")))"
-        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
-            line += " \(LogText.escaped(key))=\(LogText.quoted(LogText.redacted("\(value)")))"
-        }
-        return line + "\n"
+        let line = format.event(event.level, label, event.message, merged(event))
+        write { line.text(at: now()) }
     }
 
     /// All metadata for an event. Its own wins over the provider's, and that over the logger's.
@@ -134,6 +110,24 @@ enum LogText {
         }
         quoted.append(UInt8(ascii: "\""))
         return String(decoding: quoted, as: UTF8.self)
+    }
+
+    /// The text as a string of JSON, with the same characters escaped, so that it stays on its line.
+    static func json(_ text: String) -> String {
+        var json = "\""
+        for scalar in text.unicodeScalars {
+            if scalar == "\"" || scalar == "\\" {
+                json += "\\\(scalar)"
+            } else if isPrintable(scalar) {
+                json.unicodeScalars.append(scalar)
+            } else {
+                for unit in UTF16.encode(scalar) ?? UTF16.encodedReplacementCharacter {
+                    let digits = String(unit, radix: 16)
+                    json += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                }
+            }
+        }
+        return json + "\""
     }
 
     private static func isPrintableASCII(_ byte: UInt8) -> Bool {

@@ -30,6 +30,9 @@ public struct SharedSettings: ParsableArguments, Sendable {
     @Option("MESSENGER_LOG_LEVEL", "Lowest level that is logged to standard error.")
     public var logLevel: Logger.Level = .info
 
+    @Option("MESSENGER_LOG_FORMAT", "Form of the lines: text for people, json for programs. The keys are the same.")
+    public var logFormat: LogFormat = .text
+
     public init() {}
 
     /// How long a message's author and text may be.
