@@ -20,9 +20,11 @@ struct MessengerServer: Service {
     func run() async throws {
         let group = try CompletionQueueGroup()
         let readers = Broadcast(group: group)
+        let health = HealthService()
+        health.set(.serving, for: MessengerMethods.service)
         let room: Room<ByteBuffer>
         do {
-            room = try await makeRoom(readers)
+            room = try await makeRoom(readers, health)
         } catch {
             await group.shutDown()
             // SIGTERM interrupts the check of a large history file.
@@ -30,8 +32,6 @@ struct MessengerServer: Service {
             throw error
         }
         let service = MessengerService(room: room, limits: settings.shared.messageLimits, readers: readers)
-        let health = HealthService()
-        health.set(.serving, for: MessengerMethods.service)
         let reflection = try ReflectionService(descriptorSets: [Descriptors.messenger])
         let methods = service.methods + health.methods + reflection.methods
         let log = CallLog(logger)
@@ -86,8 +86,11 @@ struct MessengerServer: Service {
         await server.shutDown(gracePeriod: Self.gracePeriod)
     }
 
-    private func makeRoom(_ readers: Broadcast) async throws(StartError) -> Room<ByteBuffer> {
-        let store = try await settings.history.openStore(logger: logger)
+    private func makeRoom(_ readers: Broadcast, _ health: HealthService) async throws(StartError) -> Room<ByteBuffer> {
+        let storageHealth = StorageHealth { works in
+            health.set(works ? .serving : .notServing, for: MessengerMethods.service)
+        }
+        let store = try await settings.history.openStore(logger: logger, health: storageHealth)
         let room = Room<ByteBuffer>(
             limits: .init(messages: settings.historyMessages.number, bytes: settings.historyBytes.bytes),
             keys: settings.history.keyLimits,

@@ -76,7 +76,8 @@ struct HistorySettings: ParsableArguments, Sendable {
     }
 
     /// Opens the store; `nil` for memory alone.
-    func openStore(logger: Logger) async throws(StartError) -> (any HistoryStore)? {
+    /// - Parameter health: Learns whether the store can store messages.
+    func openStore(logger: Logger, health: StorageHealth) async throws(StartError) -> (any HistoryStore)? {
         let retention = RetentionPolicy(
             maxMessages: historyKeepMessages.number,
             maxBytes: historyKeepBytes.bytes,
@@ -84,14 +85,16 @@ struct HistorySettings: ParsableArguments, Sendable {
         )
         return switch history {
         case .unset, .memory: nil
-        case .redis(let address): try RedisStore(address, retention: retention, keys: keyLimits, logger: logger)
+        case .redis(let address):
+            try RedisStore(address, retention: retention, keys: keyLimits, logger: logger, health: health)
         case .sqlite(let path):
             try await SQLiteStore.open(
                 path: path,
                 sync: historySync,
                 retention: retention,
                 keys: keyLimits,
-                logger: logger
+                logger: logger,
+                health: health
             )
         }
     }

@@ -1,6 +1,4 @@
-import Logging
 import Messenger
-import Synchronization
 
 /// Why the storage could not do what it was asked to.
 enum StorageError: Error, Equatable {
@@ -34,32 +32,5 @@ enum StorageError: Error, Equatable {
             case .cannotBeWritten, .fileIsGone, .cannotBeRead, .cannotBeReached: "away"
             }
         }
-    }
-}
-
-/// Logs when the storage begins to fail and when it works again, instead of every failure. Thread-safe.
-final class FailureLog: Sendable {
-    private let logger: Logger
-    private let since = Mutex<ContinuousClock.Instant?>(nil)
-
-    init(logger: Logger) {
-        self.logger = logger
-    }
-
-    func failed(_ message: String, _ error: any Error) {
-        let isFirst = since.withLock { since in
-            guard since == nil else { return false }
-            since = .now
-            return true
-        }
-        if isFirst { logger.error("\(message)", metadata: ["error": "\(error)"]) }
-    }
-
-    func recovered() {
-        let start = since.withLock { since in
-            defer { since = nil }
-            return since
-        }
-        if let start { logger.info("the history works again", metadata: ["after": "\(ContinuousClock.now - start)"]) }
     }
 }

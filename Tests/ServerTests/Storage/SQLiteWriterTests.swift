@@ -30,6 +30,19 @@ struct SQLiteWriterTests {
         return (try database.integer("SELECT count(*) FROM message"), first.map { $0 / 1_000_000_000 })
     }
 
+    /// It writes to the disk, so a full disk shows.
+    @Test func tryingToWriteChangesNothing() throws {
+        var (writer, file) = try open(RetentionPolicy())
+        try writer.append(messages(1...2), now: time(2))
+        let logSize = file.writeAheadLogSize
+        try writer.tryWriting(at: time(3))
+        #expect(file.writeAheadLogSize > logSize)
+        #expect(try stored() == (2, 1))
+        try writer.append(messages(3...3), now: time(3))
+        #expect(try stored() == (3, 1))
+        file.release()
+    }
+
     /// Each append removes exactly the messages that have become too old since the last one.
     @Test func oldMessagesAreRemovedOneByOne() throws {
         var (writer, file) = try open(RetentionPolicy(maxAge: .seconds(10)))

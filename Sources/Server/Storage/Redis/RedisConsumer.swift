@@ -11,6 +11,7 @@ struct RedisConsumer: Sendable {
     private let tail: HistoryTail
     private let state: RedisStoreState
     private let logger: Logger
+    private let health: StorageHealth
     private var detector: LossDetector
     /// Acknowledged messages that have not been read from the stream yet.
     private var unread: [SendTime] = []
@@ -25,17 +26,24 @@ struct RedisConsumer: Sendable {
     /// How long a replica may lag without a log line.
     private static let lagWarningDelay = Duration.seconds(2)
 
-    init(host: RedisHost, tail: HistoryTail, state: RedisStoreState, logger: Logger) {
+    init(
+        host: RedisHost,
+        tail: HistoryTail,
+        state: RedisStoreState,
+        logger: Logger,
+        health: StorageHealth = StorageHealth()
+    ) {
         self.host = host
         self.tail = tail
         self.state = state
         self.logger = logger
+        self.health = health
         detector = state.detector
     }
 
     /// Returns when the store is closed, as soon as the last acknowledged message is in the tail.
     mutating func run() {
-        let failureLog = FailureLog(logger: logger)
+        let failureLog = FailureLog(logger: logger, health: health)
         let lagLog = FailureLog(logger: logger)
         while !state.isDrained {
             do throws(RedisError) {

@@ -12,6 +12,7 @@ import Synchronization
 final class RedisStore: HistoryStore {
     private let host: RedisHost
     private let logger: Logger
+    private let health: StorageHealth
     private let state: RedisStoreState
     private let writer: BatchWorker<AppendJob>
     private let reader: BatchWorker<ReadJob>
@@ -27,7 +28,8 @@ final class RedisStore: HistoryStore {
         _ address: RedisAddress,
         retention: RetentionPolicy,
         keys: IdempotencyKeys.Limits = .init(),
-        logger: Logger
+        logger: Logger,
+        health: StorageHealth = StorageHealth()
     ) throws(StartError) {
         let host = RedisHost(address)
         do {
@@ -53,7 +55,7 @@ final class RedisStore: HistoryStore {
                     ),
                     age: retention.maxAge
                 ),
-                failureLog: FailureLog(logger: logger),
+                failureLog: FailureLog(logger: logger, health: health),
                 interrupt: state.interrupt
             )
             try connectedWriter.connect()
@@ -61,7 +63,7 @@ final class RedisStore: HistoryStore {
             writer = try BatchWorker(
                 named: "history-writer",
                 limit: AppendJob.queueLimit,
-                tick: retention.maxAge == nil ? nil : .seconds(1)
+                tick: RedisWriter.upkeepInterval
             ) { jobs in redisWriter.withLock { $0.append(jobs) } }
             let redisReader = Mutex(RedisReader(host, state))
             reader = try BatchWorker(named: "history-reader", limit: ReadJob.queueLimit) { jobs in
@@ -76,6 +78,7 @@ final class RedisStore: HistoryStore {
         }
         self.host = host
         self.logger = logger
+        self.health = health
     }
 
     var heldAfter: SendTime { state.heldAfter }
@@ -86,7 +89,7 @@ final class RedisStore: HistoryStore {
     var maxClockSkew: Duration { .seconds(2) }
 
     func follow(into tail: HistoryTail) {
-        _ = consumer.submit(RedisConsumer(host: host, tail: tail, state: state, logger: logger))
+        _ = consumer.submit(RedisConsumer(host: host, tail: tail, state: state, logger: logger, health: health))
     }
 
     func append(_ message: NewMessage, completion: @escaping AppendCompletion) {
@@ -200,6 +203,8 @@ struct RedisWriter {
     private var clock: RetentionClock
     private var lastTrim = ContinuousClock.now
 
+    /// How often old messages are removed, and Redis is tried, while nothing is sent.
+    static let upkeepInterval = Duration.seconds(2)
     private static let trimInterval = Duration.seconds(1)
     /// The most commands in flight.
     private static let pipelineDepth = 1000
@@ -225,7 +230,8 @@ struct RedisWriter {
     /// then.
     mutating func connect() throws(RedisError) { _ = try stream.connected() }
 
-    /// Adds messages, and sometimes removes those that are too old.
+    /// Adds messages, and sometimes removes those that are too old. Without messages it asks whether Redis would accept
+    /// one.
     mutating func append(_ jobs: [AppendJob]) {
         var unanswered = jobs[...]
         var refusal: RedisError?
@@ -246,11 +252,8 @@ struct RedisWriter {
                 lastTrim = .now
                 try stream.trim(before: retention.cutoff(now: clock.now()))
             }
-            guard let refusal else {
-                // A trim without messages also succeeds when nothing can be added.
-                if !jobs.isEmpty { failureLog.recovered() }
-                return
-            }
+            if jobs.isEmpty { refusal = try stream.writeRefusal() }
+            guard let refusal else { return failureLog.recovered() }
             failureLog.failed("the history cannot be written", refusal)
             // A Redis that has become a replica refuses too. The next connection may lead to the new primary.
             if Self.storageError(refusal) != .full(.memoryIsFull) { self.stream.disconnect() }

@@ -68,6 +68,13 @@ struct RedisStream {
         try connection.call(["XTRIM", address.key, "MINID", "0"])
     }
 
+    /// Why Redis would refuse a message: with `OOM`, `READONLY`, `MISCONF` or another code; `nil` if it would not.
+    func writeRefusal() throws(RedisError) -> RedisError? {
+        // A script without flags may write, so Redis refuses it whenever it refuses writes.
+        connection.queue(["EVAL", "#!lua\nreturn 0", "1", begunKey])
+        return try connection.reply().serverError
+    }
+
     // MARK: - Reading
 
     /// The last message before a time, and the first one at or after it.

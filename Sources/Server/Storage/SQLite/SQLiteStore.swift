@@ -20,6 +20,7 @@ final class SQLiteStore: HistoryStore {
 
     private let file: SQLiteFile
     private let logger: Logger
+    private let health: StorageHealth
     /// `nil` after the store was closed.
     private let writerState: Mutex<WriterState?>
     /// `nil` until ``follow(into:)``.
@@ -41,6 +42,8 @@ final class SQLiteStore: HistoryStore {
     private static let largeFile = 16 << 20
     /// How often the writer removes old messages, and checks the files, while nothing is sent.
     private static let upkeepInterval = Duration.seconds(1)
+    /// While nothing is sent, a file that could not be written is tried again after this time.
+    private static let retryInterval = Duration.seconds(10)
 
     /// Opens the file, or creates it, on a thread of its own. A shutdown of the program interrupts the check of a large
     /// file.
@@ -49,7 +52,8 @@ final class SQLiteStore: HistoryStore {
         sync: SQLiteFile.Sync,
         retention: RetentionPolicy,
         keys: IdempotencyKeys.Limits,
-        logger: Logger
+        logger: Logger,
+        health: StorageHealth
     ) async throws(StartError) -> SQLiteStore {
         let interrupt = Interrupt(busyTimeout: busyTimeout)
         let opening: @Sendable () throws(StartError) -> SQLiteStore = { () throws(StartError) in
@@ -59,7 +63,8 @@ final class SQLiteStore: HistoryStore {
                 retention: retention,
                 keys: keys,
                 interrupt: interrupt,
-                logger: logger
+                logger: logger,
+                health: health
             )
         }
         let result: Result<SQLiteStore, StartError> = await withGracefulShutdownHandler {
@@ -86,7 +91,8 @@ final class SQLiteStore: HistoryStore {
         retention: RetentionPolicy,
         keys: IdempotencyKeys.Limits = .init(),
         interrupt: Interrupt = Interrupt(busyTimeout: SQLiteStore.busyTimeout),
-        logger: Logger
+        logger: Logger,
+        health: StorageHealth = StorageHealth()
     ) throws(StartError) {
         var file = try SQLiteFile(path: path, interrupt: interrupt)
         let size = file.databaseSize + file.writeAheadLogSize
@@ -124,6 +130,7 @@ final class SQLiteStore: HistoryStore {
         }
         self.file = file
         self.logger = logger
+        self.health = health
     }
 
     private static func openWriter(
@@ -156,7 +163,7 @@ final class SQLiteStore: HistoryStore {
         do {
             try writer.withLock { writer in
                 guard writer == nil else { return }
-                let failureLog = FailureLog(logger: logger)
+                let failureLog = FailureLog(logger: logger, health: health)
                 writer = try BatchWorker(
                     named: "history-writer",
                     limit: AppendJob.queueLimit,
@@ -215,6 +222,10 @@ final class SQLiteStore: HistoryStore {
         do {
             let messages = zip(jobs, tail.reserve(jobs.count)).map { ($0.message, $1) }
             outcomes = try current.writer.append(messages, now: current.retentionClock.now())
+            if jobs.isEmpty, failureLog.hasFailed(before: Self.retryInterval) {
+                for time in tail.reserve(1) { try current.writer.tryWriting(at: time) }
+                failureLog.recovered()
+            }
         } catch {
             failureLog.failed("the history cannot be written", error)
             return fail(jobs, error.isFull ? .full(.diskIsFull) : .unavailable(.cannotBeWritten))
@@ -228,9 +239,9 @@ final class SQLiteStore: HistoryStore {
         )
         guard isInPlace, !isOverwritten else {
             isFileGone.store(true, ordering: .relaxed)
-            logger.error(
+            failureLog.failed(
                 "the history's file was removed or replaced: no message is accepted until a restart",
-                metadata: ["file": "\(file.path.file)"]
+                ["file": "\(file.path.file)"]
             )
             // If only the log is gone, this still saves what was acknowledged before.
             if !isInPlace { current.writer.truncateLog() }

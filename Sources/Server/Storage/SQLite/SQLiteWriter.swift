@@ -8,7 +8,7 @@ import SQLite
 struct SQLiteWriter {
     private let database: Database
     private let retention: RetentionPolicy
-    private let begin, insert, selectOldest, delete, setHeldAfter, commit, rollback: Statement
+    private let begin, insertMessage, selectOldest, delete, deleteOne, setHeldAfter, commit, rollback: Statement
 
     /// Runs long checkpoints on a thread of its own. Without one, this thread runs them.
     var checkpointer: Checkpointer?
@@ -44,9 +44,10 @@ struct SQLiteWriter {
         self.retention = retention
         database.disableAutoCheckpoint()
         begin = try Statement("BEGIN IMMEDIATE", on: database)
-        insert = try Statement("INSERT INTO message (time, author, text) VALUES (?1, ?2, ?3)", on: database)
+        insertMessage = try Statement("INSERT INTO message (time, author, text) VALUES (?1, ?2, ?3)", on: database)
         selectOldest = try Statement("SELECT time, \(Self.size) FROM message ORDER BY time LIMIT ?1", on: database)
         delete = try Statement("DELETE FROM message WHERE time <= ?1", on: database)
+        deleteOne = try Statement("DELETE FROM message WHERE time = ?1", on: database)
         setHeldAfter = try Statement("UPDATE room SET held_after = ?1", on: database)
         commit = try Statement("COMMIT", on: database)
         rollback = try Statement("ROLLBACK", on: database)
@@ -99,13 +100,33 @@ struct SQLiteWriter {
             if let removed { heldAfter = removed }
             if let oldest = firstKept ?? removed { self.oldest = oldest }
         } catch {
-            hasFramesToDiscard = true
-            // Some errors have rolled the transaction back already.
-            if database.isInTransaction { try? rollback.run() }
+            rollBack()
             throw error
         }
         checkpointIfNeeded()
         return outcomes
+    }
+
+    /// Writes to the database without changing it: adds a message and removes it, in one transaction.
+    /// - Parameter time: No message's time.
+    mutating func tryWriting(at time: SendTime) throws(SQLiteError) {
+        do {
+            try begin.run()
+            try insert(NewMessage(author: "", text: ""), time)
+            try deleteOne.bind(time.nanosecondsSinceEpoch, at: 1)
+            try deleteOne.run()
+            try commit.run()
+        } catch {
+            rollBack()
+            throw error
+        }
+        checkpointIfNeeded()
+    }
+
+    private mutating func rollBack() {
+        hasFramesToDiscard = true
+        // Some errors have rolled the transaction back already.
+        if database.isInTransaction { try? rollback.run() }
     }
 
     private func store(
@@ -120,11 +141,15 @@ struct SQLiteWriter {
             case nil: try keys.insert(message, under: key, sendTime)
             }
         }
-        try insert.bind(sendTime.nanosecondsSinceEpoch, at: 1)
-        try insert.bind(message.author, at: 2)
-        try insert.bind(message.text, at: 3)
-        try insert.run()
+        try insert(message, sendTime)
         return .stored(sendTime)
+    }
+
+    private func insert(_ message: NewMessage, _ sendTime: SendTime) throws(SQLiteError) {
+        try insertMessage.bind(sendTime.nanosecondsSinceEpoch, at: 1)
+        try insertMessage.bind(message.author, at: 2)
+        try insertMessage.bind(message.text, at: 3)
+        try insertMessage.run()
     }
 
     /// Removes what is over the limits, which may have been higher at the last start.
