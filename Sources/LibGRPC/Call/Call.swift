@@ -131,7 +131,9 @@ extension Call {
             var batch = cgrpc_batch()
             try build(&batch)
             return queue.whileOpen {
-                starting.withLock { _ in cgrpc_batch_start(&batch, storage.pointee.call, tag.pointer) }
+                queue.keepingEvent {
+                    starting.withLock { _ in cgrpc_batch_start(&batch, storage.pointee.call, tag.pointer) }
+                }
             }
         }
     }

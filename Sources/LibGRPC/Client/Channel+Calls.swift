@@ -66,7 +66,7 @@ extension Channel {
         options: CallOptions = CallOptions()
     ) throws(RPCError) -> ResponseStream<Response> {
         let message = try method.requests.encode(request: request)
-        let call = try ClientCall(channel: self, path: method.path, options: options, isStream: true)
+        let call = try ClientCall(channel: self, path: method.path, options: options)
         try call.startStream(message)
         return ResponseStream(call: call, codec: method.responses)
     }
@@ -93,7 +93,7 @@ extension Channel {
         _ method: MethodDescriptor<Request, Response>,
         options: CallOptions = CallOptions()
     ) throws(RPCError) -> BidirectionalCall<Request, Response> {
-        let call = try ClientCall(channel: self, path: method.path, options: options, isStream: true)
+        let call = try ClientCall(channel: self, path: method.path, options: options)
         try call.startStreams()
         return BidirectionalCall(call: call, method: method)
     }

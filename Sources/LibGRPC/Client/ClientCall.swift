@@ -9,7 +9,6 @@ final class ClientCall: Call, @unchecked Sendable {
     private let metadata: CoreMetadata?
     private let flags: UInt32
     private let observer: CallObserver?
-    private let streamQueue: CallbackQueue?
     private let ending = Mutex(Ending.open)
     /// Whether the end of the stream of requests has been sent, or is about to be.
     private let hasFinished = Atomic<Bool>(false)
@@ -20,9 +19,7 @@ final class ClientCall: Call, @unchecked Sendable {
         case ended
     }
 
-    /// - Parameter isStream: Whether the server streams its responses. Then the call is on a callback queue, and
-    ///   receives a response that has arrived already without waiting for an event.
-    init(channel: Channel, path: String, options: CallOptions, isStream: Bool = false) throws(RPCError) {
+    init(channel: Channel, path: String, options: CallOptions) throws(RPCError) {
         self.channel = channel
         var options = options
         var observer: CallObserver?
@@ -39,19 +36,14 @@ final class ClientCall: Call, @unchecked Sendable {
         }
         flags = options.waitForReady ? Self.waitForReady : 0
         let queue = channel.group.next()
-        streamQueue = isStream ? queue.streamQueues.withRoom() : nil
         super.init(queue: queue)
-        streamQueue?.callBegan()
         storage.pointee.call =
-            queue.whileOpen {
-                options.makeCoreCall(of: path, on: channel, queue: streamQueue?.handle ?? queue.handle)
-            } ?? nil
+            queue.whileOpen { options.makeCoreCall(of: path, on: channel, queue: queue.handle) } ?? nil
         guard let call = storage.pointee.call, channel.group.callBegan(call) else { throw .shutDown }
     }
 
     deinit {
         if let call = storage.pointee.call { channel.group.callEnded(call) }
-        streamQueue?.callEnded()
     }
 
     /// The call has its status.

@@ -1,12 +1,12 @@
 internal import CGRPC
 internal import Synchronization
 
-/// A completion queue without a thread, for long-lived calls. The start of an operation, or one of the core's threads,
-/// posts its events to the thread of a ``CompletionQueue``.
+/// A completion queue without a thread, for a server's streams of responses. The start of an operation, or one of the
+/// core's threads, posts its events to the thread of a ``CompletionQueue``.
 ///
-/// Streams use such queues for two reasons. Nearly every send is accepted by the transport at once, and is then
-/// complete when its start returns. And a core with debug checks, as Debian's, searches all operations in flight on a
-/// queue at each event. Each stream always has one in flight, so the streams are spread over many small queues.
+/// A core with debug checks, as Debian's, searches all operations in flight on a queue at each event. Each stream always
+/// has one in flight, so the streams are spread over many small queues. Streams that receive do not use them, because
+/// one of the core's threads would have to wake up for each message.
 ///
 /// `@unchecked`: the handle is thread-safe, and the tag is written before the shutdown that reads it.
 final class CallbackQueue: @unchecked Sendable {

@@ -270,8 +270,23 @@ extension CompletionQueue {
         if isCurrent, coalescer.willSend(inTurn: turn) { coalescing.append(coalescer) }
     }
 
-    /// Delivers the event of an operation that has just been started on a callback queue, if it is complete already. So
-    /// the call need not wait for the next turn, nor its task suspend.
+    /// Runs `start`, which starts an operation on this queue. If the operation is complete when that returns, its event
+    /// need not be polled for: it is among the events of this turn then.
+    func keepingEvent<Result>(of start: () -> Result) -> Result {
+        guard isCurrent, !isPolling else { return start() }
+        grpc_completion_queue_thread_local_cache_init(handle)
+        defer {
+            var tag: UnsafeMutableRawPointer?
+            var succeeded: CInt = 0
+            if grpc_completion_queue_thread_local_cache_flush(handle, &tag, &succeeded) != 0, let tag = Tag(tag) {
+                events.append(Event(tag: tag, succeeded: succeeded != 0))
+            }
+        }
+        return start()
+    }
+
+    /// Delivers the event of an operation that has just been started, if it is complete already. So the call need not
+    /// wait for the next turn, nor its task suspend.
     func deliverPostedEvent(of tag: Tag) {
         guard isCurrent, let last = events.last, last.tag.pointer == tag.pointer else { return }
         events.removeLast()

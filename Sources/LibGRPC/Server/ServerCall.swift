@@ -48,7 +48,7 @@ final class ServerCall: Call, @unchecked Sendable {
         self.server = server
         self.registration = registration
         self.awaited = awaited
-        streamQueue = registration.method.isStreaming ? awaited.queue.streamQueues.withRoom() : nil
+        streamQueue = registration.method.onlySends ? awaited.queue.streamQueues.withRoom() : nil
         if registration.handle == nil {
             let details = UnsafeMutablePointer<grpc_call_details>.allocate(capacity: 1)
             details.initialize(to: grpc_call_details())

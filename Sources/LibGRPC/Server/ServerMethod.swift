@@ -10,6 +10,8 @@ public struct ServerMethod: Sendable {
     let isStreaming: Bool
     /// Whether the binding receives the client's first message before it calls ``answer``.
     let readsFirstMessage: Bool
+    /// Whether the call can have many responses, but no request after the first one.
+    var onlySends: Bool { isStreaming && readsFirstMessage }
     /// Answers a call, and ends it with ``ServerCall/conclude(_:)``, now or later. Runs on the thread of the call's queue
     /// and must not wait. `nil` if the server does not have the method.
     let answer: (@Sendable (ServerCall) -> Void)?
