@@ -39,7 +39,7 @@ extension MessengerService {
         [MessengerMethods.positionKey: .string(cursor.position.description)]
     }
 
-    private func next(_ cursor: Cursor) throws -> (message: ByteBuffer, hasMore: Bool)? {
+    private func next(_ cursor: Cursor) throws -> ByteBuffer? {
         do throws(RoomError) {
             return try room.next(cursor)
         } catch {
@@ -47,10 +47,7 @@ extension MessengerService {
         }
     }
 
-    private func next(
-        _ cursor: Cursor,
-        until end: ReadEnd?
-    ) throws -> (message: ByteBuffer, hasMore: Bool)? {
+    private func next(_ cursor: Cursor, until end: ReadEnd?) throws -> ByteBuffer? {
         do throws(RoomError) {
             return try room.next(cursor, until: end)
         } catch .complete {

@@ -20,7 +20,7 @@ struct BroadcastTests {
         }
 
         /// The numbers in order, then `OUT_OF_RANGE` at `limit`.
-        func source(limit: Int) -> @Sendable () throws -> (message: ByteBuffer, hasMore: Bool)? {
+        func source(limit: Int) -> @Sendable () throws -> ByteBuffer? {
             let next = Atomic(0)
             return {
                 let number = next.load(ordering: .relaxed)
@@ -28,7 +28,7 @@ struct BroadcastTests {
                 let end = self.end.load(ordering: .sequentiallyConsistent)
                 guard number < end else { return nil }
                 next.store(number + 1, ordering: .relaxed)
-                return (ByteBuffer("\(number)"), number + 1 < end || number + 1 == limit)
+                return ByteBuffer("\(number)")
             }
         }
     }

@@ -31,7 +31,7 @@ struct IdempotencyKeysTests {
         let cursor = try room.cursor()
         let time = try room.append(message("hey", key: "1"))
         #expect(try room.append(message("hey", key: "1")) == time)
-        #expect(try room.next(cursor)?.message.sendTime == time)
+        #expect(try room.next(cursor)?.sendTime == time)
         #expect(try room.next(cursor) == nil)
         let other = try room.append(message("hey", key: "2"))
         #expect(other > time)

@@ -24,7 +24,7 @@ struct RoomTests {
         for text in ["1", "2", "3"] { _ = try room.append(author: "a", text: text) }
         let cursor = try room.cursor(last: 10)
         for text in ["4", "5"] { _ = try room.append(author: "a", text: text) }
-        #expect(try room.next(cursor, until: nil)?.message.text == "3")
+        #expect(try room.next(cursor, until: nil)?.text == "3")
         for text in ["6", "7", "8"] { _ = try room.append(author: "a", text: text) }
         // Now it would miss messages.
         #expect(throws: RoomError.self) { try room.next(cursor, until: nil) }
@@ -36,8 +36,8 @@ struct RoomTests {
         let cursor = try room.cursor(last: 3)
         let end = ReadEnd(time: room.latest, limit: 2)
         _ = try room.append(author: "a", text: "4")
-        #expect(try room.next(cursor, until: end)?.message.text == "1")
-        #expect(try room.next(cursor, until: end)?.hasMore == true)
+        #expect(try room.next(cursor, until: end)?.text == "1")
+        #expect(try room.next(cursor, until: end)?.text == "2")
         #expect(throws: RoomError.complete) { try room.next(cursor, until: end) }
     }
 
@@ -53,16 +53,6 @@ struct RoomTests {
         #expect(changes.load(ordering: .relaxed) == 1)
         room.close()
         #expect(changes.load(ordering: .relaxed) == 2)
-    }
-
-    @Test func aReaderLearnsWhetherMoreMessagesFollow() throws {
-        let room = room()
-        let cursor = try room.cursor()
-        for text in ["1", "2", "3"] { _ = try room.append(author: "a", text: text) }
-        #expect(
-            try [room.next(cursor), room.next(cursor), room.next(cursor)].map { $0?.hasMore } == [true, true, false]
-        )
-        #expect(try room.next(cursor) == nil)
     }
 
     @Test func aCursorHasItsPosition() throws {
@@ -169,9 +159,7 @@ struct RoomTests {
         _ = try room.append(author: "a", text: "last")
         room.close()
         let last = try #require(try room.next(cursor))
-        #expect(last.message.text == "last")
-        // The end follows.
-        #expect(last.hasMore)
+        #expect(last.text == "last")
         #expect(throws: RoomError.closed) { try room.next(cursor) }
         #expect(throws: RoomError.closed) { try room.cursor() }
         #expect(throws: RoomError.closed) { try room.append(author: "a", text: "late") }
@@ -182,7 +170,7 @@ extension Room<Message> {
     /// All messages that a reader can receive now.
     fileprivate func all(_ cursor: Cursor) throws -> [Message] {
         var messages: [Message] = []
-        while let next = try next(cursor) { messages.append(next.message) }
+        while let next = try next(cursor) { messages.append(next) }
         return messages
     }
 }

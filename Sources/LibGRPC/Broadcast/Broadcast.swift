@@ -6,12 +6,12 @@ internal import Synchronization
 /// ``CompletionQueue`` sends to all its streams together, once it has handled the other events of its turn.
 /// Thread-safe.
 package final class Broadcast: Sendable {
-    /// Returns the next encoded message for a stream, or `nil` if there is none yet.
+    /// Returns the next encoded message for a stream, or `nil` if there is none yet. Then it is called again at the next
+    /// notification. An error ends the subscription, ``End`` without a failure.
     ///
-    /// `hasMore` says that another message or the end follows at once, so the transport can combine the two. After
-    /// `nil` or `hasMore == false` the source is called again at the next notification. An error ends the subscription,
-    /// ``End`` without a failure. It runs on the thread of the call's queue and must not block.
-    package typealias Source = @Sendable () throws -> (message: ByteBuffer, hasMore: Bool)?
+    /// It is one message ahead of the stream, so that the transport combines those that follow each other at once. It
+    /// runs on the thread of the call's queue and must not block.
+    package typealias Source = @Sendable () throws -> ByteBuffer?
 
     /// A source throws it when there is nothing more to send.
     package struct End: Error {

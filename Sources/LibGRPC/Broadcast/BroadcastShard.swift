@@ -82,6 +82,8 @@ final class BroadcastSubscriber: @unchecked Sendable {
     private let call: ServerCall
     private let shard: BroadcastShard
     private let next: Broadcast.Source
+    /// What the source has returned or thrown after the last message that was sent.
+    private var ahead: Result<ByteBuffer, any Error>?
     /// Called once with the reason when the subscription ends.
     private var ended: ((any Error) -> Void)?
     /// A send is in flight that the transport has not accepted yet.
@@ -115,17 +117,22 @@ final class BroadcastSubscriber: @unchecked Sendable {
         guard ended != nil, !isSending else { return false }
         do {
             for remaining in (0..<burst).reversed() {
-                guard let (message, hasMore) = try next() else { return false }
+                guard let message = try ahead.take()?.get() ?? next() else { return false }
+                lookAhead()
                 // The last message of a burst flushes the ones before it.
-                try call.startSending(message, isBuffered: hasMore && remaining > 0)
+                try call.startSending(message, isBuffered: ahead != nil && remaining > 0)
                 // The broadcast notifies about everything that comes later.
-                guard try isSendComplete(), hasMore else { return false }
+                guard try isSendComplete(), ahead != nil else { return false }
             }
             return true
         } catch {
             stop(error)
             return false
         }
+    }
+
+    private func lookAhead() {
+        do { ahead = try next().map { .success($0) } } catch { ahead = .failure(error) }
     }
 
     /// A send of the call has been started: no message is sent until it is complete.

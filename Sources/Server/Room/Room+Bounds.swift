@@ -25,16 +25,16 @@ final class ReadEnd: Sendable {
 
 extension Room {
     /// As ``next(_:)``, and throws ``RoomError/complete`` at the end.
-    func next(_ cursor: Cursor, until end: ReadEnd?) throws(RoomError) -> (message: Content, hasMore: Bool)? {
+    func next(_ cursor: Cursor, until end: ReadEnd?) throws(RoomError) -> Content? {
         guard let end else { return try nextHeld(cursor) }
         guard !end.isReached(at: cursor.last) else { throw .complete }
-        guard let (message, hasMore) = try nextHeld(cursor) else { return nil }
+        guard let message = try nextHeld(cursor) else { return nil }
         guard end.take(cursor.last) else { throw .complete }
-        return (message, hasMore || end.isReached(at: cursor.last))
+        return message
     }
 
     /// As ``next(_:)``, for cursors that may begin later, too.
-    private func nextHeld(_ cursor: Cursor) throws(RoomError) -> (message: Content, hasMore: Bool)? {
+    private func nextHeld(_ cursor: Cursor) throws(RoomError) -> Content? {
         while true {
             do throws(RoomError) {
                 guard let next = try next(cursor) else { return nil }

@@ -119,7 +119,7 @@ extension Room {
     }
 
     /// ``next(_:)`` in a room with a store.
-    func nextInTail(_ cursor: Cursor) throws(RoomError) -> (message: Content, hasMore: Bool)? {
+    func nextInTail(_ cursor: Cursor) throws(RoomError) -> Content? {
         try state.withLock { state throws(RoomError) in
             let sequence: Int
             if let known = cursor.next {
@@ -139,7 +139,7 @@ extension Room {
             }
             cursor.next = sequence + 1
             cursor.last = sendTime
-            return (content, state.hasMore(after: sequence))
+            return content
         }
     }
 

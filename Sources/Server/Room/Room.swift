@@ -48,9 +48,6 @@ final class Room<Content: Sendable>: Sendable {
         /// Only without a store, which has its own.
         var keys: IdempotencyKeys
         var isClosed = false
-
-        /// Whether a reader has to ask again after a message: for another one, or for the end.
-        func hasMore(after sequence: Int) -> Bool { sequence + 1 < history.end || isClosed }
     }
 
     /// - Parameters:
@@ -117,10 +114,10 @@ final class Room<Content: Sendable>: Sendable {
         }
     }
 
-    /// A reader's next message, and whether another one or the end follows; `nil` if there is no message yet.
+    /// A reader's next message; `nil` if there is none yet.
     /// - Throws: ``RoomError/closed`` instead of `nil` at the end, and ``RoomError/onlyInStorage`` if the reader needs
     ///   ``catchUp(_:limit:)``.
-    func next(_ cursor: Cursor) throws(RoomError) -> (message: Content, hasMore: Bool)? {
+    func next(_ cursor: Cursor) throws(RoomError) -> Content? {
         guard store == nil else { return try nextInTail(cursor) }
         let sequence = cursor.sequence.load(ordering: .relaxed)
         return try state.withLock { state throws(RoomError) in
@@ -130,7 +127,7 @@ final class Room<Content: Sendable>: Sendable {
             }
             cursor.sequence.store(sequence + 1, ordering: .relaxed)
             cursor.last = sendTime
-            return (content, state.hasMore(after: sequence))
+            return content
         }
     }
 

@@ -43,7 +43,7 @@ struct SQLiteStoreTests {
                     await Task.yield()
                     continue
                 }
-                messages.append(next.message)
+                messages.append(next)
             } catch RoomError.onlyInStorage {
                 while let some = try await room.catchUp(cursor, limit: .init(messages: 7, bytes: .max)) {
                     messages += some
