@@ -85,6 +85,35 @@ struct CallCredentialsTests {
         #expect(error?.code == .deadlineExceeded)
     }
 
+    /// The closure answers when the call has its status, and its channel and their group are gone.
+    @Test(arguments: [true, false]) func anAnswerAfterTheEndOfTheCall(isDeadline: Bool) async throws {
+        final class Captured: Sendable {
+            let (asked, release) = (Signal(), Signal())
+        }
+        weak var captured: Captured?
+        do {
+            let object = Captured()
+            captured = object
+            let late = CallCredentials { _ in
+                await object.asked.set()
+                await object.release.wait()
+                return ["authorization": "late"]
+            }
+            let options = CallOptions(timeout: isDeadline ? .milliseconds(200) : nil)
+            let calling = Task { try await call(late, options) }
+            if !isDeadline {
+                await object.asked.wait()
+                calling.cancel()
+            }
+            let error = await #expect(throws: RPCError.self) { try await calling.value }
+            #expect(error?.code == (isDeadline ? .deadlineExceeded : .cancelled))
+            await object.release.set()
+        }
+        // The core has taken the answer and let the credentials go.
+        while captured != nil { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(try await call(Self.token("next")) == "next")
+    }
+
     @Test func theyAreNotSentWithoutEncryption() async throws {
         try await Loopback.run([Self.who]) { loopback in
             let error = await #expect(throws: RPCError.self) {

@@ -1,5 +1,6 @@
 import Foundation
 import LibGRPC
+import Synchronization
 import Testing
 
 /// Certificates that are replaced while a server and its clients run.
@@ -139,6 +140,38 @@ struct TLSFilesTests {
             options.tlsServerName = "elsewhere.test"
             let misled = Channel(target: target, credentials: mutual, options: options, group: group)
             await #expect(throws: RPCError.self) { try await misled.unary(Echo.unary, ByteBuffer("")) }
+        }
+    }
+
+    /// In a process of its own, because the handler of the core's log is for all of a process.
+    @Test func aKeyOfAnotherCertificate() async {
+        await #expect(processExitsWith: .success) {
+            let errors = Mutex(0)
+            let folder = try Folder()
+            defer { folder.remove() }
+            try folder.putIdentity("server")
+            let credentials = try ServerCredentials.tls(watching: folder.identity, every: .seconds(1))
+            try await TLSFilesTests().withServer(credentials) { target, group in
+                /// Calls on a new connection.
+                func call(_ options: CallOptions = CallOptions()) async throws {
+                    let trusting = ChannelCredentials.tls(trusting: TLSTests.authority)
+                    let channel = Channel(target: target, credentials: trusting, group: group)
+                    _ = try await channel.unary(Echo.unary, ByteBuffer(""), options: options)
+                }
+                try await call()
+                CoreLog.setHandler { severity, _, _ in if severity == .error { errors.withLock { $0 += 1 } } }
+                try folder.put("client.key", as: "identity.key")
+                // Until the server has read it.
+                await #expect(throws: RPCError.self) {
+                    while true {
+                        try await call()
+                        try await Task.sleep(for: .milliseconds(50))
+                    }
+                }
+                precondition(errors.withLock { $0 } > 0, "the log says why")
+                try folder.put("server.key", as: "identity.key")
+                try await call(CallOptions(timeout: .seconds(240), waitForReady: true))
+            }
         }
     }
 
