@@ -17,6 +17,7 @@ extension ClientSettings: AsyncParsableCommand {
             POST /sendMessage          {"author":"…","text":"…"} sends a message
             POST /getAndFlushMessages  returns the messages that arrived since the last time
             GET /messages              returns messages that the room holds (?after=TIME, ?last=N, ?limit=N)
+            GET /events                the same and what follows, as server-sent events (?after=TIME, ?last=N, ?limit=N)
             GET /healthz, /readyz      say whether the program is alive and its stream is open
 
             Every setting is a flag or an environment variable. The flag wins.
@@ -40,6 +41,7 @@ extension ClientSettings: AsyncParsableCommand {
         var metadata = settingsMetadata
         metadata["version"] = "\(Version.current)"
         metadata["httpConnections"] = "\(httpLimits.possibleConnections)"
+        metadata["httpStreams"] = "\(possibleStreams)"
         logger.info("starting", metadata: metadata)
 
         let group = try CompletionQueueGroup(count: 1)

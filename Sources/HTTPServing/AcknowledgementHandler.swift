@@ -23,6 +23,7 @@ final class AcknowledgementHandler: ChannelDuplexHandler {
     private var pollDelay = firstPoll
     private var lastPoll = NIODeadline.distantPast
     private var lastAcknowledged = 0
+    private var lastProgress = 0
     /// How long the peer may still read nothing.
     private var credit = TimeAmount.zero
 
@@ -40,6 +41,14 @@ final class AcknowledgementHandler: ChannelDuplexHandler {
 
     /// Whether a callback waits.
     var isWaiting: Bool { !callbacks.isEmpty }
+
+    /// Whether the peer has acknowledged anything since the last call, or has nothing to acknowledge.
+    func hasProgressed() -> Bool {
+        guard let context, context.channel.isActive else { return true }
+        let acknowledged = context.acknowledged(of: written)
+        defer { lastProgress = acknowledged }
+        return acknowledged > lastProgress || acknowledged >= written
+    }
 
     /// Closes the connection at once.
     func abort() {

@@ -9,8 +9,11 @@ struct OutgoingResponse {
     /// What to write next.
     var chunk: ByteBuffer?
     var chunks: HTTPResponse.Chunks?
-    /// Whether a task writes more chunks.
+    /// Whether a task or the source makes more chunks.
     var isOpen: Bool
+    var source: (any HTTPBodySource)?
+    /// Counts the chunks.
+    let memory: HTTPMemory
     /// The task waits until the peer can take its next chunk.
     var writing: CheckedContinuation<Void, any Error>?
     /// Whether the connection ends with it.
@@ -52,12 +55,14 @@ extension HTTPConnection {
             head: responseHead(response, to: request, isLast: isLast),
             chunk: hasBody ? response.body : nil,
             chunks: hasBody ? response.chunks : nil,
-            isOpen: hasBody && response.stream != nil,
+            isOpen: hasBody && (response.stream != nil || response.source != nil),
+            memory: response.memory ?? server.memory,
             isLast: isLast,
             whenAcknowledged: response.whenAcknowledged
         )
         state = .responding
         if hasBody, let stream = response.stream { begin(stream, context) }
+        if hasBody, let source = response.source { begin(source, context) }
         writeResponse(context)
     }
 
@@ -110,7 +115,7 @@ extension HTTPConnection {
         case written
         /// There is no memory for the chunk now.
         case noMemory
-        /// The task has not made the next chunk yet.
+        /// The next chunk has not been made yet.
         case nothingYet
     }
 
@@ -120,7 +125,17 @@ extension HTTPConnection {
 
     private func writeChunk(_ context: ChannelHandlerContext) -> ChunkOutcome {
         guard var response = outgoing.take() else { return .written }
-        let chunk = response.chunk.take() ?? response.chunks?.next()
+        var chunk = response.chunk.take() ?? response.chunks?.next()
+        if chunk == nil, let source = response.source {
+            switch source.next() {
+            case .chunk(let bytes): chunk = bytes
+            case .nothingYet: break
+            case .end:
+                source.end()
+                response.source = nil
+                response.isOpen = false
+            }
+        }
         if chunk == nil, response.isOpen {
             response.writing.take()?.resume()
             outgoing = response
@@ -128,13 +143,13 @@ extension HTTPConnection {
         }
         var written: EventLoopPromise<Void>?
         if let bytes = chunk?.readableBytes, bytes > Self.uncountedBytes {
-            guard server.memory.reserve(bytes) else {
+            guard response.memory.reserve(bytes) else {
                 response.chunk = chunk
                 outgoing = response
                 return .noMemory
             }
             written = context.eventLoop.makePromise()
-            written?.futureResult.whenComplete { [memory = server.memory] _ in memory.release(bytes) }
+            written?.futureResult.whenComplete { [memory = response.memory] _ in memory.release(bytes) }
         }
         if let head = response.head.take() { context.write(Self.wrapOutboundOut(.head(head)), promise: nil) }
         if let chunk { context.write(Self.wrapOutboundOut(.body(.byteBuffer(chunk))), promise: written) }
@@ -213,5 +228,5 @@ enum HTTPDate {
 
 extension HTTPResponse {
     /// Whether the body's length is not known when it begins.
-    fileprivate var isChunked: Bool { chunks != nil || stream != nil }
+    fileprivate var isChunked: Bool { chunks != nil || stream != nil || source != nil }
 }

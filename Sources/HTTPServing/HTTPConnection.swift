@@ -51,6 +51,8 @@ final class HTTPConnection: ChannelInboundHandler {
     var isWriting = false
     /// Continues writing when other connections have had their turn, or memory may be free.
     var writeRetry: Scheduled<Void>?
+    /// How many times in a row the peer of a ``HTTPBodySource`` had taken nothing.
+    var stalledChecks = 0
 
     /// When the time for the current state ends.
     private var deadline = NIODeadline.distantFuture
@@ -91,7 +93,9 @@ final class HTTPConnection: ChannelInboundHandler {
         self.context = nil
         timer?.cancel()
         writeRetry?.cancel()
-        outgoing.take()?.writing?.resume(throwing: CancellationError())
+        let unfinished = outgoing.take()
+        unfinished?.writing?.resume(throwing: CancellationError())
+        unfinished?.source?.end()
         body = ByteBuffer()
         if let work, work.endsWithPeer { work.cancel() }
         leaveIfDone()
@@ -110,6 +114,7 @@ final class HTTPConnection: ChannelInboundHandler {
     private func end() {
         isEnding = true
         if let work, work.endsWithPeer { work.cancel() }
+        endSource()
         closeIfIdle()
     }
 
@@ -262,7 +267,8 @@ extension HTTPConnection {
         switch state {
         case .idle: closeIfIdle()
         case .receiving: respond(.failure(.timeout))
-        case .answering, .responding: break
+        case .answering: break
+        case .responding: checkSourceProgress()
         // A slow peer may still read the response.
         case .closing where acknowledgements.isWaiting: setDeadline(in: requestTimeout)
         case .closing: acknowledgements.abort()

@@ -57,27 +57,38 @@ package struct HTTPLimits: Sendable {
 /// The memory that all connections may use together, in bytes. Thread-safe.
 package final class HTTPMemory: Sendable {
     package let limit: Int
+    private let whole: HTTPMemory?
     private let used = Atomic(0)
 
-    package init(limit: Int) {
+    /// - Parameter whole: What this is a share of.
+    package init(limit: Int, of whole: HTTPMemory? = nil) {
         self.limit = limit
+        self.whole = whole
     }
 
     package var usedBytes: Int { used.load(ordering: .relaxed) }
 
     /// Reserves memory, to be released; `false` if there is not enough.
     package func reserve(_ bytes: Int) -> Bool {
-        if used.add(bytes, ordering: .relaxed).newValue <= limit { return true }
-        release(bytes)
+        let newValue = used.add(bytes, ordering: .relaxed).newValue
+        if newValue <= limit, whole?.reserve(bytes) ?? true { return true }
+        if let whole, bytes > limit, newValue == bytes {
+            // One that is larger than the share, alone: it would wait forever otherwise.
+            whole.add(bytes)
+            return true
+        }
+        used.subtract(bytes, ordering: .relaxed)
         return false
     }
 
     /// Counts memory that is used in any case, to be released.
     package func add(_ bytes: Int) {
         used.add(bytes, ordering: .relaxed)
+        whole?.add(bytes)
     }
 
     package func release(_ bytes: Int) {
         used.subtract(bytes, ordering: .relaxed)
+        whole?.release(bytes)
     }
 }

@@ -65,6 +65,11 @@ package struct HTTPResponse: Sendable {
     /// Writes the rest of a body that is not there yet, in a task. The task is cancelled when the peer leaves or the
     /// server stops. If it throws, the connection ends, so that the peer sees that the body is not complete.
     package var stream: (@Sendable (HTTPBodyWriter) async throws -> Void)?
+    /// Makes what makes the rest of a body that goes on until the peer leaves. Called on the connection's event loop, if
+    /// the response has a body.
+    package var source: (@Sendable (HTTPBodyWaker) -> any HTTPBodySource)?
+    /// Counts the chunks of the body. The server's own by default.
+    package var memory: HTTPMemory?
     /// Called once the peer's TCP has acknowledged the whole response. Released without a call if that never happens.
     package var whenAcknowledged: (@Sendable () -> Void)?
 
@@ -74,6 +79,8 @@ package struct HTTPResponse: Sendable {
         body: ByteBuffer,
         chunks: Chunks? = nil,
         stream: (@Sendable (HTTPBodyWriter) async throws -> Void)? = nil,
+        source: (@Sendable (HTTPBodyWaker) -> any HTTPBodySource)? = nil,
+        memory: HTTPMemory? = nil,
         whenAcknowledged: (@Sendable () -> Void)? = nil
     ) {
         self.status = status
@@ -81,6 +88,8 @@ package struct HTTPResponse: Sendable {
         self.body = body
         self.chunks = chunks
         self.stream = stream
+        self.source = source
+        self.memory = memory
         self.whenAcknowledged = whenAcknowledged
     }
 }

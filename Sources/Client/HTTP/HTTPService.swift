@@ -11,21 +11,31 @@ import ServiceLifecycle
 struct HTTPService: Service {
     private let settings: ClientSettings
     private let server: HTTPServer
+    private let events: EventHub
     private let logger: Logger
     private let onRunning: @Sendable ([ListeningSocket]) async -> Void
 
-    /// - Parameter onRunning: Called once the server listens, with the sockets.
+    /// - Parameters:
+    ///   - eventPingInterval: How often readers of events get a comment.
+    ///   - onRunning: Called once the server listens, with the sockets.
     init(
         settings: ClientSettings,
         inbox: Inbox,
         room: some RemoteRoom,
         logger: Logger,
+        eventPingInterval: Duration = .seconds(15),
         onRunning: @escaping @Sendable ([ListeningSocket]) async -> Void = { _ in }
     ) {
         let limits = settings.httpLimits
         let memory = HTTPMemory(limit: limits.memoryBytes)
+        events = EventHub(
+            room: room,
+            maxReaders: settings.possibleStreams,
+            pingInterval: eventPingInterval,
+            logger: logger
+        )
         server = HTTPServer(
-            routes: Routes(room: room, inbox: inbox, memory: memory, settings: settings).all,
+            routes: Routes(room: room, inbox: inbox, events: events, memory: memory, settings: settings).all,
             limits: limits,
             memory: memory,
             allowedHosts: AllowedHosts(settings.httpAllowedHosts.names, setting: "MESSENGER_HTTP_ALLOWED_HOSTS"),
@@ -50,7 +60,11 @@ struct HTTPService: Service {
             hostVariable: "MESSENGER_HTTP_HOST",
             portVariable: "MESSENGER_HTTP_PORT"
         )
-        try await server.run(on: sockets.map(\.descriptor)) { await onRunning(sockets) }
+        try await withThrowingTaskGroup { group in
+            group.addTask { await events.run() }
+            try await server.run(on: sockets.map(\.descriptor)) { await onRunning(sockets) }
+            group.cancelAll()
+        }
         if Task.isCancelled { logger.warning("requests were still in progress") }
     }
 }

@@ -12,6 +12,8 @@ final class MessagesRoute<Room: RemoteRoom>: Sendable {
 
     private static var limits: ClosedRange<Int> { 1...10_000 }
     private static var defaultLimit: Int { 1000 }
+    /// For all messages of one read, however slowly they are taken.
+    private static var readTimeout: Duration { .seconds(600) }
     /// Chunks of the response from this size on are written at once.
     private static var chunkBytes: Int { 32 << 10 }
 
@@ -29,14 +31,11 @@ final class MessagesRoute<Room: RemoteRoom>: Sendable {
     private static func readRequest(_ query: HTTPQuery) throws(HTTPFailure) -> ReadMessagesRequest {
         let last = try query.number("last", in: limits)
         let limit = try query.number("limit", in: limits) ?? last ?? defaultLimit
-        guard let text = try query.value("after") else {
+        guard let after = try query.time("after") else {
             let count = UInt32(min(last ?? limit, limit))
             return ReadMessagesRequest(last: count, untilNow: true, limit: count)
         }
         guard last == nil else { throw HTTPFailure(.badRequest, "Use either after or last, not both.") }
-        guard let after = SendTime(rfc3339: text) else {
-            throw HTTPFailure(.badRequest, "The parameter after must be a time such as 2021-09-12T10:25:22.454093428Z.")
-        }
         return ReadMessagesRequest(after: after, untilNow: true, limit: UInt32(limit))
     }
 
@@ -44,7 +43,7 @@ final class MessagesRoute<Room: RemoteRoom>: Sendable {
         guard let slot = slots.take() else { throw .busy("Too many clients are reading; try again later.") }
         let messages: Messages
         do {
-            messages = try await room.read(request)
+            messages = try await room.read(request, timeout: Self.readTimeout)
         } catch .gone(let heldAfter) {
             return Self.gone(heldAfter)
         } catch {

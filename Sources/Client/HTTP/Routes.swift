@@ -8,7 +8,7 @@ import Synchronization
 struct Routes: Sendable {
     let all: [HTTPRoute]
 
-    init(room: some RemoteRoom, inbox: Inbox, memory: HTTPMemory, settings: ClientSettings) {
+    init(room: some RemoteRoom, inbox: Inbox, events: EventHub, memory: HTTPMemory, settings: ClientSettings) {
         let opening = FirstOpening(latch: room.streamOpened, timeout: settings.openTimeout)
         let sending = Sending(
             room: room,
@@ -26,6 +26,7 @@ struct Routes: Sendable {
                 try opening.wait { () throws(HTTPFailure) in .response(try leases.flush()) }
             },
             MessagesRoute(room: room).route,
+            EventsRoute(hub: events, memory: memory).route,
             HTTPRoute("/healthz", [.GET, .HEAD], isHealth: true) { _ in
                 .response(HTTPResponse(body: ByteBuffer(staticString: #"{"status":"ok"}"#)))
             },

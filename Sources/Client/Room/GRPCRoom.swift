@@ -9,9 +9,7 @@ final class GRPCRoom: RemoteRoom {
     private let subscription: Subscription
     private let sendTimeout: Duration
 
-    /// For all messages of one read, however slowly they are taken.
-    private static let readTimeout = Duration.seconds(600)
-    /// For its beginning. Another server may send nothing before its next message.
+    /// For a read's beginning. Another server may send nothing before its next message.
     private static let readOpenTimeout = Duration.seconds(10)
 
     /// - Parameter sendTimeout: How long the server may take to accept a message.
@@ -42,9 +40,9 @@ final class GRPCRoom: RemoteRoom {
         return { send.cancel() }
     }
 
-    func read(_ request: ReadMessagesRequest) async throws(ReadError) -> Messages {
+    func read(_ request: ReadMessagesRequest, timeout: Duration) async throws(ReadError) -> Messages {
         do {
-            let options = CallOptions(timeout: Self.readTimeout)
+            let options = CallOptions(timeout: timeout)
             let stream = try channel.serverStreaming(MessengerMethods.readMessages, request, options: options)
             async let _: Void = Self.cancel(stream, after: Self.readOpenTimeout)
             guard try await stream.initialMetadata.first(MessengerMethods.positionKey) == nil else { return stream }
@@ -56,6 +54,23 @@ final class GRPCRoom: RemoteRoom {
             throw .unavailable
         }
         throw .failed
+    }
+
+    func follow(after position: SendTime?, readerAge: Duration?) async throws(ReadError) -> RoomStream {
+        var options = CallOptions()
+        if let readerAge {
+            options.metadata = [MessengerMethods.readerAgeKey: .string("\(Int64(readerAge / .nanoseconds(1)))")]
+        }
+        do {
+            let request = ReadMessagesRequest(after: position)
+            let stream = try channel.serverStreaming(MessengerMethods.readMessages, request, options: options)
+            let text = try await stream.initialMetadata.first(MessengerMethods.positionKey)
+            return RoomStream(position: text.flatMap { SendTime(rfc3339: $0) }, messages: stream)
+        } catch let error as RPCError {
+            throw ReadError(error)
+        } catch {
+            throw .unavailable
+        }
     }
 
     /// Does nothing if the task is cancelled first.
@@ -78,7 +93,7 @@ final class GRPCRoom: RemoteRoom {
 }
 
 extension ReadError {
-    fileprivate init(_ error: RPCError) {
+    init(_ error: RPCError) {
         switch error.code {
         case .outOfRange:
             let heldAfter = error.metadata.first(MessengerMethods.heldAfterKey)

@@ -14,8 +14,13 @@ protocol RemoteRoom: Sendable {
         completion: @escaping @Sendable (Result<SendTime, SendError>) -> Void
     ) -> Cancellation
 
-    /// Messages that the room holds, whatever the inbox has received. Ends by itself.
-    func read(_ request: ReadMessagesRequest) async throws(ReadError) -> Messages
+    /// Messages that the room holds, whatever the inbox has received. Ends by itself, or at the timeout.
+    func read(_ request: ReadMessagesRequest, timeout: Duration) async throws(ReadError) -> Messages
+
+    /// The messages after `position`, then those that the room accepts, until the server or the task ends the stream.
+    ///
+    /// - Parameter readerAge: Without a position, the stream begins with the messages accepted in this time.
+    func follow(after position: SendTime?, readerAge: Duration?) async throws(ReadError) -> RoomStream
 
     /// Open once the stream of messages has been open for the first time.
     var streamOpened: Latch { get }
@@ -33,6 +38,13 @@ struct OutgoingMessage: Sendable {
 
 /// Messages of the room. Whoever stops to read stops the server.
 typealias Messages = any AsyncSequence<Message, RPCError> & Sendable
+
+/// A stream of the room's messages.
+struct RoomStream: Sendable {
+    /// The position after which it begins; `nil` if the server has refused the stream or sends no positions.
+    var position: SendTime?
+    var messages: Messages
+}
 
 /// Why messages cannot be read.
 enum ReadError: Error, Sendable, Equatable {

@@ -48,6 +48,16 @@ struct ClientSettings: ParsableArguments, Sendable {
     var httpConnections: Count = 4096
 
     @Option(
+        "MESSENGER_HTTP_STREAMS",
+        in: 1...1_000_000,
+        """
+        Most readers of /events at the same time, and never more than half of the HTTP connections, or one for each \
+        128 KiB of MESSENGER_HTTP_BYTES. Further ones get 503.
+        """
+    )
+    var httpStreams: Count = 1000
+
+    @Option(
         "MESSENGER_HTTP_BYTES",
         in: .mebibytes(2) ... .mebibytes(16384),
         """
@@ -69,7 +79,7 @@ struct ClientSettings: ParsableArguments, Sendable {
         in: .milliseconds(1) ... .seconds(3600),
         """
         Limit for a request's body to arrive (408). A peer that reads an answer at less than 1 KiB/s, on average over \
-        twice this time, is disconnected.
+        twice this time, is disconnected; a reader of /events that takes nothing already after this time.
         """
     )
     var httpRequestTimeout: Duration = .seconds(30)
@@ -109,6 +119,13 @@ struct ClientSettings: ParsableArguments, Sendable {
             connections: httpConnections.number,
             memoryBytes: httpBytes.bytes
         )
+    }
+
+    /// How many may read events, so that they leave connections and memory for other requests.
+    var possibleStreams: Int {
+        let limits = httpLimits
+        let most = min(limits.possibleConnections / 2, limits.memoryBytes / (128 << 10))
+        return max(1, min(httpStreams.number, most))
     }
 
     /// Reads the files for TLS. Without authorities the connection has no encryption.

@@ -12,7 +12,13 @@ import Testing
         let room = FakeRoom(answersLater: true)
         var settings = try ClientSettings.forTests()
         settings.httpConnections = 1
-        let routes = Routes(room: room, inbox: Inbox(capacity: 1), memory: HTTPMemory(limit: 1), settings: settings)
+        let routes = Routes(
+            room: room,
+            inbox: Inbox(capacity: 1),
+            events: EventHub(room: room, maxReaders: 1, pingInterval: .seconds(15), logger: .quiet),
+            memory: HTTPMemory(limit: 1),
+            settings: settings
+        )
         let route = try #require(routes.all.first { $0.path == "/sendMessage" })
         let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "/sendMessage")
         let request = HTTPRequest(head: head, body: ByteBuffer(string: #"{"author":"Ivan","text":"hey"}"#))

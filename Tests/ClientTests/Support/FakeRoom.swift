@@ -46,7 +46,9 @@ final class FakeRoom: RemoteRoom {
         return { self.answerAll() }
     }
 
-    func read(_: ReadMessagesRequest) async throws(ReadError) -> Messages { throw .unavailable }
+    func read(_: ReadMessagesRequest, timeout: Duration) async throws(ReadError) -> Messages { throw .unavailable }
+
+    func follow(after: SendTime?, readerAge: Duration?) async throws(ReadError) -> RoomStream { throw .unavailable }
 
     func answerAll() {
         for completion in pending.withLock({ exchange(&$0, with: []) }) { completion(answer) }

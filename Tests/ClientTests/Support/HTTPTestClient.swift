@@ -11,13 +11,20 @@ import ServiceLifecycle
 
 /// Runs a test against the client's HTTP server, on a free port.
 func withHTTP<Value: Sendable>(
-    room: FakeRoom = FakeRoom(),
+    room: some RemoteRoom = FakeRoom(),
     inbox: Inbox = Inbox(capacity: .mebibytes(64)),
     settings: ClientSettings? = nil,
+    eventPingInterval: Duration = .seconds(15),
     test: (HTTPTestClient) async throws -> Value
 ) async throws -> Value {
     let (ports, listening) = AsyncStream<Port>.makeStream()
-    let server = HTTPService(settings: try settings ?? .forTests(), inbox: inbox, room: room, logger: .quiet) {
+    let server = HTTPService(
+        settings: try settings ?? .forTests(),
+        inbox: inbox,
+        room: room,
+        logger: .quiet,
+        eventPingInterval: eventPingInterval
+    ) {
         listening.yield(Port($0[0].port))
     }
     let group = ServiceGroup(services: [server], logger: .quiet)
