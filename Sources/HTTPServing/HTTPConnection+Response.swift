@@ -76,7 +76,9 @@ extension HTTPConnection {
         if !response.headers.contains(name: "Content-Type") {
             headers.add(name: "Content-Type", value: "application/json")
         }
-        if !response.isChunked {
+        if response.status == .notModified {
+            // A length would be that of the answer which the peer has.
+        } else if !response.isChunked {
             headers.add(name: "Content-Length", value: String(response.body.readableBytes))
         } else if request?.version == .http1_1, request?.method != .HEAD {
             headers.add(name: "Transfer-Encoding", value: "chunked")

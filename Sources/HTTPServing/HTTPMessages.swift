@@ -7,6 +7,8 @@ package struct HTTPRoute: Sendable {
     package let methods: [HTTPMethod]
     /// Whether it is also answered on the reserved connections, and however little memory is left.
     let isHealth: Bool
+    /// Whether a browser may open it from a link on another site. It must show and do nothing by itself.
+    let isLinkable: Bool
     /// Answers on the connection's event loop, without blocking it.
     package let answer: @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply
 
@@ -14,11 +16,13 @@ package struct HTTPRoute: Sendable {
         _ path: String,
         _ methods: [HTTPMethod],
         isHealth: Bool = false,
+        isLinkable: Bool = false,
         answer: @escaping @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply
     ) {
         self.path = path
         self.methods = methods
         self.isHealth = isHealth
+        self.isLinkable = isLinkable
         self.answer = answer
     }
 }

@@ -93,9 +93,10 @@ extension HTTPServer {
     /// The route for a request, if its head may be answered. Paths are compared as bytes.
     func route(for head: HTTPRequestHead, isReserved: Bool) throws(HTTPFailure) -> HTTPRoute {
         try head.checkFraming()
-        try head.checkOrigin(allowing: allowedHosts)
         let path = head.path
-        guard let route = routes.first(where: { path.elementsEqual($0.path.utf8) }) else { throw .notFound }
+        let route = routes.first { path.elementsEqual($0.path.utf8) }
+        try head.checkOrigin(allowing: allowedHosts, isLinkable: route?.isLinkable ?? false)
+        guard let route else { throw .notFound }
         guard route.methods.contains(head.method) else { throw .methodNotAllowed(route.methods) }
         guard route.isHealth || !isReserved else { throw .tooManyConnections }
         guard head.headers["Content-Encoding"].allSatisfy({ $0.utf8.isASCIIEqual(to: "identity".utf8) }) else {

@@ -46,7 +46,9 @@ extension HTTPRequestHead {
     ///
     /// A browser says where a request comes from. A page whose name points to this machine (DNS rebinding) has the same
     /// origin as its requests, but a foreign name. Its reads have only `User-Agent`, so that is enough to check the name.
-    func checkOrigin(allowing hosts: AllowedHosts) throws(HTTPFailure) {
+    ///
+    /// - Parameter isLinkable: Whether the browser may open it from another site's link, in a tab of its own.
+    func checkOrigin(allowing hosts: AllowedHosts, isLinkable: Bool) throws(HTTPFailure) {
         let origins = headers["Origin"]
         let sites = headers["Sec-Fetch-Site"]
         let referers = headers["Referer"]
@@ -68,10 +70,20 @@ extension HTTPRequestHead {
             && sites.count <= 1
             && sites.allSatisfy {
                 $0.utf8.elementsEqual("same-origin".utf8) || (isRead && $0.utf8.elementsEqual("none".utf8))
+                    || (isRead && isLinkable && isNavigation)
             }
             // Browsers that are too old for both fields.
             && (isRead || !origins.isEmpty || referers.allSatisfy { Self.origin($0, isThatOf: field) })
         guard isOwn else { throw HTTPFailure(.forbidden, "Web pages of other origins may not use this server.") }
+    }
+
+    /// Whether a browser opens the answer in a tab, so that no other page sees it.
+    private var isNavigation: Bool {
+        func holds(_ name: String, _ value: StaticString) -> Bool {
+            let fields = headers[name]
+            return fields.count == 1 && value.withUTF8Buffer { fields[0].utf8.elementsEqual($0) }
+        }
+        return holds("Sec-Fetch-Mode", "navigate") && holds("Sec-Fetch-Dest", "document")
     }
 
     /// Whether a URL's scheme is HTTP and its host and port are those of the `Host` field.
