@@ -18,6 +18,7 @@ extension ClientSettings: AsyncParsableCommand {
             POST /getAndFlushMessages  returns the messages that arrived since the last time
             GET /messages              returns messages that the room holds (?after=TIME, ?last=N, ?limit=N)
             GET /events                the same and what follows, as server-sent events (?after=TIME, ?last=N, ?limit=N)
+            GET /                      a page for people
             GET /healthz, /readyz      say whether the program is alive and its stream is open
 
             Every setting is a flag or an environment variable. The flag wins.

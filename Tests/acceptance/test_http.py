@@ -141,7 +141,7 @@ def test_a_huge_body_is_refused(room, tmp_path):
     room.client1.send("Ivan", "still there")
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/sendMessage/more", "/SENDMESSAGE"])
+@pytest.mark.parametrize("path", ["/page", "/nothing", "/sendMessage/more", "/SENDMESSAGE"])
 def test_an_unknown_path_is_not_found(room, path):
     """404, in the form of all errors."""
     response = room.client1.request("POST", path, b"{}")

@@ -16,7 +16,7 @@ struct Routes: Sendable {
             maximum: settings.httpLimits.possibleConnections
         )
         let leases = MessageLeases(inbox: inbox, memory: memory)
-        all = [
+        let api = [
             HTTPRoute("/sendMessage", [.POST]) { request throws(HTTPFailure) in
                 // A bad request is refused without waiting.
                 let message = try sending.message(in: request)
@@ -34,6 +34,7 @@ struct Routes: Sendable {
                 .response(Self.readiness(room.subscriptionStatus, inbox.counters))
             },
         ]
+        all = api + PageRoutes.all
     }
 
     /// Says whether messages arrive as the room accepts them, or would if the buffer were not full, and what waits to be

@@ -7,7 +7,9 @@ import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct RoutingTests {
     @Test(arguments: [
-        "/", "/sendMessage/", "/sendmessage", "/getAndFlushMessages/x", "/sendMessage%00", "//sendMessage", "*",
+        "/page", "/page/", "/sendMessage/", "/sendmessage", "/getAndFlushMessages/x", "/sendMessage%00",
+        "//sendMessage",
+        "*",
     ])
     func otherPathsAreNotFound(path: String) async throws {
         try await withHTTP { client in
