@@ -16,6 +16,7 @@ import grpc
 import pytest
 
 from support.api import connected
+from support.browser import Browser
 from support.http import HTTPClient
 from support.launcher import Launcher
 from support.processes import HISTORY, PROGRAMS, Program, free_port
@@ -154,6 +155,32 @@ def launch(own_programs) -> Iterator[Launcher]:
     launcher = Launcher()
     yield launcher
     launcher.close()
+
+
+@pytest.fixture
+def server(launch):
+    """A server of the test's own, with its history in memory."""
+    return launch.server(MESSENGER_HISTORY="memory:").wait_ready()
+
+
+@pytest.fixture
+def client(launch, server):
+    """A client of `server`."""
+    return launch.client(server.address).wait_ready()
+
+
+@pytest.fixture(scope="session")
+def chromium(own_programs) -> Iterator[Browser]:
+    chromium = Browser()
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture
+def browser(chromium) -> Iterator[Browser]:
+    """Opens pages, which are closed at the end of the test."""
+    yield chromium
+    chromium.close_pages()
 
 
 @pytest.fixture

@@ -64,9 +64,10 @@ need_for_building() {
     need building
 }
 
-# The tests' Python packages, in a virtual environment that is made again when their list changes.
+# The tests' Python packages, in a virtual environment that is made again when their list changes. CI needs the browser,
+# too. Elsewhere the page's tests are skipped without one: it is large.
 need_python_packages() {
-    need testing
+    need testing ${CI:+browser}
     local stamp
     stamp="$(python3 --version) $PWD $(sha256sum <"$requirements")"
     if [ -x "$venv/bin/python" ] && [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ]; then return; fi

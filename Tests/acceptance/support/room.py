@@ -6,6 +6,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 
+from support.api import connected, pb, stub
 from support.http import HTTPClient
 from support.waiting import wait_until
 
@@ -54,3 +55,19 @@ def drain(*clients: HTTPClient) -> None:
     clients[0].send(author, "")
     for client in clients:
         wait_until(lambda: any(m["author"] == author for m in client.flush()), f"the marker at {client.address}")
+
+
+def send_numbered(address: str, count: int, text: str = "message") -> None:
+    """Sends numbered messages to a server: many at a time, so that their order is the room's."""
+    with connected(address) as channel:
+        method = stub(channel).SendMessage
+        for begin in range(0, count, 200):
+            numbers = range(begin, min(begin + 200, count))
+            calls = [method.future(pb.SendMessageRequest(author="Ivan", text=f"{text} {n}")) for n in numbers]
+            for call in calls:
+                call.result(timeout=60)
+
+
+def held(client: HTTPClient, count: int = 10_000) -> list[str]:
+    """The texts of the latest messages that the room holds."""
+    return [message["text"] for message in client.request("GET", f"/messages?last={count}").json()]
