@@ -18,8 +18,11 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
 
 // A tag: where the event of one started operation goes. The functor comes first, so the tag's address is what a NEXT
@@ -314,12 +317,42 @@ static inline const grpc_arg_pointer_vtable *cgrpc_socket_watch_arguments(void) 
 // Names the calling thread, for debuggers and top.
 static inline void cgrpc_set_thread_name(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
-// The processor time that a thread of this process has used, in milliseconds; 0 if there is no such thread.
-static inline uint64_t cgrpc_thread_milliseconds(pthread_t thread) {
+// Declared in <unistd.h>, most of which Swift would no longer find in Glibc if it were included here.
+extern long syscall(long number, ...);
+extern ssize_t read(int descriptor, void *buffer, size_t count);
+
+// The signal of the timers below. Only threads that have blocked it get it.
+static inline int cgrpc_timer_signal(void) { return SIGRTMAX - 2; }
+
+// A descriptor that becomes readable on the calling thread when one of the thread's timers expires; -1 if there is none
+// left. Call it before cgrpc_timer_start.
+static inline int cgrpc_timers_open(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, cgrpc_timer_signal());
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+// Makes a timer for the calling thread: it expires each time that `thread` has used so much processor time.
+static inline bool cgrpc_timer_start(timer_t *timer, pthread_t thread, uint64_t milliseconds, int value) {
     clockid_t clock;
-    struct timespec time;
-    if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &time) != 0) return 0;
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+    struct sigevent event;
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    event.sigev_signo = cgrpc_timer_signal();
+    event.sigev_value.sival_int = value;
+    if (pthread_getcpuclockid(thread, &clock) != 0 || timer_create(clock, &event, timer) != 0) return false;
+    struct timespec step = {.tv_sec = (time_t)(milliseconds / 1000), .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+    struct itimerspec times = {.it_interval = step, .it_value = step};
+    return timer_settime(*timer, 0, &times, NULL) == 0;
+}
+
+// The value of the next timer that has expired; -1 if there is none.
+static inline int cgrpc_timers_next(int descriptor) {
+    struct signalfd_siginfo expired;
+    return read(descriptor, &expired, sizeof expired) == sizeof expired ? expired.ssi_int : -1;
 }
 
 // What the system has received on a socket and nobody has read.

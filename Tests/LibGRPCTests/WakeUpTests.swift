@@ -26,6 +26,22 @@ struct WakeUpTests {
         return count
     }
 
+    /// A server with an open stream, on which nothing happens for a second.
+    @Test func anIdleServerSleeps() async {
+        await #expect(processExitsWith: .success) {
+            try await Loopback.run([Self.echo]) { loopback in
+                let chat = try loopback.channel.bidirectional(Echo.chat)
+                var answers = chat.responses.makeAsyncIterator()
+                try await chat.requests.write(ByteBuffer("x"))
+                _ = try await answers.next()
+                let before = try Self.sleeps(ofThreads: "")
+                try await Task.sleep(for: .seconds(1))
+                let count = try Self.sleeps(ofThreads: "") - before
+                precondition(count < 40, "threads woke \(count) times")
+            }
+        }
+    }
+
     /// The messages of a stream reach the thread that polls without a detour over a thread of the core, on both sides.
     @Test func receivingWakesNoThreadOfTheCore() async {
         await #expect(processExitsWith: .success) {

@@ -31,7 +31,9 @@ package enum Thread {
 
     /// Runs `body` on a new thread, which ends with it.
     /// - Parameter name: What debuggers show, at most 15 bytes.
-    package static func start(named name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
+    /// - Returns: The thread's `pthread_t`.
+    @discardableResult
+    package static func start(named name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) -> UInt {
         var thread = pthread_t()
         let start = Unmanaged.passRetained(Start(name: name, body: body))
         let error = pthread_create(&thread, nil, run, start.toOpaque())
@@ -40,6 +42,7 @@ package enum Thread {
             throw SystemError(doing: "starting a thread", errno: error)
         }
         pthread_detach(thread)
+        return UInt(thread)
     }
 
     private static let run: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { argument in

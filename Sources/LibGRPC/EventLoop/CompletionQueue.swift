@@ -71,7 +71,8 @@ public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
         // Never NULL: the core aborts if it cannot allocate.
         handle = grpc_completion_queue_create_for_next(nil)
         wakeup = Wakeup(handle)
-        try Thread.start(named: "grpc-queue-\(index)") { self.run() }
+        // The thread may begin before or after this has returned.
+        threadID.store(try Thread.start(named: "grpc-queue-\(index)") { self.run() }, ordering: .relaxed)
     }
 
     deinit {
@@ -86,15 +87,18 @@ extension CompletionQueue {
     /// Whether the caller runs on this queue's thread.
     var isCurrent: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }
 
-    /// Whether the thread has ended. (It may not have begun yet; then no call is on the queue.)
+    /// Whether the thread has ended.
     var hasEnded: Bool { threadID.load(ordering: .relaxed) == 0 }
 
-    /// The number of the poll that the thread is in, and the processor time that the thread has used so far, in
-    /// milliseconds. `nil` if the thread is not polling. Thread-safe.
-    var poll: (number: UInt, milliseconds: UInt64)? {
-        let (number, thread) = (pollCount.load(ordering: .relaxed), threadID.load(ordering: .relaxed))
-        guard number % 2 == 1, thread != 0 else { return nil }
-        return (number, cgrpc_thread_milliseconds(pthread_t(thread)))
+    /// The number of the poll that the thread is in; `nil` if it is not polling. Thread-safe.
+    var currentPoll: UInt? {
+        let number = pollCount.load(ordering: .relaxed)
+        return number % 2 == 1 ? number : nil
+    }
+
+    /// Calls `body` with the thread, which must not end meanwhile.
+    func withThread<Result>(_ body: (pthread_t) -> Result) -> Result {
+        body(pthread_t(threadID.load(ordering: .relaxed)))
     }
 
     private func run() {

@@ -1,41 +1,86 @@
 internal import CGRPC
+internal import Glibc
+internal import Synchronization
 
 /// Ends connections that keep a queue's thread inside the core.
 ///
 /// The core parses all that a peer sends before it announces any of the calls. A peer that never stops sending would
-/// therefore pass every limit.
-struct FloodGuard {
-    private let queues: [CompletionQueue]
-    /// For each queue the poll its thread is in, with the thread's CPU time when that began to grow, and at the last
-    /// look.
-    private var seen: [(number: UInt, first: UInt64, last: UInt64)?]
+/// therefore pass every limit. So a thread of the guard wakes up whenever a queue's thread has used some CPU time. It
+/// sleeps while the server is idle.
+final class FloodGuard: Sendable {
+    private let stopSignal = Mutex<Int32?>(nil)
 
-    static let interval = Duration.milliseconds(20)
-    /// CPU time in ms that one poll may use. A burst of 1,000 calls with 4 KB of metadata each can use more than 15.
-    private static let limit: UInt64 = 60
+    /// Starts the guard's thread. ``stop()`` must follow before the queues end.
+    func start(watching queues: [CompletionQueue], of acceptor: Acceptor) throws(SystemError) {
+        let signal = cgrpc_signal_create()
+        guard signal >= 0 else { throw SystemError(doing: "watching for floods", errno: errno) }
+        do throws(SystemError) {
+            try Thread.start(named: "grpc-guard") {
+                var watch = FloodWatch(queues: queues)
+                watch.run(until: signal) { acceptor.endFloods() }
+                close(signal)
+            }
+        } catch {
+            close(signal)
+            throw error
+        }
+        stopSignal.withLock { $0 = signal }
+    }
+
+    func stop() {
+        if let signal = stopSignal.withLock({ $0.take() }) { cgrpc_signal_send(signal) }
+    }
+}
+
+/// What the guard's thread has seen of the queues' threads.
+private struct FloodWatch {
+    private let queues: [CompletionQueue]
+    /// For each queue, when its thread last used up ``step``, in which poll, and how often in a row in that one.
+    private var seen: [(time: ContinuousClock.Instant, poll: UInt, count: Int)?]
+
+    /// CPU time in ms after which the guard looks at a thread.
+    private static let step: UInt64 = 20
+    /// One poll may use up this many steps. A burst of 1,000 calls with 4 KB of metadata each can use more than 15 ms.
+    private static let limit = 3
+    /// A poll that takes longer for a step mostly waits.
+    private static let pause = Duration.milliseconds(500)
 
     init(queues: [CompletionQueue]) {
         self.queues = queues
         seen = queues.map { _ in nil }
     }
 
-    /// Call it every ``interval``.
-    mutating func look(at acceptor: Acceptor) {
-        var isStuck = false
+    /// Calls `endFloods` as long as a thread is stuck in a poll.
+    mutating func run(until stopSignal: Int32, endFloods: () -> Void) {
+        let expirations = cgrpc_timers_open()
+        var timers: [timer_t] = []
         for (index, queue) in queues.enumerated() {
-            guard let poll = queue.poll else {
-                seen[index] = nil
-                continue
-            }
-            // A thread that waits in its poll uses almost no CPU time.
-            if let before = seen[index], before.number == poll.number, poll.milliseconds > before.last + 1 {
-                seen[index] = (poll.number, before.first, poll.milliseconds)
-                if poll.milliseconds >= before.first + Self.limit { isStuck = true }
-            } else {
-                seen[index] = (poll.number, poll.milliseconds, poll.milliseconds)
+            var timer: timer_t?
+            let isStarted = queue.withThread { cgrpc_timer_start(&timer, $0, Self.step, Int32(index)) }
+            if let timer { timers.append(timer) }
+            if !isStarted { CoreLog.error("the system has no timer left: floods on a queue go unnoticed") }
+        }
+        var polled = [stopSignal, expirations].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        while poll(&polled, nfds_t(polled.count), -1) < 0 || polled[0].revents == 0 {
+            while case let index = Int(cgrpc_timers_next(expirations)), seen.indices.contains(index) {
+                if isStuck(index) { endFloods() }
             }
         }
-        if isStuck { acceptor.endFloods() }
+        for timer in timers { timer_delete(timer) }
+        close(expirations)
+    }
+
+    /// A queue's thread has used up a step.
+    private mutating func isStuck(_ index: Int) -> Bool {
+        let now = ContinuousClock.now
+        guard let poll = queues[index].currentPoll else {
+            seen[index] = nil
+            return false
+        }
+        var count = 0
+        if let before = seen[index], before.poll == poll, now - before.time < Self.pause { count = before.count + 1 }
+        seen[index] = (now, poll, count)
+        return count >= Self.limit
     }
 }
 

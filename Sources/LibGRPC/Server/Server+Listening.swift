@@ -71,6 +71,7 @@ extension Server {
         startTicking()
         do {
             try acceptor.start(accepted)
+            try floodGuard.start(watching: group.queues, of: acceptor)
         } catch {
             throw .cannotListen(error)
         }
@@ -126,13 +127,6 @@ extension Server {
                 for awaited in awaited { awaited.tick(isEnding: false) }
             }
         }
-        let guarding = Task {
-            var floodGuard = FloodGuard(queues: group.queues)
-            while true {
-                do { try await Task.sleep(for: FloodGuard.interval) } catch { return }
-                floodGuard.look(at: acceptor)
-            }
-        }
-        ticking.withLock { $0 = [task, guarding] }
+        ticking.withLock { $0 = task }
     }
 }

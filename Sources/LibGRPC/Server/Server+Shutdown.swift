@@ -23,7 +23,8 @@ extension Server {
         await acceptor.stop()
         // Once the core shuts the server down, it cancels calls that arrive. So do that last.
         let grace = await waitForCalls(gracePeriod)
-        for task in ticking.withLock(\.self) { task.cancel() }
+        ticking.withLock(\.self)?.cancel()
+        floodGuard.stop()
         beginShutdown()
         // The core accepts a cancellation only after its shutdown has begun.
         let cancellation = Task {

@@ -36,7 +36,8 @@ public final class Server: @unchecked Sendable {
     let isEnding = Atomic<Bool>(false)
     /// For each queue, its calls that wait for their first message.
     let awaited: [AwaitedCalls]
-    let ticking = Mutex<[Task<Void, Never>]>([])
+    let ticking = Mutex<Task<Void, Never>?>(nil)
+    let floodGuard = FloodGuard()
     let tick: Duration
     /// How many ticks a first message may take.
     let firstMessageTicks: Int
