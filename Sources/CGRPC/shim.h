@@ -25,6 +25,19 @@
 #include <signal.h>
 #include <time.h>
 
+// ThreadSanitizer does not see the order that the core gives to what is handed to it and what comes back, because the core
+// is built without it. These tell it. Without the sanitizer there are no such functions.
+void __tsan_release(void *address) __attribute__((weak));
+void __tsan_acquire(void *address) __attribute__((weak));
+
+static inline void cgrpc_handed_over(void *address) {
+    if (__tsan_release) __tsan_release(address);
+}
+
+static inline void cgrpc_taken_over(void *address) {
+    if (__tsan_acquire) __tsan_acquire(address);
+}
+
 // A tag: where the event of one started operation goes. The functor comes first, so the tag's address is what a NEXT
 // queue hands back and also what a callback queue calls.
 typedef struct cgrpc_tag {
@@ -140,6 +153,7 @@ static inline void cgrpc_batch_recv_close_on_server(cgrpc_batch *batch, cgrpc_ca
 }
 
 static inline grpc_call_error cgrpc_batch_start(cgrpc_batch *batch, grpc_call *call, cgrpc_tag *tag) {
+    cgrpc_handed_over(tag);
     return grpc_call_start_batch(call, batch->ops, batch->count, tag, NULL);
 }
 
@@ -168,6 +182,7 @@ static inline grpc_call_error cgrpc_request_registered_call(grpc_server *server,
                                                             cgrpc_call_storage *storage,
                                                             grpc_completion_queue *call_queue,
                                                             grpc_completion_queue *queue, cgrpc_tag *tag) {
+    cgrpc_handed_over(tag);
     return grpc_server_request_registered_call(server, method, &storage->call, &storage->deadline,
                                                &storage->received_initial_metadata, NULL, call_queue, queue, tag);
 }
@@ -176,6 +191,7 @@ static inline grpc_call_error cgrpc_request_registered_call(grpc_server *server,
 static inline grpc_call_error cgrpc_request_call(grpc_server *server, grpc_call_details *details,
                                                  cgrpc_call_storage *storage, grpc_completion_queue *call_queue,
                                                  grpc_completion_queue *queue, cgrpc_tag *tag) {
+    cgrpc_handed_over(tag);
     return grpc_server_request_call(server, &storage->call, details, &storage->received_initial_metadata, call_queue,
                                     queue, tag);
 }
@@ -263,6 +279,7 @@ typedef struct cgrpc_socket_watch {
 
 static inline bool cgrpc_socket_watch_made(int descriptor, grpc_socket_mutator *mutator) {
     cgrpc_socket_watch *watch = (cgrpc_socket_watch *)mutator;
+    cgrpc_taken_over(watch);
     watch->made(watch->target, descriptor);
     return true;
 }
@@ -307,6 +324,7 @@ static inline cgrpc_socket_watch *cgrpc_socket_watch_create(void *target, void (
     watch->target = target;
     watch->made = made;
     watch->release = release;
+    cgrpc_handed_over(watch);
     return watch;
 }
 

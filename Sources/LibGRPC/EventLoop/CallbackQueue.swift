@@ -51,6 +51,7 @@ final class CallbackQueue: @unchecked Sendable {
         // The core is inside the queue when it calls back, so the callback keeps the queue alive.
         let callback = Callback(queue: self, action: action)
         drained.pointee.target = Unmanaged.passRetained(callback).toOpaque()
+        cgrpc_handed_over(drained)
         grpc_completion_queue_shutdown(handle)
     }
 
@@ -68,6 +69,7 @@ final class CallbackQueue: @unchecked Sendable {
 private func callbackQueueDrained(_ functor: Tag.Functor?, _: CInt) {
     guard let functor else { return }
     let tag = UnsafeMutableRawPointer(functor).assumingMemoryBound(to: cgrpc_tag.self)
+    cgrpc_taken_over(tag)
     guard let target = tag.pointee.target else { return }
     Unmanaged<CallbackQueue.Callback>.fromOpaque(target).takeRetainedValue().action()
 }

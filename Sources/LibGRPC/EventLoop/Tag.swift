@@ -58,12 +58,15 @@ struct Tag: @unchecked Sendable {
 
     /// Hands the event to the target and releases the operation's reference.
     func deliver(succeeded: Bool) {
+        cgrpc_taken_over(pointer)
         let operation = pointer.pointee.operation
         takeTarget()?.operationCompleted(operation, succeeded: succeeded)
     }
 
     /// Queues the event for the target's thread, which calls ``deliver(succeeded:)``.
     func post(succeeded: Bool) {
+        cgrpc_taken_over(pointer)
+        cgrpc_handed_over(pointer)
         guard let target = pointer.pointee.target else { return }
         // Once the event is queued, its delivery can release the target, and with it the queue. So hold the queue here.
         let queue = Unmanaged<EventTarget>.fromOpaque(target)._withUnsafeGuaranteedRef { $0.eventQueue }

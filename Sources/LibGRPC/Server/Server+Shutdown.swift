@@ -109,6 +109,7 @@ final class ServerShutdown: EventTarget {
     func start() -> Bool {
         let started: Void? = queue.whileOpen {
             Tag(initializing: tag, operation: 0).retain(self)
+            cgrpc_handed_over(tag)
             grpc_server_shutdown_and_notify(server.handle, queue.handle, tag)
         }
         return started != nil
