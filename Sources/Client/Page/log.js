@@ -3,9 +3,9 @@
 import { makeRow } from "./row.js";
 import { newMessages, texts } from "./texts.js";
 
-const MOST_ROWS = 300;
-const STEP = 100;
-/** How far from an end of the window more rows are made, in pixels. */
+const MOST_ROWS = 160;
+const STEP = 40;
+/** How far from an end of the window more rows are made, in pixels, unless the screen is large. */
 const NEAR = 1_500;
 /** How far from the bottom still counts as the bottom. */
 const AT_END = 48;
@@ -139,17 +139,18 @@ export class Log {
 
   #scrolled() {
     const { first, end } = this.#history;
-    if (log.scrollTop < NEAR && this.#from > first) {
+    const near = Math.min(NEAR, (log.scrollHeight - log.clientHeight) / 4);
+    if (log.scrollTop <= near && this.#from > first) {
       const from = Math.max(first, this.#from - STEP);
       this.#anchored(() => this.#move(from, Math.min(this.#to, from + MOST_ROWS)));
       // Who holds the scroll bar at the top makes no further event.
       this.#schedule();
-    } else if (this.#below < NEAR && this.#to < end) {
+    } else if (this.#below <= near && this.#to < end) {
       const to = Math.min(end, this.#to + STEP);
       this.#anchored(() => this.#move(Math.max(this.#from, to - MOST_ROWS), to));
       this.#schedule();
     }
-    if (log.scrollTop < NEAR && this.#from === first) this.#loadOlder();
+    if (log.scrollTop <= near && this.#from === first) this.#loadOlder();
     this.#isFollowing = this.#to === end && this.#below < AT_END;
     this.#showJump();
   }
