@@ -71,6 +71,18 @@ public final class HealthService: Sendable {
         ]
     }
 
+    /// Asks another server for the status of one of its services.
+    /// - Parameter service: The service's full name; empty for the server as a whole.
+    /// - Throws: `RPCError`, with `NOT_FOUND` if the server does not know the service.
+    public static func status(
+        of service: String = "",
+        on channel: Channel,
+        options: CallOptions = CallOptions()
+    ) async throws -> ServingStatus {
+        let request = HealthCheckRequest(service: Name(service))
+        return try await channel.unary(HealthMethods.check, request, options: options).status
+    }
+
     private func check(_ request: HealthCheckRequest) throws(RPCError) -> HealthCheckResponse {
         guard let status = state.withLock({ $0.statuses[request.service] }) else {
             throw RPCError(code: .notFound, message: "unknown service")
@@ -113,6 +125,10 @@ enum HealthMethods {
 struct HealthCheckRequest: WireMessage {
     /// Empty for the server as a whole.
     var service: Name
+
+    init(service: Name) {
+        self.service = service
+    }
 
     init(decoding buffer: ByteBuffer) throws {
         service = try buffer.unpacked {

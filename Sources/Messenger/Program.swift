@@ -10,7 +10,7 @@ public enum Version {
 }
 
 extension [UnixSignal] {
-    /// The signals on which a program shuts down gracefully.
+    /// The signals on which a program shuts down gracefully, if it does not reread files at SIGHUP.
     ///
     /// A terminal sends SIGHUP when it is closed. `nohup` makes programs ignore it, and that is respected.
     public static var stop: Self {
@@ -20,6 +20,9 @@ extension [UnixSignal] {
         let isIgnored = unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
         return [.sigterm, .sigint] + (isIgnored ? [] : [.sighup])
     }
+
+    /// The same for a program that rereads files at SIGHUP.
+    public static var stopUnlessRereading: Self { [.sigterm, .sigint] }
 }
 
 /// Returns unused memory to the system every few seconds.

@@ -1,5 +1,6 @@
 import LibGRPC
 import Logging
+import Messenger
 import Synchronization
 
 /// Counts calls, and logs those that failed because of the server. Thread-safe.
@@ -16,10 +17,10 @@ final class CallLog: Sendable {
     private struct Refusals {
         var total = 0
         /// By reason, since the last line.
-        var unreported: [RefusedCall.Reason: Int] = [:]
+        var unreported: [RefusedCall: Int] = [:]
         var lastLine: ContinuousClock.Instant?
 
-        mutating func take(_ now: ContinuousClock.Instant) -> [RefusedCall.Reason: Int] {
+        mutating func take(_ now: ContinuousClock.Instant) -> [RefusedCall: Int] {
             lastLine = now
             return exchange(&unreported, with: [:])
         }
@@ -49,9 +50,9 @@ final class CallLog: Sendable {
 
     private func callRefused(_ call: RefusedCall) {
         let now = ContinuousClock.now
-        let counts = refusals.withLock { refusals -> [RefusedCall.Reason: Int] in
+        let counts = refusals.withLock { refusals -> [RefusedCall: Int] in
             refusals.total += 1
-            refusals.unreported[call.reason, default: 0] += 1
+            refusals.unreported[call, default: 0] += 1
             if let lastLine = refusals.lastLine, now - lastLine < Self.reportInterval { return [:] }
             return refusals.take(now)
         }
@@ -77,12 +78,11 @@ final class CallLog: Sendable {
         log(refusals.withLock { $0.take(.now) })
     }
 
-    private func log(_ counts: [RefusedCall.Reason: Int]) {
+    private func log(_ counts: [RefusedCall: Int]) {
         guard !counts.isEmpty else { return }
-        logger.warning(
-            "calls refused",
-            metadata: Logger.Metadata(uniqueKeysWithValues: counts.map { ($0.rawValue, "\($1)") })
-        )
+        // The same reason may have several codes.
+        let sums = Dictionary(counts.map { ($0.nameInLog, $1) }, uniquingKeysWith: +)
+        logger.warning("calls refused", metadata: sums.mapValues { "\($0)" })
     }
 
     private func callEnded(
@@ -94,16 +94,27 @@ final class CallLog: Sendable {
         if status.code != .ok && status.code != .cancelled { failed.add(1, ordering: .relaxed) }
         let isServerError = status.code == .unknown || status.code == .internal || status.code == .dataLoss
         guard isServerError || logsEveryCall else { return }
-        logger.log(
-            level: isServerError ? .error : .debug,
-            "call ended",
-            metadata: [
-                "method": "\(context.path)",
-                "peer": "\(context.peer)",
-                "status": "\(status.code)",
-                "error": "\(cause.map { "\($0)" } ?? "none")",
-                "duration": "\(ContinuousClock.now - start)",
-            ]
-        )
+        var metadata: Logger.Metadata = [
+            "method": "\(context.path)",
+            "peer": "\(context.peer)",
+            "status": "\(status.code)",
+            "error": "\(cause.map { "\($0)" } ?? "none")",
+            "duration": "\(ContinuousClock.now - start)",
+        ]
+        if let grant = context.caller as? AccessGrant { metadata["token"] = "\(grant.name)" }
+        logger.log(level: isServerError ? .error : .debug, "call ended", metadata: metadata)
+    }
+}
+
+extension RefusedCall {
+    /// The reason. For a call that its token does not allow, that is the status.
+    fileprivate var nameInLog: String {
+        guard reason == .notAdmitted else { return reason.rawValue }
+        return switch code {
+        case .unauthenticated: "noValidToken"
+        case .permissionDenied: "noRight"
+        case .resourceExhausted: "overRate"
+        default: reason.rawValue
+        }
     }
 }

@@ -1,3 +1,4 @@
+import GRPCServices
 import LibGRPC
 import Messenger
 
@@ -16,7 +17,7 @@ enum HealthCheck {
             ?? settings.serverHost.target(port: settings.serverPort)
         do {
             let group = try CompletionQueueGroup(count: 1)
-            let answer = await answer(target, group)
+            let answer = await answer(target, group, needsToken: settings.tokensFile != .none)
             await group.shutDown()
             try answer.get()
         } catch {
@@ -24,9 +25,15 @@ enum HealthCheck {
         }
     }
 
-    private static func answer(_ target: String, _ group: CompletionQueueGroup) async -> Result<Void, any Error> {
+    /// - Parameter needsToken: Whether streams need a token. The check has none, so it asks the health service then.
+    private static func answer(
+        _ target: String,
+        _ group: CompletionQueueGroup,
+        needsToken: Bool
+    ) async -> Result<Void, any Error> {
         do {
             let channel = Channel(target: target, group: group)
+            if needsToken { return try await askHealthService(channel) }
             let stream = try channel.serverStreaming(
                 MessengerMethods.readMessages,
                 ReadMessagesRequest(),
@@ -39,5 +46,14 @@ enum HealthCheck {
         } catch {
             return .failure(error)
         }
+    }
+
+    private static func askHealthService(_ channel: Channel) async throws -> Result<Void, any Error> {
+        let options = CallOptions(timeout: timeout)
+        let status = try await HealthService.status(on: channel, options: options)
+        guard status == .serving else {
+            return .failure(RPCError(code: .unavailable, message: "the server is not serving"))
+        }
+        return .success(())
     }
 }

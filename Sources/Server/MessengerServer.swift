@@ -8,6 +8,8 @@ import ServiceLifecycle
 struct MessengerServer: Service {
     let settings: ServerSettings
     let credentials: ServerCredentials
+    /// `nil` if calls need no token.
+    let tokens: AccessTokens?
     let logger: Logger
 
     /// How long open calls may go on during a shutdown.
@@ -35,7 +37,9 @@ struct MessengerServer: Service {
         let reflection = try ReflectionService(descriptorSets: [Descriptors.messenger])
         let methods = service.methods + health.methods + reflection.methods
         let log = CallLog(logger)
-        let server = try Server(methods: methods, interceptors: [log.interceptor], options: options, group: group)
+        let access = tokens.map { CallAccess(tokens: $0).interceptor }
+        let interceptors = [log.interceptor] + (access.map { [$0] } ?? [])
+        let server = try Server(methods: methods, interceptors: interceptors, options: options, group: group)
 
         do {
             _ = try await server.start(listeningOn: addresses)
@@ -53,6 +57,15 @@ struct MessengerServer: Service {
             logger.info(
                 "the history is in memory only: a restart forgets it",
                 metadata: ["setting": "MESSENGER_HISTORY"]
+            )
+        }
+        // With client certificates, not everybody may call.
+        if tokens != nil || settings.tlsClientAuthorities == .none {
+            logger.noticeAccess(
+                hasTokens: tokens != nil,
+                isPrivate: settings.usesTLS || settings.serverHost.isLoopback,
+                tokens: "MESSENGER_TOKENS_FILE",
+                encryption: "MESSENGER_TLS_CERT"
             )
         }
         if options.possibleConnections < options.maxConnections {

@@ -21,18 +21,24 @@ extension ServerSettings: AsyncParsableCommand {
     }
 
     mutating func run() async throws {
+        if try printToken() { return }
         try history.readHistoryFile()
         let credentials = try self.credentials()
         if checkHealth { return try await HealthCheck.run(self) }
+        let tokens = try accessTokens()
 
         Diagnostics.bootstrap(level: shared.logLevel, format: shared.logFormat)
         let logger = Logger(label: "messenger-server")
         Diagnostics.forwardCoreLog(to: logger, isServer: true)
-        let services = ServiceGroup(
-            services: [MessengerServer(settings: self, credentials: credentials, logger: logger), MemoryTrim()],
-            gracefulShutdownSignals: .stop,
+        var services: [any Service] = [
+            MessengerServer(settings: self, credentials: credentials, tokens: tokens, logger: logger), MemoryTrim(),
+        ]
+        if let tokens { services.append(await Rereading([{ tokens.reread(logger) }])) }
+        let group = ServiceGroup(
+            services: services,
+            gracefulShutdownSignals: tokens == nil ? .stop : .stopUnlessRereading,
             logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
         )
-        try await services.run()
+        try await group.run()
     }
 }

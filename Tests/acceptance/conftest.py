@@ -23,6 +23,7 @@ from support.processes import HISTORY, PROGRAMS, Program, free_port
 from support.proxy import CuttableLink
 from support.redis import Redis
 from support.room import drain
+from support.tokens import Tokens
 from support.traffic import Traffic
 from support.waiting import wait_until
 
@@ -181,6 +182,12 @@ def browser(chromium) -> Iterator[Browser]:
     """Opens pages, which are closed at the end of the test."""
     yield chromium
     chromium.close_pages()
+
+
+@pytest.fixture
+def tokens(tmp_path) -> Tokens:
+    """A file of tokens."""
+    return Tokens(tmp_path / "tokens")
 
 
 @pytest.fixture

@@ -29,18 +29,27 @@ public struct CallObserver: Sendable {
 
 /// Sees each call of a server before its handler, and its status when the call has ended.
 public struct ServerInterceptor: Sendable {
+    /// Finds out who calls.
+    public typealias Admission = @Sendable (ServerContext) throws(RPCError) -> (any AnyObject & Sendable)?
+
     let callBegan: @Sendable (ServerContext) throws -> CallObserver?
     let callRefused: @Sendable (RefusedCall) -> Void
+    let admit: Admission?
 
-    /// The call's event loop calls both, so they must not block.
+    /// The call's event loop calls all of them, so they must not block.
     /// - Parameters:
+    ///   - admit: Called when the headers of a call have arrived, before the server accepts its first message, also if
+    ///     it does not have the method. Returns the ``ServerContext/caller``, or `nil`. Throws to refuse the call, which
+    ///     costs the server least here; the error's metadata is not sent.
     ///   - callRefused: Called for each call that the server ends without a handler.
     ///   - callBegan: Called for every other call. Returns an observer of the status or `nil`. Throws to refuse the
     ///     call; an ``RPCError`` becomes the call's status.
     public init(
+        admit: Admission? = nil,
         callRefused: @escaping @Sendable (RefusedCall) -> Void = { _ in },
         _ callBegan: @escaping @Sendable (ServerContext) throws -> CallObserver?
     ) {
+        self.admit = admit
         self.callBegan = callBegan
         self.callRefused = callRefused
     }

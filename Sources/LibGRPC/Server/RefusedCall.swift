@@ -12,6 +12,8 @@ public struct RefusedCall: Sendable, Hashable {
         case tooManyCallsOnConnection
         /// The metadata exceeds ``ServerOptions/maxMetadataSize``.
         case tooMuchMetadata
+        /// An interceptor did not admit it, see ``ServerInterceptor``.
+        case notAdmitted
         /// No message arrived within ``ServerOptions/firstMessageTimeout``.
         case noMessage
         /// The first message cannot be decompressed, or exceeds ``ServerOptions/maxReceiveMessageSize``.
@@ -22,6 +24,8 @@ public struct RefusedCall: Sendable, Hashable {
 
     /// Why the server refused the call.
     public let reason: Reason
+    /// The code of the status that its client gets.
+    public let code: Status.Code
 }
 
 extension RefusedCall.Reason {
@@ -33,6 +37,8 @@ extension RefusedCall.Reason {
         case .tooManyCallsOnConnection:
             Status(code: .resourceExhausted, message: "too many calls are in progress on this connection")
         case .tooMuchMetadata: Status(code: .resourceExhausted, message: "the call has too much metadata")
+        // Interceptors choose another one.
+        case .notAdmitted: Status(code: .permissionDenied, message: "the call is not allowed")
         case .noMessage: Status(code: .deadlineExceeded, message: "the request message did not come in time")
         case .badMessage: Status(code: .internal, message: "the request message cannot be read")
         case .shuttingDown: Status(code: .unavailable, message: "the server is shutting down")

@@ -27,6 +27,8 @@ public final class Server: @unchecked Sendable {
     let group: CompletionQueueGroup
     let options: ServerOptions
     let interceptors: [ServerInterceptor]
+    /// Those of the interceptors. Mostly there is none.
+    let admissions: [ServerInterceptor.Admission]
     let acceptor: Acceptor
     let externalListeners = ExternalListener.Factory()
     let registrations: [Registration]
@@ -109,6 +111,7 @@ public final class Server: @unchecked Sendable {
         let (double, isTooMuch) = options.maxConcurrentStreamsPerConnection.multipliedReportingOverflow(by: 2)
         maxCallsPerConnection = isTooMuch ? .max : double
         self.interceptors = interceptors
+        admissions = interceptors.compactMap(\.admit)
         self.registrations = registrations
         awaited = group.queues.map(AwaitedCalls.init)
         if let timeout = options.firstMessageTimeout {
@@ -149,8 +152,8 @@ extension Server {
         callCount.subtract(1, ordering: .sequentiallyConsistent)
     }
 
-    func callRefused(_ reason: RefusedCall.Reason) {
-        for interceptor in interceptors { interceptor.callRefused(RefusedCall(reason: reason)) }
+    func callRefused(_ reason: RefusedCall.Reason, _ code: Status.Code) {
+        for interceptor in interceptors { interceptor.callRefused(RefusedCall(reason: reason, code: code)) }
     }
 }
 

@@ -8,7 +8,7 @@ extension ServerCall {
     func answer() {
         guard let answer = registration.method.answer else {
             // Not before the first message: a proxy that is still sending it reports another error.
-            server.callRefused(.unknownMethod)
+            server.callRefused(.unknownMethod, .unimplemented)
             return finish(with: unimplemented)
         }
         if registration.method.isStreaming { watchForEnd() }
@@ -77,6 +77,16 @@ extension ServerCall {
         guard storage.pointee.cancelled != 0 else { return }
         peerLeft()
         subscriber?.stop(RPCError.peerIsGone)
+    }
+
+    /// Ends the call with a status while its handler works, even if its client reads nothing. The handler sees the call
+    /// cancelled. Thread-safe; does nothing if the call has ended.
+    func end(with status: Status) {
+        queue.execute { [self] in
+            guard !state.withLock({ $0.hasFinished || $0.peerIsGone }) else { return }
+            watchForEnd()
+            cancel(with: status)
+        }
     }
 
     /// The client has cancelled the call or its deadline has passed. The core ends the call.

@@ -7,13 +7,15 @@ internal import Synchronization
 ///
 /// `@unchecked`: as ``Call``. What this class adds is immutable, in `state`, used by whoever has claimed the send
 /// operation (`hasSentInitialMetadata`), set once before the handler is called (`hasArrived`, `connection`,
-/// `observer`), or used on the queue's thread only. After that thread has ended, ``Mailbox`` has one task act in its
+/// `caller`, `observer`), or used on the queue's thread only. After that thread has ended, ``Mailbox`` has one task act in its
 /// place.
 final class ServerCall: Call, @unchecked Sendable {
     let server: Server
     let registration: Server.Registration
     private(set) var connection: Connection?
     private var hasArrived = false
+    /// What an interceptor knows of who calls.
+    private(set) var caller: (any AnyObject & Sendable)?
     var observer: CallObserver?
     var hasSentInitialMetadata = false
     /// Set when the first message has arrived, by whoever receives it.
@@ -98,6 +100,16 @@ extension ServerCall {
 
     var metadata: Metadata { Metadata(copying: storage.pointee.received_initial_metadata) }
 
+    func metadataValues(_ key: String) -> [[UInt8]] {
+        let array = storage.pointee.received_initial_metadata
+        var values: [[UInt8]] = []
+        for index in 0..<array.count {
+            let isWanted = array.metadata[index].key.withBytes { $0.elementsEqual(key.utf8) }
+            if isWanted { values.append([UInt8](copying: array.metadata[index].value)) }
+        }
+        return values
+    }
+
     var timeRemaining: Duration? { Deadline.remaining(details?.pointee.deadline ?? storage.pointee.deadline) }
 
     func setCompression(_ compression: CompressionAlgorithm) {
@@ -136,7 +148,7 @@ extension ServerCall {
 
     private func arrived() {
         ServerCall(server: server, registration: registration, awaited: awaited).post()
-        guard admit() else { return }
+        guard admit(), server.admissions.isEmpty || askAdmissions() else { return }
         guard !registration.method.readsFirstMessage else { return receiveFirstMessage() }
         // The handler reads the messages itself.
         awaited.add(self)
@@ -148,10 +160,26 @@ extension ServerCall {
         hasArrived = true
         connection = storage.pointee.call.flatMap { server.acceptor.connection(of: $0) }
         guard let reason = server.callBegan(on: connection, metadataSize: metadataSize) else { return true }
-        // After the deadline the client expects DEADLINE_EXCEEDED, whatever the limit.
-        let isLate = timeRemaining.map { $0 <= .zero } ?? false
-        refuse(reason, isLate ? Status(code: .deadlineExceeded, message: "the deadline has passed") : nil)
+        refuse(reason, lateStatus)
         return false
+    }
+
+    /// Lets the interceptors find out who calls. Returns `false` if one refuses the call.
+    private func askAdmissions() -> Bool {
+        do throws(RPCError) {
+            let context = ServerContext(call: self)
+            for admission in server.admissions { caller = try admission(context) ?? caller }
+            return true
+        } catch {
+            refuse(.notAdmitted, lateStatus ?? Status(code: error.code, message: error.message))
+            return false
+        }
+    }
+
+    /// After the deadline the client expects DEADLINE_EXCEEDED, whatever the reason.
+    private var lateStatus: Status? {
+        guard let timeRemaining, timeRemaining <= .zero else { return nil }
+        return Status(code: .deadlineExceeded, message: "the deadline has passed")
     }
 
     /// The size as HTTP/2 counts it: 32 bytes per entry on top of key and value. With the method's name, if the server
@@ -207,11 +235,15 @@ extension ServerCall {
     /// Ends the call with a status and frees what it holds, even if its client reads nothing.
     func refuse(_ reason: RefusedCall.Reason, _ status: Status? = nil) {
         isRefused = true
+        let status = status ?? reason.status
         server.callEnded()
-        server.callRefused(reason)
+        server.callRefused(reason, status.code)
         // Otherwise the core resets the HTTP/2 stream twice.
         watchForEnd()
-        let status = status ?? reason.status
+        cancel(with: status)
+    }
+
+    func cancel(with status: Status) {
         let code = grpc_status_code(rawValue: Int32(status.code.rawValue))
         grpc_call_cancel_with_status(storage.pointee.call, code, status.sentMessage, nil)
     }

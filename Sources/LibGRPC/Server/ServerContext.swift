@@ -16,8 +16,20 @@ public struct ServerContext: Sendable {
     /// mutual TLS. Each use makes a copy.
     public var peerIdentities: [String] { call.peerIdentities }
 
+    /// Who calls, as the interceptor knows that admitted the call; `nil` if none did.
+    public var caller: (any AnyObject & Sendable)? { call.caller }
+
     /// The metadata that the client sent with the call. Each use makes a copy.
     public var metadata: Metadata { call.metadata }
+
+    /// The bytes of a key's values, text or binary, without a copy of the other metadata.
+    public func metadataValues(_ key: String) -> [[UInt8]] { call.metadataValues(key) }
+
+    /// Ends the call with this error's status while its handler works, for example because its caller has lost a right.
+    /// The handler sees the call cancelled. The error's metadata is not sent. Does nothing if the call has ended.
+    public func end(with error: RPCError) {
+        call.end(with: Status(code: error.code, message: error.message))
+    }
 
     /// The time until the client's deadline: `nil` without a deadline, negative after it. At the deadline the
     /// handler's task is cancelled.

@@ -70,10 +70,37 @@ struct ServerSettings: ParsableArguments, Sendable {
     )
     var tlsClientAuthorities: FilePath = .none
 
+    @Option(
+        "MESSENGER_TOKENS_FILE",
+        """
+        File of the tokens that calls need, one a line: NAME SHA256-HEX RIGHTS [RATE/s], where RIGHTS is read, send or \
+        read,send. It is read again at SIGHUP. Without it, calls need no token.
+        """
+    )
+    var tokensFile: FilePath = .none
+
     @OptionGroup var shared: SharedSettings
 
     @Flag(help: "Check whether the server on this machine works. Exit with 0 if it does, else with 1.")
     var checkHealth = false
+
+    @Option(
+        help: "Print a new token, and its line for the file of MESSENGER_TOKENS_FILE, and exit.",
+        transform: { try TokenName(parsing: $0) }
+    )
+    var makeToken: TokenName?
+
+    @Option(
+        help: "What the new token allows: \(AccessRights.form). (default: read,send)",
+        transform: { try AccessRights(parsing: $0) }
+    )
+    var tokenRights: AccessRights?
+
+    @Option(
+        help: "How many messages the new token may send: \(MessageRate.form). (default: no limit)",
+        transform: { try MessageRate(parsing: $0) }
+    )
+    var tokenRate: MessageRate?
 
     /// Reads the files for TLS. Without a certificate the port has no encryption.
     func credentials() throws(StartError) -> ServerCredentials {

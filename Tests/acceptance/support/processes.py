@@ -154,6 +154,13 @@ class Program:
         assert code == 0, f"{self.name} ended with {code} after {number.name}\n{self.log()}"
         return time.monotonic() - began
 
+    def reread(self, said: str) -> str:
+        """Lets the program read its files again. Returns the new line of its log that has `said` in it."""
+        before = self.log().count(said)
+        self._process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.log().count(said) > before, f"the log says {said}")
+        return [line for line in self.log().splitlines() if said in line][-1]
+
     def kill(self) -> None:
         """Ends the program at once, like a power cut."""
         self._process.kill()
