@@ -36,6 +36,8 @@ extension ClientSettings: AsyncParsableCommand {
 
     func run() async throws {
         let credentials = try self.credentials()
+        let token = try serverToken()
+        let httpTokens = try httpAccessTokens()
         Diagnostics.bootstrap(level: shared.logLevel, format: shared.logFormat)
         let logger = Logger(label: "messenger-client")
         Diagnostics.forwardCoreLog(to: logger)
@@ -50,19 +52,31 @@ extension ClientSettings: AsyncParsableCommand {
         let channel = Channel(
             target: serverAddress.target,
             credentials: credentials,
+            interceptors: token.map { [$0.interceptor] } ?? [],
             options: channelOptions,
             group: group
         )
         let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
         let room = GRPCRoom(channel: channel, subscription: subscription, sendTimeout: sendTimeout)
-        let http = HTTPService(settings: self, inbox: inbox, room: room, logger: logger) { sockets in
+        let http = HTTPService(
+            settings: self,
+            inbox: inbox,
+            room: room,
+            tokens: httpTokens,
+            logger: logger
+        ) { sockets in
             logger.info("listening", metadata: ["address": "\(sockets.map(\.address).joined(separator: ","))"])
+            noticeAccess(logger)
         }
+        var rereads: [@Sendable () -> Void] = []
+        if let token { rereads.append { token.reread(logger) } }
+        if let httpTokens { rereads.append { httpTokens.reread(logger) } }
+        let rereading: [any Service] = rereads.isEmpty ? [] : [await Rereading(rereads)]
 
         // They stop in reverse order: no more requests, then no more messages.
         var configuration = ServiceGroupConfiguration(
-            services: [MemoryTrim(), subscription, http],
-            gracefulShutdownSignals: .stop,
+            services: rereading + [MemoryTrim(), subscription, http],
+            gracefulShutdownSignals: rereads.isEmpty ? .stop : .stopUnlessRereading,
             logger: .quiet
         )
         configuration.maximumGracefulShutdownDuration = Self.gracePeriod

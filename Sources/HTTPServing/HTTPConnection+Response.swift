@@ -61,6 +61,7 @@ extension HTTPConnection {
             whenAcknowledged: response.whenAcknowledged
         )
         state = .responding
+        guard outgoing?.isOpen != true || watchPermit(context) else { return }
         if hasBody, let stream = response.stream { begin(stream, context) }
         if hasBody, let source = response.source { begin(source, context) }
         writeResponse(context)
@@ -195,6 +196,7 @@ extension HTTPConnection {
     }
 
     private func finish(_ response: OutgoingResponse, _ context: ChannelHandlerContext) {
+        forgetPermit()
         state = response.isLast ? .closing : .idle
         requestLimit.responseEnded()
         if !response.isLast { setDeadline(in: idleTimeout) }

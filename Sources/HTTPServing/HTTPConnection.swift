@@ -46,6 +46,11 @@ final class HTTPConnection: ChannelInboundHandler {
     private(set) var isEnding = false
     private var isCancelled = false
 
+    /// What the sender of the current request has shown, if that was needed.
+    private(set) var permit: (any HTTPPermit)?
+    /// Ends the wait for its withdrawal.
+    var endPermitWait: (@Sendable () -> Void)?
+
     /// What has not been written of the response.
     var outgoing: OutgoingResponse?
     var isWriting = false
@@ -97,6 +102,7 @@ final class HTTPConnection: ChannelInboundHandler {
         unfinished?.writing?.resume(throwing: CancellationError())
         unfinished?.source?.end()
         body = ByteBuffer()
+        forgetPermit()
         if let work, work.endsWithPeer { work.cancel() }
         leaveIfDone()
     }
@@ -181,7 +187,12 @@ extension HTTPConnection {
     }
 
     private func requestBegan(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        let verdict = Result { () throws(HTTPFailure) in try server.route(for: head, isReserved: isReserved) }
+        permit = nil
+        let verdict = Result { () throws(HTTPFailure) in
+            let (route, permit) = try server.route(for: head, isReserved: isReserved)
+            self.permit = permit
+            return route
+        }
         state = .receiving(head, verdict)
         switch verdict {
         // A peer that asks first gets the answer before it sends the body.

@@ -9,6 +9,8 @@ package struct HTTPRoute: Sendable {
     let isHealth: Bool
     /// Whether a browser may open it from a link on another site. It must show and do nothing by itself.
     let isLinkable: Bool
+    /// Whether everybody may make the request, whatever the ``HTTPAdmission``. Health checks are open too.
+    let isOpen: Bool
     /// Answers on the connection's event loop, without blocking it.
     package let answer: @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply
 
@@ -17,12 +19,14 @@ package struct HTTPRoute: Sendable {
         _ methods: [HTTPMethod],
         isHealth: Bool = false,
         isLinkable: Bool = false,
+        isOpen: Bool = false,
         answer: @escaping @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply
     ) {
         self.path = path
         self.methods = methods
         self.isHealth = isHealth
         self.isLinkable = isLinkable
+        self.isOpen = isOpen || isHealth
         self.answer = answer
     }
 }

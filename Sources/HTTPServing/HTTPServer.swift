@@ -10,24 +10,28 @@ package struct HTTPServer: Sendable {
     let limits: HTTPLimits
     let memory: HTTPMemory
     let allowedHosts: AllowedHosts
+    let admission: HTTPAdmission?
     let errorBody: @Sendable (String) -> ByteBuffer
     let healthChecks: [String]
 
     /// - Parameters:
     ///   - memory: Counts what requests and responses use.
     ///   - allowedHosts: Under which names browsers may use the server, in addition to addresses and local names.
+    ///   - admission: Who may make which request; `nil` if all may make all.
     ///   - errorBody: The body of a response that carries an error's message.
     package init(
         routes: [HTTPRoute],
         limits: HTTPLimits,
         memory: HTTPMemory,
         allowedHosts: AllowedHosts,
+        admission: HTTPAdmission? = nil,
         errorBody: @escaping @Sendable (String) -> ByteBuffer
     ) {
         self.routes = routes
         self.limits = limits
         self.memory = memory
         self.allowedHosts = allowedHosts
+        self.admission = admission
         self.errorBody = errorBody
         healthChecks = routes.filter(\.isHealth).map { "GET \($0.path) " }
     }
@@ -90,20 +94,25 @@ package struct HTTPServer: Sendable {
 // MARK: - Connections
 
 extension HTTPServer {
-    /// The route for a request, if its head may be answered. Paths are compared as bytes.
-    func route(for head: HTTPRequestHead, isReserved: Bool) throws(HTTPFailure) -> HTTPRoute {
+    /// The route for a request, if its head may be answered, and its sender's permit. Paths are compared as bytes.
+    func route(
+        for head: HTTPRequestHead,
+        isReserved: Bool
+    ) throws(HTTPFailure) -> (HTTPRoute, permit: (any HTTPPermit)?) {
         try head.checkFraming()
         let path = head.path
-        let route = routes.first { path.elementsEqual($0.path.utf8) }
-        try head.checkOrigin(allowing: allowedHosts, isLinkable: route?.isLinkable ?? false)
-        guard let route else { throw .notFound }
+        let found = routes.first { path.elementsEqual($0.path.utf8) }
+        try head.checkOrigin(allowing: allowedHosts, isLinkable: found?.isLinkable ?? false)
+        // Before anything that depends on the path. What is not there needs a permit too.
+        let permit = found?.isOpen == true ? nil : try admission?.check(head, path) ?? nil
+        guard let route = found else { throw .notFound }
         guard route.methods.contains(head.method) else { throw .methodNotAllowed(route.methods) }
         guard route.isHealth || !isReserved else { throw .tooManyConnections }
         guard head.headers["Content-Encoding"].allSatisfy({ $0.utf8.isASCIIEqual(to: "identity".utf8) }) else {
             throw .compressed
         }
         if let length = head.contentLength, length > limits.bodyBytes { throw .bodyTooLong(limit: limits.bodyBytes) }
-        return route
+        return (route, permit)
     }
 
     /// Gives a new connection its handlers.

@@ -16,12 +16,14 @@ struct HTTPService: Service {
     private let onRunning: @Sendable ([ListeningSocket]) async -> Void
 
     /// - Parameters:
+    ///   - tokens: What requests need; `nil` if they need none.
     ///   - eventPingInterval: How often readers of events get a comment.
     ///   - onRunning: Called once the server listens, with the sockets.
     init(
         settings: ClientSettings,
         inbox: Inbox,
         room: some RemoteRoom,
+        tokens: AccessTokens? = nil,
         logger: Logger,
         eventPingInterval: Duration = .seconds(15),
         onRunning: @escaping @Sendable ([ListeningSocket]) async -> Void = { _ in }
@@ -39,6 +41,7 @@ struct HTTPService: Service {
             limits: limits,
             memory: memory,
             allowedHosts: AllowedHosts(settings.httpAllowedHosts.names, setting: "MESSENGER_HTTP_ALLOWED_HOSTS"),
+            admission: tokens.map { HTTPAccess(tokens: $0).admission },
             errorBody: { message in
                 var body = ByteBuffer(staticString: #"{"sendTime":null,"error":"#)
                 body.writeJSON(message)

@@ -47,7 +47,7 @@ enum PageRoutes {
         if let tag { headers.add(name: "ETag", value: tag) }
         let whole = HTTPResponse(headers: headers, body: ByteBuffer(bytes: bytes))
         let unchanged = HTTPResponse(status: .notModified, headers: headers, body: ByteBuffer())
-        return HTTPRoute(path, [.GET, .HEAD], isLinkable: isLinkable) { request in
+        return HTTPRoute(path, [.GET, .HEAD], isLinkable: isLinkable, isOpen: true) { request in
             .response(request.head.hasCopy(tag) ? unchanged : whole)
         }
     }

@@ -9,7 +9,9 @@ struct Routes: Sendable {
     let all: [HTTPRoute]
 
     init(room: some RemoteRoom, inbox: Inbox, events: EventHub, memory: HTTPMemory, settings: ClientSettings) {
-        let opening = FirstOpening(latch: room.streamOpened, timeout: settings.openTimeout)
+        let opening = FirstOpening(latch: room.streamOpened, timeout: settings.openTimeout) {
+            room.subscriptionStatus.isRefused
+        }
         let sending = Sending(
             room: room,
             limits: settings.shared.messageLimits,
@@ -56,13 +58,18 @@ struct Routes: Sendable {
 private struct FirstOpening: Sendable {
     let latch: Latch
     let timeout: Duration
+    /// Whether the server refuses to open it.
+    let isRefused: @Sendable () -> Bool
 
     func wait(
         then answer: @escaping @Sendable () throws(HTTPFailure) -> HTTPReply
     ) throws(HTTPFailure) -> HTTPReply {
         if latch.isOpen { return try answer() }
-        return .task { [latch, timeout] () async throws(HTTPFailure) in
+        let refusal = HTTPFailure(.badGateway, ServerToken.refusal)
+        guard !isRefused() else { throw refusal }
+        return .task { [latch, timeout, isRefused] () async throws(HTTPFailure) in
             guard await latch.wait(timeout: timeout) else {
+                guard !isRefused() else { throw refusal }
                 throw HTTPFailure(.serviceUnavailable, "The stream from the server is not open yet.")
             }
             return try answer()

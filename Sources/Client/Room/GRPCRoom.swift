@@ -100,6 +100,7 @@ extension ReadError {
             self = .gone(heldAfter: heldAfter.flatMap { SendTime(rfc3339: $0) })
         case .invalidArgument: self = .invalid("The server rejected the request: \(error.message).")
         case .unavailable, .deadlineExceeded: self = .unavailable
+        case .unauthenticated, .permissionDenied: self = .refused
         default: self = .failed
         }
     }
@@ -124,6 +125,8 @@ extension SendError {
             self.init(code: .invalidArgument, message: "The server rejected the message: \(error.message)")
         case .alreadyExists:
             self.init(code: .keyIsTaken, message: "Another message was sent under this Idempotency-Key.")
+        case .unauthenticated, .permissionDenied:
+            self.init(code: .failed, message: ServerToken.refusal)
         case .resourceExhausted:
             self.init(code: .resourceExhausted, message: "The server is overloaded; try again later.")
         default:

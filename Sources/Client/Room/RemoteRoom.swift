@@ -54,6 +54,8 @@ enum ReadError: Error, Sendable, Equatable {
     case invalid(String)
     /// The server cannot be reached.
     case unavailable
+    /// The server does not accept this client's token.
+    case refused
     /// The server answered with another error.
     case failed
 }
@@ -81,6 +83,8 @@ struct SubscriptionStatus: Sendable, Equatable {
     var stream: Stream
     /// How often messages were lost because the server no longer held them.
     var gaps: Int
+    /// Whether the server refused the last stream because of this client's token.
+    var isRefused = false
 }
 
 /// Why a message could not be sent.

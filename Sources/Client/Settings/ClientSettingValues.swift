@@ -23,6 +23,12 @@ struct ServerAddress: SettingValue, Hashable, CustomStringConvertible {
         return "dns:///" + path.joined()
     }
 
+    /// Whether the server is on this machine. Another name may lead there too.
+    var isLoopback: Bool {
+        let host = description.utf8.lastIndex(of: UInt8(ascii: ":")).map { String(description[..<$0]) }
+        return host.flatMap(ListenHost.init(settingText:))?.isLoopback ?? false
+    }
+
     static var form: String { "host:port, such as localhost:51075 or [::1]:51075" }
 
     init?(settingText: String) {

@@ -23,6 +23,12 @@ struct ClientSettings: ParsableArguments, Sendable {
     )
     var tlsAuthorities: TLSAuthorities = .none
 
+    @Option(
+        "MESSENGER_TOKEN_FILE",
+        "File with the token that the client shows to the server, on one line. It is read again at SIGHUP."
+    )
+    var tokenFile: FilePath = .none
+
     @Option("MESSENGER_HTTP_HOST", "Addresses on which the HTTP server listens.")
     var httpHost: ListenHost = .all
 
@@ -36,6 +42,15 @@ struct ClientSettings: ParsableArguments, Sendable {
         """
     )
     var httpAllowedHosts: HostNames = .none
+
+    @Option(
+        "MESSENGER_HTTP_TOKENS_FILE",
+        """
+        File of the tokens that HTTP requests need, in the form of the server's MESSENGER_TOKENS_FILE. It is read again \
+        at SIGHUP. Without it, requests need no token.
+        """
+    )
+    var httpTokensFile: FilePath = .none
 
     @Option(
         "MESSENGER_HTTP_CONNECTIONS",

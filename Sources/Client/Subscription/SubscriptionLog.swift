@@ -24,7 +24,10 @@ struct SubscriptionLog: Sendable {
             return logger.debug("stream still not open", metadata: metadata)
         }
         if failures > 1 { metadata["failures"] = "\(failures)" }
-        if retry.hasGap {
+        if error?.code == .unauthenticated || error?.code == .permissionDenied {
+            metadata["setting"] = "MESSENGER_TOKEN_FILE"
+            logger.error("the server refuses this client's token", metadata: metadata)
+        } else if retry.hasGap {
             logger.error("messages lost", metadata: metadata)
         } else if isFirst {
             logger.warning("stream not open yet", metadata: metadata)

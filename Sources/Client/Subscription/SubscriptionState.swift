@@ -58,6 +58,7 @@ struct SubscriptionState: Sendable {
     /// - Parameter start: The position after which it begins; `nil` if the server sends none.
     mutating func opened(at start: SendTime?) {
         status.stream = isPaused ? .paused : .open
+        status.isRefused = false
         refusals = 0
         madeProgress = false
         if start != nil { serverSendsPositions = true }
@@ -122,6 +123,7 @@ struct SubscriptionState: Sendable {
         let hasBeenOpen = !isFirst
         if status.stream.isConnected { lastMadeProgress = madeProgress }
         unloggedStream = nil
+        status.isRefused = error?.code == .unauthenticated || error?.code == .permissionDenied
         if hasBeenOpen { status.stream = .reconnecting }
         var retry: Retry
         switch error?.code {

@@ -18,13 +18,22 @@ class Event:
 class EventReader:
     """One request to /events. Its connection begins at once; the answer's head is read by `open` or the first event."""
 
-    def __init__(self, port: int, query: str = "", last_event_id: str | None = None, receive_buffer: int | None = None):
+    def __init__(
+        self,
+        port: int,
+        query: str = "",
+        last_event_id: str | None = None,
+        receive_buffer: int | None = None,
+        token: str | None = None,
+    ):
         self._connection = socket.socket()
         if receive_buffer:
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._connection.settimeout(30)
         self._connection.connect(("127.0.0.1", port))
         header = f"Last-Event-ID: {last_event_id}\r\n" if last_event_id is not None else ""
+        if token:
+            header += f"Authorization: Bearer {token}\r\n"
         request = f"GET /events{query} HTTP/1.1\r\nHost: localhost\r\n{header}\r\n"
         self._connection.sendall(request.encode())
         self._file = self._connection.makefile("rb")
