@@ -35,7 +35,7 @@ extension ClientSettings: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let credentials = try self.credentials()
+        let tlsFiles = try self.tlsFiles()
         let token = try serverToken()
         let httpTokens = try httpAccessTokens()
         Diagnostics.bootstrap(level: shared.logLevel, format: shared.logFormat)
@@ -49,13 +49,15 @@ extension ClientSettings: AsyncParsableCommand {
 
         let group = try CompletionQueueGroup(count: 1)
         let inbox = Inbox(capacity: bufferBytes)
-        let channel = Channel(
-            target: serverAddress.target,
-            credentials: credentials,
-            interceptors: token.map { [$0.interceptor] } ?? [],
-            options: channelOptions,
-            group: group
-        )
+        let channel = ServerChannel(tlsFiles) { credentials in
+            Channel(
+                target: serverAddress.target,
+                credentials: credentials,
+                interceptors: token.map { [$0.interceptor] } ?? [],
+                options: channelOptions,
+                group: group
+            )
+        }
         let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
         let room = GRPCRoom(channel: channel, subscription: subscription, sendTimeout: sendTimeout)
         let http = HTTPService(
@@ -70,6 +72,7 @@ extension ClientSettings: AsyncParsableCommand {
         }
         var rereads: [@Sendable () -> Void] = []
         if let token { rereads.append { token.reread(logger) } }
+        if tlsAuthorities != .none { rereads.append { channel.reread(self, logger) } }
         if let httpTokens { rereads.append { httpTokens.reread(logger) } }
         let rereading: [any Service] = rereads.isEmpty ? [] : [await Rereading(rereads)]
 

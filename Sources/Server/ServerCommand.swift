@@ -23,7 +23,7 @@ extension ServerSettings: AsyncParsableCommand {
     mutating func run() async throws {
         if try printToken() { return }
         try history.readHistoryFile()
-        let credentials = try self.credentials()
+        let certificates = try ServerCertificates(self)
         if checkHealth { return try await HealthCheck.run(self) }
         let tokens = try accessTokens()
 
@@ -31,12 +31,21 @@ extension ServerSettings: AsyncParsableCommand {
         let logger = Logger(label: "messenger-server")
         Diagnostics.forwardCoreLog(to: logger, isServer: true)
         var services: [any Service] = [
-            MessengerServer(settings: self, credentials: credentials, tokens: tokens, logger: logger), MemoryTrim(),
+            MessengerServer(
+                settings: self,
+                credentials: certificates?.credentials ?? .insecure,
+                tokens: tokens,
+                logger: logger
+            ),
+            MemoryTrim(),
         ]
-        if let tokens { services.append(await Rereading([{ tokens.reread(logger) }])) }
+        var rereads: [@Sendable () -> Void] = []
+        if let tokens { rereads.append { tokens.reread(logger) } }
+        if let certificates { rereads.append { certificates.reread(logger) } }
+        if !rereads.isEmpty { services.append(await Rereading(rereads)) }
         let group = ServiceGroup(
             services: services,
-            gracefulShutdownSignals: tokens == nil ? .stop : .stopUnlessRereading,
+            gracefulShutdownSignals: rereads.isEmpty ? .stop : .stopUnlessRereading,
             logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
         )
         try await group.run()

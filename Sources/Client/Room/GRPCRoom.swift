@@ -5,7 +5,7 @@ import Messenger
 ///
 /// A class, so that each request counts one shared reference, and not one for each field.
 final class GRPCRoom: RemoteRoom {
-    private let channel: Channel
+    private let channel: ServerChannel
     private let subscription: Subscription
     private let sendTimeout: Duration
 
@@ -13,7 +13,7 @@ final class GRPCRoom: RemoteRoom {
     private static let readOpenTimeout = Duration.seconds(10)
 
     /// - Parameter sendTimeout: How long the server may take to accept a message.
-    init(channel: Channel, subscription: Subscription, sendTimeout: Duration) {
+    init(channel: ServerChannel, subscription: Subscription, sendTimeout: Duration) {
         self.channel = channel
         self.subscription = subscription
         self.sendTimeout = sendTimeout
@@ -43,7 +43,7 @@ final class GRPCRoom: RemoteRoom {
     func read(_ request: ReadMessagesRequest, timeout: Duration) async throws(ReadError) -> Messages {
         do {
             let options = CallOptions(timeout: timeout)
-            let stream = try channel.serverStreaming(MessengerMethods.readMessages, request, options: options)
+            let stream = try channel.current.serverStreaming(MessengerMethods.readMessages, request, options: options)
             async let _: Void = Self.cancel(stream, after: Self.readOpenTimeout)
             guard try await stream.initialMetadata.first(MessengerMethods.positionKey) == nil else { return stream }
             // The server has refused the call, and its status says why. Or it does not know `untilNow`.
@@ -63,7 +63,7 @@ final class GRPCRoom: RemoteRoom {
         }
         do {
             let request = ReadMessagesRequest(after: position)
-            let stream = try channel.serverStreaming(MessengerMethods.readMessages, request, options: options)
+            let stream = try channel.current.serverStreaming(MessengerMethods.readMessages, request, options: options)
             let text = try await stream.initialMetadata.first(MessengerMethods.positionKey)
             return RoomStream(position: text.flatMap { SendTime(rfc3339: $0) }, messages: stream)
         } catch let error as RPCError {

@@ -17,7 +17,7 @@ final class RepeatedSend: Sendable {
     }
 
     private let request: SendMessageRequest
-    private let channel: Channel
+    private let channel: ServerChannel
     private let subscription: Subscription
     private let deadline: ContinuousClock.Instant
     /// The losses before the first attempt.
@@ -28,7 +28,7 @@ final class RepeatedSend: Sendable {
     /// - Parameter completion: Called once, on any thread.
     init(
         _ request: SendMessageRequest,
-        _ channel: Channel,
+        _ channel: ServerChannel,
         _ subscription: Subscription,
         timeout: Duration,
         completion: @escaping Completion
@@ -45,7 +45,8 @@ final class RepeatedSend: Sendable {
     func begin() {
         let options = CallOptions(timeout: deadline - .now, waitForReady: true)
         do throws(RPCError) {
-            let call = try channel.unary(MessengerMethods.sendMessage, request, options: options) { [self] result in
+            let call = try channel.current.unary(MessengerMethods.sendMessage, request, options: options) {
+                [self] result in
                 ended(result)
             }
             let isCancelled = state.withLock { state in

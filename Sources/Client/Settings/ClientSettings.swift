@@ -144,18 +144,19 @@ struct ClientSettings: ParsableArguments, Sendable {
     }
 
     /// Reads the files for TLS. Without authorities the connection has no encryption.
-    func credentials() throws(StartError) -> ChannelCredentials {
+    func tlsFiles() throws(StartError) -> ClientTLSFiles {
         let identity = try shared.tlsIdentity()
         switch tlsAuthorities {
         case .file(let path):
-            return .tls(trusting: try PEM(certificatesIn: path, setting: "MESSENGER_TLS_CA"), identity: identity)
+            let authorities = try PEM(certificatesIn: path, setting: "MESSENGER_TLS_CA")
+            return ClientTLSFiles(trust: .authorities(authorities), identity: identity)
         case .system:
-            return .tls(identity: identity)
+            return ClientTLSFiles(trust: .system, identity: identity)
         case .none:
             guard identity == nil else {
                 throw StartError(.badConfiguration, "MESSENGER_TLS_CERT needs MESSENGER_TLS_CA")
             }
-            return .insecure
+            return ClientTLSFiles(trust: .nobody)
         }
     }
 }

@@ -9,18 +9,21 @@ final class Subscription: Service {
     /// Open once the stream has been open for the first time.
     let streamOpened = Latch()
 
-    private let channel: Channel
+    private let channel: ServerChannel
     private let inbox: Inbox
     private let log: SubscriptionLog
     private let state = Mutex(SubscriptionState())
     private let waiters = PositionWaiters(timeout: .milliseconds(500))
     /// The first stream begins with the messages accepted since the program's start.
     private let startTime = ContinuousClock.now
-    /// The channel's connection count when the stream was opened.
+    /// The channel of the stream.
+    private let streamChannel: Mutex<Channel>
+    /// That channel's connection count when the stream was opened.
     private let streamConnection = Atomic(0)
 
-    init(channel: Channel, inbox: Inbox, logger: Logger) {
+    init(channel: ServerChannel, inbox: Inbox, logger: Logger) {
         self.channel = channel
+        streamChannel = Mutex(channel.current)
         self.inbox = inbox
         log = SubscriptionLog(logger: logger)
     }
@@ -44,7 +47,9 @@ final class Subscription: Service {
 
     /// Whether the connection of the stream still exists.
     private var isStreamConnected: Bool {
-        channel.connectivityState() == .ready && channel.connectionCount == streamConnection.load(ordering: .relaxed)
+        let channel = streamChannel.withLock(\.self)
+        return channel.connectivityState() == .ready
+            && channel.connectionCount == streamConnection.load(ordering: .relaxed)
     }
 
     /// Calls back when the message with this time has been received, but after half a second at the latest.
@@ -157,6 +162,8 @@ extension Subscription {
                 options.metadata = [MessengerMethods.readerAgeKey: .string("\(age)")]
             }
             // Without `waitForReady`, so that the log says why there is no connection.
+            let channel = channel.current
+            streamChannel.withLock { $0 = channel }
             let stream = try channel.serverStreaming(
                 MessengerMethods.readMessages,
                 ReadMessagesRequest(after: state.withLock { $0.position }),
@@ -174,7 +181,7 @@ extension Subscription {
     }
 
     private func rememberConnection() {
-        streamConnection.store(channel.connectionCount, ordering: .relaxed)
+        streamConnection.store(streamChannel.withLock(\.connectionCount), ordering: .relaxed)
     }
 
     private func opened(at position: SendTime?) {
@@ -190,6 +197,7 @@ extension Subscription {
     /// Detects that a stream of a server without positions is open, and that a stream has become stable.
     private func monitor(_ isOpen: Latch) async {
         while !isOpen.isOpen {
+            let channel = streamChannel.withLock(\.self)
             let wasConnected = channel.connectivityState() == .ready
             _ = await isOpen.wait(timeout: Self.openAfterSilence)
             guard !Task.isCancelled else { return }

@@ -121,7 +121,7 @@ public struct TLSIdentity: Sendable, Hashable {
     }
 
     /// Calls `body` with the core's form, which must not outlive the call.
-    fileprivate func withCorePair<Result>(
+    func withCorePair<Result>(
         _ body: (UnsafeMutablePointer<grpc_ssl_pem_key_cert_pair>) -> Result
     ) -> Result {
         privateKey.text.withCString { key in

@@ -4,7 +4,7 @@ internal import Glibc
 ///
 /// A key is secret, so `description` only says what kind of content there is.
 public struct PEM: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
-    let text: String
+    package let text: String
 
     /// In bytes. The certificates of all public authorities need a fifth of it.
     private static let maxFileSize = 1 << 20

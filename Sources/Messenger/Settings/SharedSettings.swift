@@ -51,7 +51,14 @@ public struct SharedSettings: ParsableArguments, Sendable {
             throw StartError(.badConfiguration, "MESSENGER_TLS_KEY: there is no key without a password in \(keyPath)")
         }
         let chain = try PEM(certificatesIn: certificate, setting: "MESSENGER_TLS_CERT")
-        return TLSIdentity(certificateChain: chain, privateKey: key)
+        let identity = TLSIdentity(certificateChain: chain, privateKey: key)
+        guard identity.isConsistent else {
+            throw StartError(
+                .badConfiguration,
+                "MESSENGER_TLS_CERT and MESSENGER_TLS_KEY: the certificate and key cannot be used together"
+            )
+        }
+        return identity
     }
 }
 
@@ -61,7 +68,7 @@ extension PEM {
     /// - Parameter setting: The variable that errors name.
     public init(certificatesIn path: String, setting: String) throws(StartError) {
         try self.init(in: path, setting: setting)
-        guard holdsCertificate else {
+        guard holdsCertificate, beginsWithCertificate else {
             throw StartError(.badConfiguration, "\(setting): there is no certificate in \(path)")
         }
     }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import LibGRPC
 import Messenger
 
 /// The server's settings.
@@ -101,22 +100,6 @@ struct ServerSettings: ParsableArguments, Sendable {
         transform: { try MessageRate(parsing: $0) }
     )
     var tokenRate: MessageRate?
-
-    /// Reads the files for TLS. Without a certificate the port has no encryption.
-    func credentials() throws(StartError) -> ServerCredentials {
-        guard let identity = try shared.tlsIdentity() else {
-            guard tlsClientAuthorities == .none else {
-                throw StartError(
-                    .badConfiguration,
-                    "MESSENGER_TLS_CLIENT_CA needs MESSENGER_TLS_CERT and MESSENGER_TLS_KEY"
-                )
-            }
-            return .insecure
-        }
-        guard let clients = tlsClientAuthorities.path else { return .tls(identity) }
-        let authorities = try PEM(certificatesIn: clients, setting: "MESSENGER_TLS_CLIENT_CA")
-        return .tls(identity, clientCertificates: .required(trusting: authorities))
-    }
 
     /// Whether the port accepts only TLS.
     var usesTLS: Bool { shared.tlsCertificate != .none }
