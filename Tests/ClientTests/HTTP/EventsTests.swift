@@ -46,7 +46,7 @@ import Testing
     @Test func aCommentAgainAndAgain() async throws {
         try await withHTTP(room: StreamingRoom(), eventPingInterval: .milliseconds(5)) { client in
             let connection = try await RawConnection(port: client.port)
-            let answer = try await connection.exchange(Self.request) { $0.components(": ping\n\n") == 3 }
+            let answer = try await connection.exchange(Self.request) { $0.components(": ping\n\n") >= 3 }
             #expect(answer.contains(": ping\n\n"))
         }
     }
