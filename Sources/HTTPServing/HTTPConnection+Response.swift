@@ -123,7 +123,12 @@ extension HTTPConnection {
     }
 
     private func retryWriting(in delay: TimeAmount, _ context: ChannelHandlerContext) {
-        writeRetry = context.eventLoop.assumeIsolated().scheduleTask(in: delay) { self.writeResponse(context) }
+        // A source may wake the connection while a retry is scheduled.
+        guard writeRetry == nil else { return }
+        writeRetry = context.eventLoop.assumeIsolated().scheduleTask(in: delay) { [self] in
+            writeRetry = nil
+            writeResponse(context)
+        }
     }
 
     private func writeChunk(_ context: ChannelHandlerContext) -> ChunkOutcome {

@@ -118,7 +118,7 @@ struct EventCursor: Sendable {
             untilNow: true,
             limit: UInt32(count)
         )
-        return .load(EventPage.Request(message: message, epoch: ring.epoch, ringEnd: ring.end))
+        return .load(EventPage.Request(message: message, epoch: ring.epoch, ringStart: ring.start, ringEnd: ring.end))
     }
 
     /// A page was read.
@@ -135,7 +135,7 @@ struct EventCursor: Sendable {
             }
             if page.isComplete {
                 // The room held nothing more, so the ring has all that follows, also if it begins later.
-                time = [time, request.ringEnd].compactMap(\.self).max()
+                time = [time ?? request.ringEnd, request.ringStart].compactMap(\.self).max()
                 checkedEpoch = request.epoch
             } else if page.count == 0 {
                 return false

@@ -81,8 +81,8 @@ extension EventHub {
                 backoff.reset()
                 _ = failureLog.reset()
             }
-            if let failures = failureLog.record(error.map { "\($0)" } ?? "ended", now: .now) {
-                let reason = error.map { "\($0)" } ?? "the server ended the stream"
+            let reason = error.map { "\($0)" } ?? "the server ended the stream"
+            if let failures = failureLog.record(reason, now: .now) {
                 logger.warning("event stream broken", metadata: ["reason": "\(reason)", "failures": "\(failures)"])
             }
             try? await Task.sleep(for: backoff.next(jitter: .random(in: 0...1)))

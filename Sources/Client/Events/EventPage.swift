@@ -8,6 +8,7 @@ struct EventPage: Sendable {
         let message: ReadMessagesRequest
         /// The ring when the request was made.
         let epoch: Int
+        let ringStart: SendTime?
         let ringEnd: SendTime?
 
         /// More would not fit into a page with most messages.

@@ -138,8 +138,9 @@ import Testing
         #expect(cursor.chunk() == events(3...5))
         next = try cursor.request()
         #expect(next.message.after == time(5))
-        #expect(cursor.loaded(.success(page(6..<13, isComplete: true)), for: next))
-        #expect(cursor.chunk() == events(6...12))
+        #expect(cursor.loaded(.success(page(6..<12, isComplete: true)), for: next))
+        #expect(cursor.chunk() == events(6...11))
+        #expect(cursor.chunk() == events(12...12))
         #expect(cursor.waits())
     }
 
