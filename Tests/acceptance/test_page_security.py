@@ -1,6 +1,7 @@
 """The page for people, in Chromium: what it lets others do."""
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from support.room import held
 from support.waiting import wait_until
@@ -57,3 +58,30 @@ def test_other_sites_may_link_to_the_page_and_no_more(browser, launch, server, c
     assert held(client.http) == []
     page.run(f"location.href = '{ours}/'")
     wait_until(lambda: page.state() == "online" and page.driver.current_url == f"{ours}/", "the link opens the page")
+
+
+def test_the_page_asks_for_a_token(browser, launch, server, tokens):
+    """And says what is not allowed."""
+    may_read, may_send, may_both = (
+        tokens.add(name, rights) for name, rights in (("a", "read"), ("b", "send"), ("c", "read,send"))
+    )
+    client = launch.client(server.address, MESSENGER_HTTP_TOKENS_FILE=tokens.path).wait_ready()
+    page = browser.open(client.http.address, wait=False)
+
+    def show(token: str) -> None:
+        wait_until(lambda: page.find("#token").is_displayed(), "the page asks for a token")
+        page.find("#token-value").send_keys(token, Keys.ENTER)
+
+    for token, fault in (("wrong", "does not know this token"), (may_send, "may not read")):
+        show(token)
+        wait_until(lambda: fault in page.find("#token-fault").text, "the page says why not")
+    show(may_read)
+    wait_until(lambda: page.state() == "online", "the page reads")
+    page.introduce("Anna").write("hey")
+    wait_until(lambda: page.find("#denied p").text == "Your token may not send.", "the page says why not")
+    page.find("#denied button").click()
+    show(may_both)
+    page.find("[data-do=retry]").click()
+    wait_until(lambda: page.texts() == ["hey"] and not page.unsent(), "the message is there")
+    page.load()
+    wait_until(lambda: page.texts() == ["hey"], "the browser remembers the token")

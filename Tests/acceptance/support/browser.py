@@ -52,10 +52,11 @@ class Page:
         agent = self.run("return navigator.userAgent")
         self.command("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
 
-    def load(self) -> "Page":
+    def load(self, wait: bool = True) -> "Page":
         """Loads the page, and waits until it follows the room."""
         self.driver.get(self.url)
-        wait_until(lambda: self.state() == "online", f"the page {self.url} is connected")
+        if wait:
+            wait_until(lambda: self.state() == "online", f"the page {self.url} is connected")
         return self
 
     def state(self) -> str:
@@ -144,12 +145,12 @@ class Browser:
         self.driver = webdriver.Chrome(options, webdriver.ChromeService(driver))
         self._first = self.driver.current_window_handle
 
-    def open(self, address: str, **screen: Any) -> Page:
-        """A page in a new window, as for a user who comes for the first time."""
+    def open(self, address: str, wait: bool = True, **screen: Any) -> Page:
+        """A page in a new window, as for a user who comes for the first time; unless told, once it follows the room."""
         self.driver.switch_to.new_window("window")
         page = Page(self, self.driver.current_window_handle, address)
         page.emulate(**{"width": 1280, "height": 800, **screen})
-        return page.load()
+        return page.load(wait)
 
     def close_pages(self) -> None:
         for window in self.driver.window_handles:
