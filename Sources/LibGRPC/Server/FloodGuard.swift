@@ -10,21 +10,28 @@ internal import Synchronization
 final class FloodGuard: Sendable {
     private let stopSignal = Mutex<Int32?>(nil)
 
-    /// Starts the guard's thread. ``stop()`` must follow before the queues end.
+    /// Starts the guard's thread. The queues must not end before this returns, and ``stop()`` must follow.
     func start(watching queues: [CompletionQueue], of acceptor: Acceptor) throws(SystemError) {
-        let signal = cgrpc_signal_create()
-        guard signal >= 0 else { throw SystemError(doing: "watching for floods", errno: errno) }
+        let (started, signal) = (cgrpc_signal_create(), cgrpc_signal_create())
         do throws(SystemError) {
+            guard started >= 0, signal >= 0 else { throw SystemError(doing: "watching for floods", errno: errno) }
             try Thread.start(named: "grpc-guard") {
                 var watch = FloodWatch(queues: queues)
+                watch.startTimers()
+                cgrpc_signal_send(started)
                 watch.run(until: signal) { acceptor.endFloods() }
                 close(signal)
             }
         } catch {
+            close(started)
             close(signal)
             throw error
         }
         stopSignal.withLock { $0 = signal }
+        // The thread finds the queues' threads while these are there.
+        var entry = pollfd(fd: started, events: Int16(POLLIN), revents: 0)
+        while poll(&entry, 1, -1) < 0 {}
+        close(started)
     }
 
     func stop() {
@@ -35,6 +42,8 @@ final class FloodGuard: Sendable {
 /// What the guard's thread has seen of the queues' threads.
 private struct FloodWatch {
     private let queues: [CompletionQueue]
+    private var timers: [timer_t] = []
+    private var expirations: Int32 = -1
     /// For each queue, when its thread last used up ``step``, in which poll, and how often in a row in that one.
     private var seen: [(time: ContinuousClock.Instant, poll: UInt, count: Int)?]
 
@@ -50,16 +59,19 @@ private struct FloodWatch {
         seen = queues.map { _ in nil }
     }
 
-    /// Calls `endFloods` as long as a thread is stuck in a poll.
-    mutating func run(until stopSignal: Int32, endFloods: () -> Void) {
-        let expirations = cgrpc_timers_open()
-        var timers: [timer_t] = []
+    /// For the calling thread. The queues' threads must not end meanwhile.
+    mutating func startTimers() {
+        expirations = cgrpc_timers_open()
         for (index, queue) in queues.enumerated() {
             var timer: timer_t?
             let isStarted = queue.withThread { cgrpc_timer_start(&timer, $0, Self.step, Int32(index)) }
             if let timer { timers.append(timer) }
             if !isStarted { CoreLog.error("the system has no timer left: floods on a queue go unnoticed") }
         }
+    }
+
+    /// Calls `endFloods` as long as a thread is stuck in a poll. Ends the timers.
+    mutating func run(until stopSignal: Int32, endFloods: () -> Void) {
         var polled = [stopSignal, expirations].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         while poll(&polled, nfds_t(polled.count), -1) < 0 || polled[0].revents == 0 {
             while case let index = Int(cgrpc_timers_next(expirations)), seen.indices.contains(index) {
