@@ -20,7 +20,7 @@ extension Room {
 
     func publish(_ messages: [Message]) {
         let encoded = messages.map { ($0.sendTime, encode($0)) }
-        state.withLock { state in
+        change { state in
             let now = ContinuousClock.now
             for (sendTime, (content, byteCount)) in encoded {
                 state.history.append(content, sendTime: sendTime, byteCount: byteCount, at: now)
@@ -30,7 +30,7 @@ extension Room {
     }
 
     func reset(heldAfter: SendTime) {
-        state.withLock { $0.history.reset(heldAfter: heldAfter) }
+        change { $0.history.reset(heldAfter: heldAfter) }
         onChange()
     }
 }
@@ -120,7 +120,8 @@ extension Room {
 
     /// ``next(_:)`` in a room with a store.
     func nextInTail(_ cursor: Cursor) throws(RoomError) -> Content? {
-        try state.withLock { state throws(RoomError) in
+        guard cursor.next.map(isAtEnd) != true else { return nil }
+        return try state.withLock { state throws(RoomError) in
             let sequence: Int
             if let known = cursor.next {
                 sequence = known

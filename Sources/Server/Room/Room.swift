@@ -39,6 +39,8 @@ final class Room<Content: Sendable>: Sendable {
     /// Stores messages beyond memory; `nil` for a room in memory only.
     let store: (any HistoryStore)?
     let state: Mutex<State>
+    /// The sequence number after the last message; `Int.max` once the room is closed. A reader at the end needs no lock.
+    private let end: Atomic<Int>
     let clock: @Sendable () -> SendTime
     let encode: Encode
     let onChange: @Sendable () -> Void
@@ -70,6 +72,7 @@ final class Room<Content: Sendable>: Sendable {
         self.encode = encode
         self.onChange = onChange
         let history = History<Content>(limits: limits, start: start ?? clock())
+        end = Atomic(history.end)
         state = Mutex(State(history: history, keys: IdempotencyKeys(limits: keys)))
     }
 
@@ -79,7 +82,7 @@ final class Room<Content: Sendable>: Sendable {
     /// - Throws: ``RoomError/closed`` or ``RoomError/keyIsTaken``. Then the message is not in the history.
     func append(_ message: NewMessage) throws(RoomError) -> SendTime {
         let now = ContinuousClock.now
-        let (sendTime, isNew) = try state.withLock { state throws(RoomError) in
+        let (sendTime, isNew) = try change { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             if let key = message.key, let known = try state.keys.sendTime(of: message, under: key, at: now) {
                 return (known, false)
@@ -120,6 +123,7 @@ final class Room<Content: Sendable>: Sendable {
     func next(_ cursor: Cursor) throws(RoomError) -> Content? {
         guard store == nil else { return try nextInTail(cursor) }
         let sequence = cursor.sequence.load(ordering: .relaxed)
+        guard !isAtEnd(sequence) else { return nil }
         return try state.withLock { state throws(RoomError) in
             guard let (content, sendTime) = try state.history.message(at: sequence) else {
                 guard !state.isClosed else { throw RoomError.closed }
@@ -133,9 +137,22 @@ final class Room<Content: Sendable>: Sendable {
 
     /// Accepts no more messages and readers. Existing readers get ``RoomError/closed`` after the last message.
     func close() {
-        state.withLock { $0.isClosed = true }
+        change { $0.isClosed = true }
         onChange()
     }
+
+    /// Changes what readers can read.
+    func change<Result, Failure: Error>(
+        _ body: (inout State) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try state.withLock { state throws(Failure) in
+            defer { end.store(state.isClosed ? .max : state.history.end, ordering: .releasing) }
+            return try body(&state)
+        }
+    }
+
+    /// Whether a reader has read all messages before this sequence number, and there are no more.
+    func isAtEnd(_ sequence: Int) -> Bool { sequence >= end.load(ordering: .acquiring) }
 }
 
 /// Why the room refuses a message or a reader.
