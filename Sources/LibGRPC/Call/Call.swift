@@ -24,6 +24,8 @@ class Call: EventTarget, @unchecked Sendable {
     }
 
     let queue: CompletionQueue
+    /// Where the operations complete, unless on ``queue``.
+    let streamQueue: CallbackQueue?
     let storage: UnsafeMutablePointer<cgrpc_call_storage>
 
     private let slots = Mutex(OperationSlots())
@@ -32,8 +34,9 @@ class Call: EventTarget, @unchecked Sendable {
     /// The send operation in flight points to it, as well as to `storage`.
     private var sentMetadata: (opening: CoreMetadata?, closing: CoreMetadata?)
 
-    init(queue: CompletionQueue) {
+    init(queue: CompletionQueue, streamQueue: CallbackQueue? = nil) {
         self.queue = queue
+        self.streamQueue = streamQueue
         storage = .allocate(capacity: 1)
         Tag.initializeAll(of: storage)
         super.init()
@@ -131,11 +134,14 @@ extension Call {
             var batch = cgrpc_batch()
             try build(&batch)
             return queue.whileOpen {
-                queue.keepingEvent {
-                    starting.withLock { _ in cgrpc_batch_start(&batch, storage.pointee.call, tag.pointer) }
-                }
+                // A callback queue posts the event itself.
+                streamQueue == nil ? queue.keepingEvent { start(&batch, tag) } : start(&batch, tag)
             }
         }
+    }
+
+    private func start(_ batch: inout cgrpc_batch, _ tag: Tag) -> grpc_call_error {
+        starting.withLock { _ in cgrpc_batch_start(&batch, storage.pointee.call, tag.pointer) }
     }
 
     /// Whether an operation succeeded, if it is complete; `nil` if it is in flight. Once complete it can start again.

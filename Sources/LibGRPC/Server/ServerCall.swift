@@ -21,7 +21,6 @@ final class ServerCall: Call, @unchecked Sendable {
     /// Set when the first message has arrived, by whoever receives it.
     let hasReceivedMessage = Atomic<Bool>(false)
     let state = Mutex(State())
-    private let streamQueue: CallbackQueue?
     /// For a call of any method; `nil` for a registered one.
     private let details: UnsafeMutablePointer<grpc_call_details>?
 
@@ -50,7 +49,6 @@ final class ServerCall: Call, @unchecked Sendable {
         self.server = server
         self.registration = registration
         self.awaited = awaited
-        streamQueue = registration.method.onlySends ? awaited.queue.streamQueues.withRoom() : nil
         if registration.handle == nil {
             let details = UnsafeMutablePointer<grpc_call_details>.allocate(capacity: 1)
             details.initialize(to: grpc_call_details())
@@ -59,7 +57,8 @@ final class ServerCall: Call, @unchecked Sendable {
         } else {
             details = nil
         }
-        super.init(queue: awaited.queue)
+        let streamQueue = registration.method.onlySends ? awaited.queue.streamQueues.withRoom() : nil
+        super.init(queue: awaited.queue, streamQueue: streamQueue)
         streamQueue?.callBegan()
     }
 
