@@ -13,17 +13,6 @@ internal import Synchronization
 /// `@unchecked`: the core allows these uses of its handles from any thread, `gate` keeps starts and shutdown apart, and
 /// only the thread itself uses the properties below "The thread's own".
 public final class CompletionQueue: TaskExecutor, @unchecked Sendable {
-    struct Event {
-        let tag: Tag
-        let succeeded: Bool
-    }
-
-    /// What ``execute(sendCount:_:)`` has been given.
-    struct Work: Sendable {
-        let run: @Sendable () -> Void
-        let sendCount: @Sendable () -> Int
-    }
-
     /// The queue that the thread polls.
     let handle: OpaquePointer
     /// For long-lived calls. Their events come to this queue's thread.

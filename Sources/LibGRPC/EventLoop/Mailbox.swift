@@ -113,3 +113,16 @@ struct Wakeup {
         grpc_channel_destroy(channel)
     }
 }
+
+extension CompletionQueue {
+    struct Event {
+        let tag: Tag
+        let succeeded: Bool
+    }
+
+    /// What ``execute(sendCount:_:)`` has been given.
+    struct Work: Sendable {
+        let run: @Sendable () -> Void
+        let sendCount: @Sendable () -> Int
+    }
+}
