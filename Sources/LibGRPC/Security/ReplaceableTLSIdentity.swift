@@ -34,8 +34,10 @@ public final class ReplaceableTLSIdentity: Sendable {
     }
 
     /// Sets what connections use from now on. Check it before: the core only logs what it cannot use.
-    /// - Parameter clientAuthorities: `nil` to keep those that are set. A server that has asked for no certificates does
-    ///   not begin to.
+    /// - Parameters:
+    ///   - identity: The certificate chain and its key.
+    ///   - clientAuthorities: `nil` to keep those that are set. A server that has asked for no certificates does not
+    ///     begin to.
     public func replace(with identity: TLSIdentity, clientAuthorities: PEM? = nil) {
         content.withLock { content in
             content.identity = identity
