@@ -23,6 +23,8 @@ final class EventHub: Sendable {
     private static let ringBytes = 4 << 20
     /// So many pages are read at the same time. Each is a call on the connection to the server.
     private static let parallelPages = 16
+    /// More may not wait, because those of readers that have left wait too.
+    static let maxWaitingPages = 2_000
 
     private let room: any RemoteRoom
     private let maxReaders: Int
@@ -35,8 +37,10 @@ final class EventHub: Sendable {
         of: Void.self,
         bufferingPolicy: .bufferingNewest(1)
     )
-    /// One for each reader at most.
-    private let (pageLoads, pageLoad) = AsyncStream.makeStream(of: PageLoad.self)
+    private let (pageLoads, pageLoad) = AsyncStream.makeStream(
+        of: PageLoad.self,
+        bufferingPolicy: .bufferingOldest(EventHub.maxWaitingPages)
+    )
 
     init(room: any RemoteRoom, maxReaders: Int, pingInterval: Duration, logger: Logger) {
         self.room = room
@@ -236,15 +240,20 @@ extension EventHub {
             isCancelled.store(true, ordering: .relaxed)
         }
 
+        fileprivate func refuse() {
+            completion(.failure(.unavailable))
+        }
+
         fileprivate func run(_ room: any RemoteRoom) async {
             guard !isCancelled.load(ordering: .relaxed) else { return }
             completion(await request.result(from: room))
         }
     }
 
-    /// Reads a page, after those that were asked for before. Calls back on any thread.
+    /// Reads a page, after those that were asked for before. Calls back on any thread, maybe before this returns; with
+    /// ``ReadError/unavailable`` if too many wait.
     func load(_ load: PageLoad) {
-        pageLoad.yield(load)
+        if case .dropped(let refused) = pageLoad.yield(load) { refused.refuse() }
     }
 
     private func loadPages() async {
