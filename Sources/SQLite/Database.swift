@@ -11,12 +11,38 @@ public final class Database {
     /// The WAL hook writes its count here. Freed after the connection is closed.
     private let hookFrames: UnsafeMutablePointer<Int32>
 
-    /// Opens a file for reading and writing, and creates it if it does not exist.
-    /// - Parameter interrupt: Sets the busy timeout. Without one, the connection does not wait for locks.
-    public init(path: String, interrupt: Interrupt? = nil) throws(SQLiteError) {
+    /// What a connection may do with its file.
+    public enum Access: Sendable {
+        /// Read and write it, and create it if it does not exist.
+        case readWrite
+        /// Read it while other connections may write. Its `-wal` and `-shm` must exist if it has such files.
+        case readOnly
+        /// Read a file that nobody writes, and change nothing beside it.
+        /// - Parameter hasLog: Whether there is a write-ahead log, which is read too.
+        case offline(hasLog: Bool)
+    }
+
+    /// Opens a file.
+    /// - Parameters:
+    ///   - path: An absolute path, unless the access is ``Access/readWrite``.
+    ///   - interrupt: Sets the busy timeout. Without one, the connection does not wait for locks.
+    public init(
+        path: String,
+        access: Access = .readWrite,
+        interrupt: Interrupt? = nil
+    ) throws(SQLiteError) {
         var handle: OpaquePointer?
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
-        let code = sqlite3_open_v2(path, &handle, flags, nil)
+        let reading = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+        let uri = "file:\(Self.percentEncoded(path))"
+        let (name, flags, fileSystem): (String, Int32, String?) =
+            switch access {
+            case .readWrite: (path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nil)
+            case .readOnly: (uri, reading, nil)
+            case .offline(hasLog: false): (uri + "?immutable=1", reading, nil)
+            // SQLite ignores the log of an immutable file. Without locks, the log's index is in memory alone.
+            case .offline(hasLog: true): (uri, reading, "unix-none")
+            }
+        let code = sqlite3_open_v2(name, &handle, flags | SQLITE_OPEN_NOMUTEX, fileSystem)
         guard code == SQLITE_OK, let handle else {
             defer { sqlite3_close_v2(handle) }
             throw SQLiteError(code, handle)
@@ -26,6 +52,20 @@ public final class Database {
         hookFrames = .allocate(capacity: 1)
         hookFrames.initialize(to: 0)
         interrupt?.add(handle)
+        if case .offline = access { try execute("PRAGMA locking_mode = EXCLUSIVE") }
+    }
+
+    /// A path as a part of a URI.
+    private static func percentEncoded(_ path: String) -> String {
+        path.utf8.reduce(into: "") { text, byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "/"), UInt8(ascii: "."):
+                text.unicodeScalars.append(Unicode.Scalar(byte))
+            default:
+                text += (byte < 16 ? "%0" : "%") + String(byte, radix: 16)
+            }
+        }
     }
 
     deinit {
@@ -74,6 +114,27 @@ public final class Database {
         guard code == SQLITE_OK || code == SQLITE_BUSY else { throw SQLiteError(code, handle) }
         return (Int(max(0, checkpointed)), code == SQLITE_OK && checkpointed == logged)
     }
+
+    /// Copies everything into another database, which must be empty.
+    ///
+    /// All of it is from one moment. In WAL mode, writers do not wait, and their commits do not make the copy start
+    /// again. Meanwhile their write-ahead log grows.
+    /// - Parameter isStopped: Called after every 4 MiB or less.
+    /// - Returns: Whether the copy is complete, and was not stopped.
+    public func copy(to target: Database, isStopped: () -> Bool) throws(SQLiteError) -> Bool {
+        try execute("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1")
+        defer { try? execute("COMMIT") }
+        guard let backup = sqlite3_backup_init(target.handle, "main", handle, "main") else {
+            throw SQLiteError(sqlite3_errcode(target.handle), target.handle)
+        }
+        var code = SQLITE_OK
+        while code == SQLITE_OK, !isStopped() { code = sqlite3_backup_step(backup, Self.pagesPerStep) }
+        let result = sqlite3_backup_finish(backup)
+        guard result == SQLITE_OK else { throw SQLiteError(result, target.handle) }
+        return code == SQLITE_DONE
+    }
+
+    private static let pagesPerStep: Int32 = 1024
 
     /// The first column of the first row; `nil` if there is no row or the column is NULL.
     public func integer(_ sql: String) throws(SQLiteError) -> Int64? {

@@ -22,7 +22,9 @@ extension ServerSettings: AsyncParsableCommand {
 
     mutating func run() async throws {
         if try printToken() { return }
+        if try await checkHistoryFile() { return }
         try history.readHistoryFile()
+        if try await backUpHistory() { return }
         let certificates = try ServerCertificates(self)
         if checkHealth { return try await HealthCheck.run(self) }
         let tokens = try accessTokens()

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from support.api import connected, reading
-from support.history_file import read, send, serve, start
-from support.needs import skip_or_fail
-from support.processes import ROOT, one_line
+from support.api import connected, pb, reading, stub, time_of
+from support.disk import SmallDisk
+from support.history_file import names, read, send, serve, start
+from support.processes import PROGRAMS, ROOT, one_line
 
-BAD_DATA = 65
+USAGE, BAD_DATA, UNAVAILABLE = 64, 65, 69
 
 
 def blocks(heading: str) -> list[str]:
@@ -29,13 +29,23 @@ def blocks(heading: str) -> list[str]:
 
 def follow(commands: str, history: Path, backup: Path) -> str:
     """Runs commands as they stand on the page, with the test's values for the three that an operator chooses."""
-    if not shutil.which("sqlite3"):
-        skip_or_fail("there is no sqlite3 here")
     commands = re.sub(r"^\s*OWNER=.*$", f"OWNER={os.geteuid()}", commands, flags=re.MULTILINE)
-    environment = {**os.environ, "HISTORY": str(history), "BACKUP": str(backup)}
+    environment = {
+        **os.environ,
+        "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
+        "MESSENGER_HISTORY": f"sqlite:{history}",
+        "HISTORY": str(history),
+        "BACKUP": str(backup),
+    }
     return subprocess.run(
         ["bash", "-eu", "-c", commands], env=environment, check=True, capture_output=True, text=True, timeout=60
     ).stdout
+
+
+def send_with_keys(server, *keys: str) -> list[int]:
+    with connected(server.address) as channel:
+        requests = [pb.SendMessageRequest(author="Ivan", text=key, idempotencyKey=key) for key in keys]
+        return [time_of(stub(channel).SendMessage(request, timeout=60)) for request in requests]
 
 
 @pytest.fixture
@@ -49,34 +59,52 @@ def backup(tmp_path) -> Path:
     return tmp_path / "backups" / "messenger.db"
 
 
+def back_up(path: Path, backup: Path) -> str:
+    (commands,) = blocks("Back up")
+    return follow(commands, path, backup)
+
+
 def restore(path: Path, backup: Path) -> None:
-    move, put = blocks("Restore")
-    follow("\n".join(["OWNER=me", move, put]), path, backup)
+    check, move, put = blocks("Restore")
+    follow("\n".join([check, "OWNER=me", move, put]), path, backup)
 
 
 def test_a_backup_of_a_running_server_is_restored(launch, path, backup):
-    """It has all messages up to some moment, and the restored server continues from there."""
-    _, running, _ = blocks("Back up")
+    """It has every message that was acknowledged before, and the restored server continues from there."""
     server = serve(launch, path)
-    times = send(server, *map(str, range(50)))
-    is_over, more = threading.Event(), []
+    times = send_with_keys(server, *map(str, range(50)))
+    is_over, is_sending, more = threading.Event(), threading.Event(), []
 
     def go_on() -> None:
         while not is_over.is_set():
             more.extend(send(server, "more"))
+            is_sending.set()
 
-    thread = threading.Thread(target=go_on)
-    thread.start()
+    senders = [threading.Thread(target=go_on) for _ in range(4)]
+    for sender in senders:
+        sender.start()
     try:
-        assert follow(running, path, backup).strip() == "ok"
+        assert is_sending.wait(60)
+        acknowledged = len(more)
+        line = back_up(path, backup)
+        assert all(sender.is_alive() for sender in senders)
     finally:
         is_over.set()
-        thread.join()
+        for sender in senders:
+            sender.join()
+    said = re.fullmatch(rf".* is backed up to {backup}: messages (\d+), .*, keys 50, bytes (\d+)\n", line)
+    assert said, line
+    assert 50 + acknowledged <= int(said[1]) <= 50 + len(more)
+    assert backup.stat().st_size == int(said[2])
     assert backup.stat().st_mode & 0o777 == 0o600
+    assert names(backup.parent) == {backup.name}
     server.stop()
+    assert names(path.parent) == {path.name, "backups"}
+
     restore(path, backup)
     server = serve(launch, path, port=server.port)
-    assert read(server, times[0] - 1, 50) == [str(index) for index in range(50)]
+    assert read(server, times[0] - 1, int(said[1])) == [*map(str, range(50)), *["more"] * (int(said[1]) - 50)]
+    assert send_with_keys(server, *map(str, range(50))) == times
     assert send(server, "next")[0] > times[-1]
     assert {file.stat().st_mode & 0o777 for file in path.parent.glob("history.db*") if file.is_file()} == {0o600}
 
@@ -84,11 +112,12 @@ def test_a_backup_of_a_running_server_is_restored(launch, path, backup):
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_a_backup_of_a_stopped_server_is_restored(launch, path, backup, end):
     """Also after a kill, when the newest messages are only in the log."""
-    _, _, stopped = blocks("Back up")
     server = serve(launch, path)
     times = send(server, *map(str, range(20)))
     getattr(server, end)()
-    follow(stopped, path, backup)
+    before = {file.name: file.read_bytes() for file in path.parent.glob("history.db*")}
+    back_up(path, backup)
+    assert {file.name: file.read_bytes() for file in path.parent.glob("history.db*")} == before
     server = serve(launch, path, port=server.port)
     send(server, "after the backup")
     server.kill()
@@ -99,6 +128,61 @@ def test_a_backup_of_a_stopped_server_is_restored(launch, path, backup, end):
         assert texts == [str(index) for index in range(20)]
         send(server, "next")
         assert reader.take(1)[0].text == "next"
+
+
+def ask_for_backup(launch, history: str, target: object):
+    return launch.program("messenger-server", "--backup", str(target), MESSENGER_HISTORY=history)
+
+
+def test_a_backup_replaces_nothing(launch, path, backup):
+    serve(launch, path)
+    backup.write_text("precious")
+    assert "exists already" in one_line(ask_for_backup(launch, f"sqlite:{path}", backup), UNAVAILABLE)
+    assert "exists already" in one_line(ask_for_backup(launch, f"sqlite:{path}", path), UNAVAILABLE)
+    assert backup.read_text() == "precious" and names(backup.parent) == {backup.name}
+
+
+def test_a_backup_to_where_nothing_can_be_written(launch, path, backup):
+    serve(launch, path)
+    for target in [backup / "none" / "b.db", "/proc/b.db"]:
+        line = one_line(ask_for_backup(launch, f"sqlite:{path}", target), UNAVAILABLE)
+        assert str(target) in line
+
+
+def test_a_backup_to_a_full_disk(launch, path):
+    """It leaves nothing there, and the server goes on."""
+    disk = SmallDisk(kilobytes=256)
+    try:
+        server = serve(launch, path)
+        send(server, *("x" * 10_000 for _ in range(50)))
+        line = one_line(ask_for_backup(launch, f"sqlite:{path}", disk.path / "b.db"), UNAVAILABLE)
+        assert "the disk is full" in line
+        assert names(disk.path) == set()
+        send(server, "next")
+    finally:
+        disk.close()
+
+
+def test_a_damaged_history_is_not_backed_up(launch, path, backup):
+    server = serve(launch, path)
+    send(server, *("x" * 1000 for _ in range(100)))
+    server.stop()
+    spoil_page(path)
+    assert "is damaged" in one_line(ask_for_backup(launch, f"sqlite:{path}", backup), BAD_DATA)
+    assert names(backup.parent) == set()
+
+
+@pytest.mark.parametrize(
+    ("history", "advice"),
+    [
+        ("memory:", "MESSENGER_HISTORY=sqlite:PATH"),
+        ("", "MESSENGER_HISTORY=sqlite:PATH"),
+        ("redis://localhost/room", "redis-cli --rdb"),
+    ],
+)
+def test_only_files_are_backed_up(launch, history, advice, backup):
+    assert advice in one_line(ask_for_backup(launch, history, backup), USAGE)
+    assert names(backup.parent) == set()
 
 
 def spoil_page(path: Path) -> None:

@@ -84,6 +84,25 @@ struct ServerSettings: ParsableArguments, Sendable {
     var checkHealth = false
 
     @Option(
+        help: ArgumentHelp(
+            """
+            Copy the history that MESSENGER_HISTORY names to a new file, also while a server uses it, check the copy, \
+            and exit.
+            """,
+            valueName: "file"
+        )
+    )
+    var backup: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Check whether the file of a history or a backup is sound, change nothing, and exit.",
+            valueName: "file"
+        )
+    )
+    var checkHistory: String?
+
+    @Option(
         help: "Print a new token, and its line for the file of MESSENGER_TOKENS_FILE, and exit.",
         transform: { try TokenName(parsing: $0) }
     )

@@ -100,7 +100,7 @@ struct DatabasePath: Sendable {
 
     /// Whether SQLite, or a library around it, would not take this as a path: `:memory:`, `file:…`, `//…`,
     /// `…?mode=memory`.
-    private static func isURI(_ text: String) -> Bool {
+    static func isURI(_ text: String) -> Bool {
         let bytes = Array(text.utf8)
         if bytes.starts(with: "//".utf8) { return true }
         let scheme = bytes.prefix { isASCIILetter($0) || "0123456789+.-".utf8.contains($0) }

@@ -16,7 +16,8 @@ final class FileLock: Sendable {
     private let path: String
     private let descriptor: Mutex<Int32?>
 
-    /// `F_OFD_SETLK`, which the Glibc module lacks.
+    /// `F_OFD_GETLK` and `F_OFD_SETLK`, which the Glibc module lacks.
+    private static let getLock: Int32 = 36
     private static let setLock: Int32 = 37
     /// The first byte after those that SQLite locks: 512 from 1 GiB on.
     private static let lockedByte = off_t(1 << 30) + 512
@@ -25,11 +26,7 @@ final class FileLock: Sendable {
     init(_ path: DatabasePath) throws(StartError) {
         let missingFiles = ([path.file] + path.auxiliaryFiles).filter { FileStatus($0) == nil }
         let file = try Self.openFile(path)
-        var lock = flock()
-        lock.l_type = Int16(F_WRLCK)
-        lock.l_whence = Int16(SEEK_SET)
-        lock.l_start = Self.lockedByte
-        lock.l_len = 1
+        var lock = Self.lock
         var isLocked = fcntl(file, Self.setLock, &lock) == 0
         // Some sandboxes have only flock(2). On Linux's own file systems it does not collide with SQLite's locks
         // either.
@@ -54,6 +51,19 @@ final class FileLock: Sendable {
 
     deinit {
         release()
+    }
+
+    private static var lock: flock {
+        flock(l_type: Int16(F_WRLCK), l_whence: Int16(SEEK_SET), l_start: lockedByte, l_len: 1, l_pid: 0)
+    }
+
+    /// Whether a server has locked an open file.
+    static func isLocked(_ descriptor: Int32) -> Bool {
+        var lock = Self.lock
+        if fcntl(descriptor, getLock, &lock) == 0 { return lock.l_type != Int16(F_UNLCK) }
+        guard errno == EINVAL, flock(descriptor, LOCK_SH | LOCK_NB) == 0 else { return errno == EAGAIN }
+        flock(descriptor, LOCK_UN)
+        return false
     }
 
     /// Releases the lock. SQLite must have closed the file.

@@ -155,12 +155,22 @@ struct SQLiteFile {
 
     /// - Returns: Whether the file is still empty.
     private func check(_ database: Database) throws -> Bool {
+        if try Self.isEmpty(database, at: path) { return true }
+        try checkNotStopped()
+        let result = try database.text("PRAGMA quick_check(1)") ?? "nothing can be read"
+        guard result == "ok" else { throw damaged(result) }
+        return false
+    }
+
+    /// Refuses a database of another program, or of a later version.
+    /// - Returns: Whether there is nothing in it.
+    static func isEmpty(_ database: Database, at path: DatabasePath) throws -> Bool {
         let application = try database.integer("PRAGMA application_id") ?? 0
         let version = try database.integer("PRAGMA user_version") ?? 0
         if application == 0, version == 0, try database.integer("SELECT count(*) FROM sqlite_schema") == 0 {
             return true
         }
-        guard application == Self.applicationID else {
+        guard application == applicationID else {
             throw StartError(.badData, "The file \(path.file) is a database of another program. Choose another file")
         }
         guard version <= Self.version else {
@@ -171,9 +181,6 @@ struct SQLiteFile {
                     + "or choose another file"
             )
         }
-        try checkNotStopped()
-        let result = try database.text("PRAGMA quick_check(1)") ?? "nothing can be read"
-        guard result == "ok" else { throw damaged(result) }
         return false
     }
 
