@@ -19,6 +19,7 @@ extension ClientSettings: AsyncParsableCommand {
             GET /messages              returns messages that the room holds (?after=TIME, ?last=N, ?limit=N)
             GET /events                the same and what follows, as server-sent events (?after=TIME, ?last=N, ?limit=N)
             GET /                      a page for people
+            GET /metrics               returns metrics for Prometheus
             GET /healthz, /readyz      say whether the program is alive and its stream is open
 
             Every setting is a flag or an environment variable. The flag wins.
@@ -47,6 +48,8 @@ extension ClientSettings: AsyncParsableCommand {
         metadata["httpStreams"] = "\(possibleStreams)"
         logger.info("starting", metadata: metadata)
 
+        let metrics = ClientMetrics()
+        metrics.bootstrap()
         let group = try CompletionQueueGroup(count: 1)
         let inbox = Inbox(capacity: bufferBytes)
         let channel = ServerChannel(tlsFiles) { credentials in
@@ -59,12 +62,15 @@ extension ClientSettings: AsyncParsableCommand {
             )
         }
         let subscription = Subscription(channel: channel, inbox: inbox, logger: logger)
+        metrics.observe(inbox, capacity: bufferBytes)
+        metrics.observe(subscription)
         let room = GRPCRoom(channel: channel, subscription: subscription, sendTimeout: sendTimeout)
         let http = HTTPService(
             settings: self,
             inbox: inbox,
             room: room,
             tokens: httpTokens,
+            metrics: metrics,
             logger: logger
         ) { sockets in
             logger.info("listening", metadata: ["address": "\(sockets.map(\.address).joined(separator: ","))"])

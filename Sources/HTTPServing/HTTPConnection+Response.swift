@@ -50,6 +50,7 @@ extension HTTPConnection {
             (request, isLast) = (head, isEnding || isReserved || head.endsConnection || hasNoEnd)
         case .responding, .closing: return
         }
+        observe(response.status)
         let hasBody = request?.method != .HEAD
         outgoing = OutgoingResponse(
             head: responseHead(response, to: request, isLast: isLast),

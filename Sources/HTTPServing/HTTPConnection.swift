@@ -51,6 +51,9 @@ final class HTTPConnection: ChannelInboundHandler {
     /// Ends the wait for its withdrawal.
     var endPermitWait: (@Sendable () -> Void)?
 
+    /// Sees the answer to the current request, which began at this time.
+    private var observation: (observer: HTTPObserver, began: NIODeadline)?
+
     /// What has not been written of the response.
     var outgoing: OutgoingResponse?
     var isWriting = false
@@ -193,6 +196,8 @@ extension HTTPConnection {
             self.permit = permit
             return route
         }
+        let observer = if case .success(let route) = verdict { route.observer } else { server.observer(of: head) }
+        observation = observer.map { ($0, context.eventLoop.now) }
         state = .receiving(head, verdict)
         switch verdict {
         // A peer that asks first gets the answer before it sends the body.
@@ -224,6 +229,16 @@ extension HTTPConnection {
             }
         } catch {
             respond(.failure(error))
+        }
+    }
+
+    /// An answer begins.
+    func observe(_ status: HTTPResponseStatus) {
+        guard let context else { return }
+        if let (observer, began) = observation.take() {
+            observer(status, .nanoseconds((context.eventLoop.now - began).nanoseconds))
+        } else if case .idle = state {
+            server.observer?(status, .zero)
         }
     }
 

@@ -11,6 +11,8 @@ package struct HTTPRoute: Sendable {
     let isLinkable: Bool
     /// Whether everybody may make the request, whatever the ``HTTPAdmission``. Health checks are open too.
     let isOpen: Bool
+    /// Sees the beginning of each answer to this path.
+    package var observer: HTTPObserver?
     /// Answers on the connection's event loop, without blocking it.
     package let answer: @Sendable (HTTPRequest) throws(HTTPFailure) -> HTTPReply
 
@@ -30,6 +32,10 @@ package struct HTTPRoute: Sendable {
         self.answer = answer
     }
 }
+
+/// Sees the status of an answer, and the time from the end of the request's head until the answer begins. Called on the
+/// connection's event loop, which it must not block.
+package typealias HTTPObserver = @Sendable (HTTPResponseStatus, Duration) -> Void
 
 /// A request that has arrived completely.
 package struct HTTPRequest: Sendable {

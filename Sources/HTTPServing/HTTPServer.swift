@@ -11,6 +11,7 @@ package struct HTTPServer: Sendable {
     let memory: HTTPMemory
     let allowedHosts: AllowedHosts
     let admission: HTTPAdmission?
+    let observer: HTTPObserver?
     let errorBody: @Sendable (String) -> ByteBuffer
     let healthChecks: [String]
 
@@ -18,6 +19,7 @@ package struct HTTPServer: Sendable {
     ///   - memory: Counts what requests and responses use.
     ///   - allowedHosts: Under which names browsers may use the server, in addition to addresses and local names.
     ///   - admission: Who may make which request; `nil` if all may make all.
+    ///   - observer: Sees the answers to requests for paths that have no route, and to what is not HTTP.
     ///   - errorBody: The body of a response that carries an error's message.
     package init(
         routes: [HTTPRoute],
@@ -25,6 +27,7 @@ package struct HTTPServer: Sendable {
         memory: HTTPMemory,
         allowedHosts: AllowedHosts,
         admission: HTTPAdmission? = nil,
+        observer: HTTPObserver? = nil,
         errorBody: @escaping @Sendable (String) -> ByteBuffer
     ) {
         self.routes = routes
@@ -32,6 +35,7 @@ package struct HTTPServer: Sendable {
         self.memory = memory
         self.allowedHosts = allowedHosts
         self.admission = admission
+        self.observer = observer
         self.errorBody = errorBody
         healthChecks = routes.filter(\.isHealth).map { "GET \($0.path) " }
     }
@@ -101,7 +105,7 @@ extension HTTPServer {
     ) throws(HTTPFailure) -> (HTTPRoute, permit: (any HTTPPermit)?) {
         try head.checkFraming()
         let path = head.path
-        let found = routes.first { path.elementsEqual($0.path.utf8) }
+        let found = route(at: path)
         try head.checkOrigin(allowing: allowedHosts, isLinkable: found?.isLinkable ?? false)
         // Before anything that depends on the path. What is not there needs a permit too.
         let permit = found?.isOpen == true ? nil : try admission?.check(head, path) ?? nil
@@ -113,6 +117,16 @@ extension HTTPServer {
         }
         if let length = head.contentLength, length > limits.bodyBytes { throw .bodyTooLong(limit: limits.bodyBytes) }
         return (route, permit)
+    }
+
+    /// What sees the answer to a request, also to one that is refused.
+    func observer(of head: HTTPRequestHead) -> HTTPObserver? {
+        guard let route = route(at: head.path) else { return observer }
+        return route.observer
+    }
+
+    private func route(at path: Substring.UTF8View) -> HTTPRoute? {
+        routes.first { path.elementsEqual($0.path.utf8) }
     }
 
     /// Gives a new connection its handlers.

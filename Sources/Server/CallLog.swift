@@ -8,6 +8,7 @@ import Synchronization
 /// It logs other calls only at `debug`, and refused calls only as sums, because clients decide how many there are.
 final class CallLog: Sendable {
     private let logger: Logger
+    private let metrics: CallMetrics?
     /// Stored, because asking the logger at each call is expensive.
     private let logsEveryCall: Bool
     private let started = Atomic(0)
@@ -18,6 +19,8 @@ final class CallLog: Sendable {
         var total = 0
         /// By reason, since the last line.
         var unreported: [RefusedCall: Int] = [:]
+        /// By reason, since the start. Only if there are metrics.
+        var totals: [String: Int] = [:]
         var lastLine: ContinuousClock.Instant?
 
         mutating func take(_ now: ContinuousClock.Instant) -> [RefusedCall: Int] {
@@ -29,8 +32,10 @@ final class CallLog: Sendable {
     /// The least time between two lines about refused calls.
     private static let reportInterval = Duration.seconds(60)
 
-    init(_ logger: Logger) {
+    /// - Parameter metrics: Counts the calls, too; `nil` for none.
+    init(_ logger: Logger, metrics: CallMetrics? = nil) {
         self.logger = logger
+        self.metrics = metrics
         logsEveryCall = logger.logLevel <= .debug
     }
 
@@ -40,11 +45,21 @@ final class CallLog: Sendable {
     /// Calls that were refused before their handler. The other two do not include them.
     var refusedCalls: Int { refusals.withLock(\.total) }
 
+    /// How many calls were refused for each reason. There are few reasons, and all are the server's.
+    var refusalTotals: [(reason: String, count: Int)] {
+        refusals.withLock(\.totals).sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
     var interceptor: ServerInterceptor {
         ServerInterceptor(callRefused: callRefused) { [self] context in
             started.add(1, ordering: .relaxed)
             let start = ContinuousClock.now
-            return CallObserver { [self] status, cause in callEnded(context, start, status, cause) }
+            let method = metrics?.method(context.path)
+            method?.callBegan()
+            return CallObserver { [self] status, cause in
+                method?.callEnded(status.code, since: start)
+                callEnded(context, start, status, cause)
+            }
         }
     }
 
@@ -53,6 +68,7 @@ final class CallLog: Sendable {
         let counts = refusals.withLock { refusals -> [RefusedCall: Int] in
             refusals.total += 1
             refusals.unreported[call, default: 0] += 1
+            if metrics != nil { refusals.totals[call.nameInLog, default: 0] += 1 }
             if let lastLine = refusals.lastLine, now - lastLine < Self.reportInterval { return [:] }
             return refusals.take(now)
         }

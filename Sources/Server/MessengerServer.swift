@@ -10,6 +10,8 @@ struct MessengerServer: Service {
     let credentials: ServerCredentials
     /// `nil` if calls need no token.
     let tokens: AccessTokens?
+    /// `nil` to count nothing.
+    let metrics: ServerMetrics?
     let logger: Logger
 
     /// How long open calls may go on during a shutdown.
@@ -36,10 +38,16 @@ struct MessengerServer: Service {
         let service = MessengerService(room: room, limits: settings.shared.messageLimits, readers: readers)
         let reflection = try ReflectionService(descriptorSets: [Descriptors.messenger])
         let methods = service.methods + health.methods + reflection.methods
-        let log = CallLog(logger)
+        let calls = metrics.map { _ in CallMetrics(methods) }
+        let log = CallLog(logger, metrics: calls)
         let access = tokens.map { CallAccess(tokens: $0).interceptor }
         let interceptors = [log.interceptor] + (access.map { [$0] } ?? [])
         let server = try Server(methods: methods, interceptors: interceptors, options: options, group: group)
+        if let metrics, let calls {
+            metrics.observe(room)
+            metrics.observe(service, log, calls)
+            metrics.observe(server, limit: options.possibleConnections)
+        }
 
         do {
             _ = try await server.start(listeningOn: addresses)
@@ -52,6 +60,7 @@ struct MessengerServer: Service {
             default: throw StartError(.unavailable, "Cannot serve: \(error)")
             }
         }
+        metrics?.readiness.started()
         logger.info("listening", metadata: startMetadata(addresses: server.addresses))
         if room.store == nil {
             logger.info(
@@ -77,6 +86,7 @@ struct MessengerServer: Service {
 
         let reporting = Task { await log.reportRefusals() }
         try? await gracefulShutdown()
+        metrics?.readiness.stopping()
         logger.info("stopping", metadata: ["openCalls": "\(server.openCalls)"])
         reporting.cancel()
         health.shutDown()
@@ -102,6 +112,7 @@ struct MessengerServer: Service {
     private func makeRoom(_ readers: Broadcast, _ health: HealthService) async throws(StartError) -> Room<ByteBuffer> {
         let storageHealth = StorageHealth { works in
             health.set(works ? .serving : .notServing, for: MessengerMethods.service)
+            metrics?.readiness.set(isWritable: works)
         }
         let store = try await settings.history.openStore(logger: logger, health: storageHealth)
         let room = Room<ByteBuffer>(

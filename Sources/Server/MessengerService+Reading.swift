@@ -94,6 +94,7 @@ extension MessengerService {
                 guard let messages = try await room.catchUp(cursor, until: end, limit: Self.pageLimit) else { return }
                 delay = Self.retryDelay.first
                 try await writer.write(contentsOf: messages)
+                sentFromStorage.add(messages.count)
             } catch RoomError.unavailable(.cannotBeReached) {
                 try await Task.sleep(for: delay)
                 delay = min(delay * 2, Self.retryDelay.max)

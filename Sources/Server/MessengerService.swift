@@ -8,6 +8,15 @@ struct MessengerService: Sendable {
     let limits: MessageLimits
     /// The open streams. The room notifies them when there is something to read.
     let readers: Broadcast
+    /// The messages that streams have read from storage, because they had fallen behind memory.
+    let sentFromStorage = SharedCount()
+    private let refused = RefusedSends()
+
+    init(room: Room<ByteBuffer>, limits: MessageLimits, readers: Broadcast) {
+        self.room = room
+        self.limits = limits
+        self.readers = readers
+    }
 
     var methods: [ServerMethod] {
         // Most clients open no more streams than this on one connection. They then share one queue, which writes their
@@ -25,7 +34,8 @@ struct MessengerService: Sendable {
                 return reply.fail(error)
             }
             let complete = reply.callback()
-            store.append(message) { result in
+            store.append(message) { [refused] result in
+                if case .failure(let error) = result { refused.count(error) }
                 complete(result.map(SendMessageResponse.init(sendTime:)).mapError { RPCError(RoomError($0)) })
             }
         }

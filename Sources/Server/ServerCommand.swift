@@ -32,15 +32,21 @@ extension ServerSettings: AsyncParsableCommand {
         Diagnostics.bootstrap(level: shared.logLevel, format: shared.logFormat)
         let logger = Logger(label: "messenger-server")
         Diagnostics.forwardCoreLog(to: logger, isServer: true)
+        let metrics = metricsPort.port.map { _ in ServerMetrics() }
         var services: [any Service] = [
             MessengerServer(
                 settings: self,
                 credentials: certificates?.credentials ?? .insecure,
                 tokens: tokens,
+                metrics: metrics,
                 logger: logger
             ),
             MemoryTrim(),
         ]
+        if let port = metricsPort.port, let metrics {
+            // They stop in reverse order.
+            services.insert(try MetricsService(self, port: port, metrics: metrics, logger: logger), at: 0)
+        }
         var rereads: [@Sendable () -> Void] = []
         if let tokens { rereads.append { tokens.reread(logger) } }
         if let certificates { rereads.append { certificates.reread(logger) } }

@@ -3,6 +3,7 @@ import HTTPServing
 import Logging
 import Messenger
 import NIOCore
+import Prometheus
 import ServiceLifecycle
 
 /// The client's HTTP server.
@@ -17,6 +18,7 @@ struct HTTPService: Service {
 
     /// - Parameters:
     ///   - tokens: What requests need; `nil` if they need none.
+    ///   - metrics: What `/metrics` shows.
     ///   - eventPingInterval: How often readers of events get a comment.
     ///   - onRunning: Called once the server listens, with the sockets.
     init(
@@ -24,6 +26,7 @@ struct HTTPService: Service {
         inbox: Inbox,
         room: some RemoteRoom,
         tokens: AccessTokens? = nil,
+        metrics: ClientMetrics = ClientMetrics(),
         logger: Logger,
         eventPingInterval: Duration = .seconds(15),
         onRunning: @escaping @Sendable ([ListeningSocket]) async -> Void = { _ in }
@@ -36,12 +39,15 @@ struct HTTPService: Service {
             pingInterval: eventPingInterval,
             logger: logger
         )
+        metrics.observe(events)
+        let routes = Routes(room: room, inbox: inbox, events: events, memory: memory, settings: settings).all
         server = HTTPServer(
-            routes: Routes(room: room, inbox: inbox, events: events, memory: memory, settings: settings).all,
+            routes: HTTPMetrics.observed(routes + [.metrics(metrics.registry)]),
             limits: limits,
             memory: memory,
             allowedHosts: AllowedHosts(settings.httpAllowedHosts.names, setting: "MESSENGER_HTTP_ALLOWED_HOSTS"),
             admission: tokens.map { HTTPAccess(tokens: $0).admission },
+            observer: HTTPMetrics.observer("other"),
             errorBody: { message in
                 var body = ByteBuffer(staticString: #"{"sendTime":null,"error":"#)
                 body.writeJSON(message)

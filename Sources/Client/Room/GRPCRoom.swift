@@ -1,5 +1,7 @@
+import CoreMetrics
 import LibGRPC
 import Messenger
+import Prometheus
 
 /// The room at the other end of a gRPC channel.
 ///
@@ -8,6 +10,7 @@ final class GRPCRoom: RemoteRoom {
     private let channel: ServerChannel
     private let subscription: Subscription
     private let sendTimeout: Duration
+    private let retries = Counter(.retriedSends)
 
     /// For a read's beginning. Another server may send nothing before its next message.
     private static let readOpenTimeout = Duration.seconds(10)
@@ -28,7 +31,7 @@ final class GRPCRoom: RemoteRoom {
         completion: @escaping @Sendable (Result<SendTime, SendError>) -> Void
     ) -> Cancellation {
         let request = SendMessageRequest(author: message.author, text: message.text, idempotencyKey: message.key.text)
-        let send = RepeatedSend(request, channel, subscription, timeout: sendTimeout) { [self] result in
+        let send = RepeatedSend(request, channel, subscription, timeout: sendTimeout, retries) { [self] result in
             do throws(RPCError) {
                 let sendTime = try result.get().sendTime
                 whenReceived(sendTime) { completion(.success(sendTime)) }

@@ -1,3 +1,4 @@
+import CoreMetrics
 import LibGRPC
 import Messenger
 import Synchronization
@@ -22,15 +23,19 @@ final class RepeatedSend: Sendable {
     private let deadline: ContinuousClock.Instant
     /// The losses before the first attempt.
     private let losses: Int
+    private let retries: Counter
     private let completion: Completion
     private let state = Mutex(State())
 
-    /// - Parameter completion: Called once, on any thread.
+    /// - Parameters:
+    ///   - retries: Counts attempts after the first one.
+    ///   - completion: Called once, on any thread.
     init(
         _ request: SendMessageRequest,
         _ channel: ServerChannel,
         _ subscription: Subscription,
         timeout: Duration,
+        _ retries: Counter,
         completion: @escaping Completion
     ) {
         self.request = request
@@ -38,6 +43,7 @@ final class RepeatedSend: Sendable {
         self.subscription = subscription
         deadline = .now + timeout
         losses = subscription.losses
+        self.retries = retries
         self.completion = completion
     }
 
@@ -79,6 +85,7 @@ final class RepeatedSend: Sendable {
                 // In this order: a loss is counted before the stream is open again.
                 guard subscription.isFollowing else { continue }
                 guard subscription.losses == losses, !state.withLock(\.isCancelled) else { break }
+                retries.increment()
                 return begin()
             }
             completion(result)

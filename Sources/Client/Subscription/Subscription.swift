@@ -42,6 +42,9 @@ final class Subscription: Service {
     /// Grows when a server does not hold what followed the stream's position.
     var losses: Int { state.withLock { $0.losses } }
 
+    /// How many streams have ended or could not be opened.
+    var endedStreams: Int { state.withLock { $0.endedStreams } }
+
     /// Whether the stream is open on the channel's connection.
     var isFollowing: Bool { status.stream.isConnected && isStreamConnected }
 

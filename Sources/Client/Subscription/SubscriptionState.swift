@@ -36,6 +36,8 @@ struct SubscriptionState: Sendable {
     private var backoff = Backoff()
     /// How many times a server did not hold what followed the position. It may have lost its history, and its keys.
     private(set) var losses = 0
+    /// How many streams have ended or could not be opened.
+    private(set) var endedStreams = 0
     /// How many times in a row the server has refused the position.
     private var refusals = 0
     private var immediateRetriesLeft = Self.maxImmediateRetries
@@ -121,6 +123,7 @@ struct SubscriptionState: Sendable {
     ///   - jitter: A random number from 0 to 1.
     mutating func ended(_ error: RPCError?, jitter: Double, now: ContinuousClock.Instant) -> Retry {
         let hasBeenOpen = !isFirst
+        endedStreams += 1
         if status.stream.isConnected { lastMadeProgress = madeProgress }
         unloggedStream = nil
         status.isRefused = error?.code == .unauthenticated || error?.code == .permissionDenied

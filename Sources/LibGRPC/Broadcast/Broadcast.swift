@@ -30,6 +30,15 @@ package final class Broadcast: Sendable {
         for shard in shards { shard.notify() }
     }
 
+    /// The number of streams that subscribe now.
+    package var subscribers: Int { shards.reduce(0) { $0 + $1.subscriberCount } }
+
+    /// How many of these have a message in flight that their connection has not taken yet.
+    package var waitingSubscribers: Int { shards.reduce(0) { $0 + $1.waitingCount.load(ordering: .relaxed) } }
+
+    /// The number of messages that all streams have sent.
+    package var sentMessages: Int { shards.reduce(0) { $0 + $1.sentCount.load(ordering: .relaxed) } }
+
     func shard(on queue: CompletionQueue) -> BroadcastShard? {
         shards.first { $0.queue === queue }
     }

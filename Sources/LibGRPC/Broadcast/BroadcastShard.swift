@@ -9,6 +9,9 @@ final class BroadcastShard: @unchecked Sendable {
     private let hasNews = Atomic<Bool>(false)
     /// The number of subscribers, for other threads.
     private let count = Atomic<Int>(0)
+    /// For other threads, too. Only the queue's thread writes them.
+    let waitingCount = Atomic<Int>(0)
+    let sentCount = Atomic<Int>(0)
 
     // The fields of the queue's thread.
     private var subscribers: [BroadcastSubscriber] = []
@@ -22,6 +25,8 @@ final class BroadcastShard: @unchecked Sendable {
     init(queue: CompletionQueue) {
         self.queue = queue
     }
+
+    var subscriberCount: Int { count.load(ordering: .relaxed) }
 
     /// Called from any thread.
     func notify() {
@@ -121,6 +126,7 @@ final class BroadcastSubscriber: @unchecked Sendable {
                 lookAhead()
                 // The last message of a burst flushes the ones before it.
                 try call.startSending(message, isBuffered: ahead != nil && remaining > 0)
+                shard.sentCount.addAlone(1)
                 // The broadcast notifies about everything that comes later.
                 guard try isSendComplete(), ahead != nil else { return false }
             }
@@ -144,6 +150,7 @@ final class BroadcastSubscriber: @unchecked Sendable {
     private func isSendComplete() throws(RPCError) -> Bool {
         guard let succeeded = call.result(of: .send) else {
             isSending = true
+            shard.waitingCount.addAlone(1)
             _ = call.wait(for: .send, .callback { self.sendCompleted($0) })
             return false
         }
@@ -153,6 +160,14 @@ final class BroadcastSubscriber: @unchecked Sendable {
 
     private func sendCompleted(_ succeeded: Bool) {
         isSending = false
+        shard.waitingCount.addAlone(-1)
         if succeeded { shard.resume(self) } else { stop(RPCError.peerIsGone) }
+    }
+}
+
+extension Atomic<Int> {
+    /// Adds without a locked instruction, if no other thread writes.
+    fileprivate func addAlone(_ count: Int) {
+        store(load(ordering: .relaxed) &+ count, ordering: .relaxed)
     }
 }

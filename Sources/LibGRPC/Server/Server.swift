@@ -134,6 +134,12 @@ extension Server {
     /// The number of open calls.
     public var openCalls: Int { callCount.load(ordering: .relaxed) }
 
+    /// The number of open connections. It looks at each of them. Those that the core accepted itself are not there.
+    package var openConnections: Int { acceptor.all.count { $0.socket.isOpen } }
+
+    /// The number of connections accepted since the start.
+    package var acceptedConnections: Int { acceptor.accepted.load(ordering: .relaxed) }
+
     var maxReceivedMessageSize: Int { options.maxReceiveMessageSize }
 
     /// Counts a call that has arrived. Returns why it must be refused, if so. ``callEnded()`` must follow, here and on

@@ -5,11 +5,11 @@
 /// throws becomes the call's status. Any other error becomes `UNKNOWN` with a fixed message.
 public struct ServerMethod: Sendable {
     /// `nil` for every method that has no ``ServerMethod`` of its own.
-    let path: String?
+    package let path: String?
     /// Whether the call can have more than one request or response.
-    let isStreaming: Bool
+    package let isStreaming: Bool
     /// Whether the binding receives the client's first message before it calls ``answer``.
-    let readsFirstMessage: Bool
+    package let readsFirstMessage: Bool
     /// Whether the call can have many responses, but no request after the first one.
     var onlySends: Bool { isStreaming && readsFirstMessage }
     /// Answers a call, and ends it with ``ServerCall/conclude(_:)``, now or later. Runs on the thread of the call's queue

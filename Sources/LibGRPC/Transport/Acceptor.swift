@@ -14,6 +14,8 @@ final class Acceptor: @unchecked Sendable {
     private let maxConnections: Int
     private let connections = Mutex(ConnectionTable())
     private let state = Mutex(State.idle)
+    /// The number of accepted connections.
+    let accepted = Atomic(0)
 
     private enum State {
         case idle
@@ -169,6 +171,7 @@ extension Acceptor {
             let isNamedByPeer = socket.externalListener != nil
             let connection = Connection(descriptor: descriptor, peer: peer, isNamedByPeer: isNamedByPeer)
             connections.withLock { $0.insert(connection) }
+            accepted.add(1, ordering: .relaxed)
             if let listener = socket.externalListener {
                 HandshakeFailure.begins(on: connection)
                 listener.handOver(descriptor, from: socket.descriptor)

@@ -28,6 +28,9 @@ public enum Diagnostics {
         }
     }
 
+    /// The number of log lines dropped since the start.
+    public static var droppedLines: Int { writer.droppedLines }
+
     /// Writes a line after those of the loggers. Does not block.
     static func write(_ line: String) {
         writer.write(line)

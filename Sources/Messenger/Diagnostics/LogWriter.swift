@@ -24,6 +24,7 @@ final class LogWriter: Sendable {
     private final class Queue: Sendable {
         let state = Mutex(State())
         let wakeUp = DispatchSemaphore(value: 0)
+        let dropped = Atomic(0)
     }
 
     private let queue = Queue()
@@ -46,6 +47,9 @@ final class LogWriter: Sendable {
         queue.wakeUp.signal()
     }
 
+    /// The number of lines dropped since the start.
+    var droppedLines: Int { queue.dropped.load(ordering: .relaxed) }
+
     /// Queues a line, which ends with a line feed. Does not block. Lines are in the order in which they are made.
     func write(_ makeLine: @autoclosure () -> String) {
         guard hasThread else { return Platform.writeIfPossible(makeLine(), to: descriptor) }
@@ -56,6 +60,7 @@ final class LogWriter: Sendable {
                 state.queued.append(contentsOf: line.utf8)
             } else {
                 state.dropped += 1
+                queue.dropped.add(1, ordering: .relaxed)
             }
             return wasEmpty
         }
@@ -82,7 +87,9 @@ final class LogWriter: Sendable {
         while let batch = nextBatch(queue) {
             // These were dropped before the batch, `batch.dropped` after it.
             if uncounted > 0, output.write(Array(droppedLine(uncounted).utf8)) == 0 { uncounted = 0 }
-            uncounted += output.write(batch.queued)
+            let unwritten = output.write(batch.queued)
+            queue.dropped.add(unwritten, ordering: .relaxed)
+            uncounted += unwritten
             if batch.dropped > 0, uncounted > 0 || output.write(Array(droppedLine(batch.dropped).utf8)) > 0 {
                 uncounted += batch.dropped
             }

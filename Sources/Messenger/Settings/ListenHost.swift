@@ -9,6 +9,9 @@ public struct ListenHost: SettingValue, Hashable {
     /// All IPv4 and IPv6 addresses.
     public static let all = ListenHost(unchecked: "*")
 
+    /// This machine alone.
+    public static let localhost = ListenHost(unchecked: "localhost")
+
     private init(unchecked text: String) {
         settingText = text
     }

@@ -110,6 +110,30 @@ public struct Port: SettingValue, Hashable, ExpressibleByIntegerLiteral, CustomS
     public var description: String { String(number) }
 }
 
+/// A TCP port, or none.
+public struct OptionalPort: SettingValue, Hashable {
+    public let port: Port?
+
+    public static let none = OptionalPort(port: nil)
+
+    private init(port: Port?) {
+        self.port = port
+    }
+
+    public static var form: String { "\(Port.form), or none" }
+
+    public init?(settingText: String) {
+        if settingText == "none" {
+            self = .none
+        } else {
+            guard let port = Port(settingText: settingText) else { return nil }
+            self.init(port: port)
+        }
+    }
+
+    public var settingText: String { port?.settingText ?? "none" }
+}
+
 /// The path of a file, or none.
 public struct FilePath: SettingValue, Hashable {
     /// The path as given; `nil` for no file. A file with the name `none` is `./none`.

@@ -26,7 +26,8 @@ struct History<Content: Sendable>: Sendable {
 
     private let limits: Limits
     private var entries: Deque<Entry> = []
-    private var byteCount = 0
+    /// What all entries count against the limit.
+    private(set) var byteCount = 0
     /// The sequence number of the oldest entry.
     private(set) var firstSequence = 0
 
@@ -47,6 +48,12 @@ struct History<Content: Sendable>: Sendable {
         latest = start
         floor = start
     }
+
+    /// The number of messages.
+    var count: Int { entries.count }
+
+    /// The time of the oldest message; `nil` if there is none.
+    var oldest: SendTime? { entries.first?.sendTime }
 
     /// The sequence number of the next message.
     var end: Int { firstSequence + entries.count }

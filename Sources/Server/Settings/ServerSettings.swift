@@ -78,6 +78,15 @@ struct ServerSettings: ParsableArguments, Sendable {
     )
     var tokensFile: FilePath = .none
 
+    @Option(
+        "MESSENGER_METRICS_PORT",
+        "Port for /metrics, /healthz and /readyz over HTTP, without a token; 0 for any free one."
+    )
+    var metricsPort: OptionalPort = .none
+
+    @Option("MESSENGER_METRICS_HOST", "Addresses on which the server listens at that port.")
+    var metricsHost: ListenHost = .localhost
+
     @OptionGroup var shared: SharedSettings
 
     @Flag(help: "Check whether the server on this machine works. Exit with 0 if it does, else with 1.")

@@ -199,6 +199,7 @@ struct RedisWriter {
     private let maxLength: String
     private let failureLog: FailureLog
     private let interrupt: RedisInterrupt
+    private let commits = CommitMetrics()
     private var stream: ReconnectingStream
     private var clock: RetentionClock
     private var lastTrim = ContinuousClock.now
@@ -239,6 +240,7 @@ struct RedisWriter {
             let stream = try stream.connected()
             while !unanswered.isEmpty {
                 let batch = unanswered.prefix(Self.pipelineDepth)
+                let start = ContinuousClock.now
                 for job in batch { stream.queueAppend(job.message, maxLength: maxLength, &keys) }
                 for job in batch {
                     let result = try stream.appendResult()
@@ -247,6 +249,7 @@ struct RedisWriter {
                     if case .failure(let error) = result, outcome != .failure(.keyIsTaken) { refusal = error }
                     job.completion(outcome)
                 }
+                commits.committed(batch.count, since: start)
             }
             if retention.maxAge != nil, ContinuousClock.now - lastTrim >= Self.trimInterval {
                 lastTrim = .now

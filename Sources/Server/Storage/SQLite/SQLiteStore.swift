@@ -21,6 +21,7 @@ final class SQLiteStore: HistoryStore {
     private let file: SQLiteFile
     private let logger: Logger
     private let health: StorageHealth
+    private let commits = CommitMetrics()
     /// `nil` after the store was closed.
     private let writerState: Mutex<WriterState?>
     /// `nil` until ``follow(into:)``.
@@ -221,7 +222,9 @@ final class SQLiteStore: HistoryStore {
         let outcomes: [SQLiteWriter.Outcome]
         do {
             let messages = zip(jobs, tail.reserve(jobs.count)).map { ($0.message, $1) }
+            let start = ContinuousClock.now
             outcomes = try current.writer.append(messages, now: current.retentionClock.now())
+            if !jobs.isEmpty { commits.committed(jobs.count, since: start) }
             if jobs.isEmpty, failureLog.hasFailed(before: Self.retryInterval) {
                 for time in tail.reserve(1) { try current.writer.tryWriting(at: time) }
                 failureLog.recovered()
