@@ -26,7 +26,10 @@ def start(launch, **settings):
     """A server with metrics, and their address."""
     port = free_port()
     settings = {"MESSENGER_HISTORY": "memory:", "MESSENGER_METRICS_PORT": port, **settings}
-    return launch.server(**settings).wait_ready(), HTTPClient(f"localhost:{port}")
+    server, http = launch.server(**settings).wait_ready(), HTTPClient(f"localhost:{port}")
+    # Connections are accepted a moment before the server says so.
+    wait_until(lambda: readyz(http) == (200, None), "the server is ready")
+    return server, http
 
 
 def send(channel: grpc.Channel, text: str = "hey", **options):
