@@ -36,6 +36,7 @@ extension ClientSettings: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if checkHealth { return try await HealthCheck.run(self) }
         let tlsFiles = try self.tlsFiles()
         let token = try serverToken()
         let httpTokens = try httpAccessTokens()

@@ -162,3 +162,28 @@ def test_the_health_check(launch):
     server.stop()
     check = launch.program("messenger-server", "--check-health", MESSENGER_SERVER_PORT=server.port)
     assert check.exit_code(within=20) == 1
+
+
+def check_client(launch, port: int):
+    return launch.program("messenger-client", "--check-health", MESSENGER_HTTP_PORT=port)
+
+
+def test_the_health_check_of_the_client(launch):
+    """messenger-client --check-health tells by its exit code whether the client answers, though its server is down."""
+    client = launch.client(f"127.0.0.1:{free_port()}")
+    wait_until(lambda: "listening" in client.log(), "the client listens")
+    assert check_client(launch, client.port).exit_code(within=20) == 0
+    client.stop()
+    assert f"The client at *:{client.port} does not answer" in one_line(check_client(launch, client.port), 1)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"])
+def test_the_health_check_of_a_client_that_does_not_answer_well(launch, answer):
+    """A closed connection and another status than 200 are not healthy."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        check = check_client(launch, listener.getsockname()[1])
+        peer, _ = listener.accept()
+        with peer:
+            peer.recv(4096)
+            peer.sendall(answer)
+        one_line(check, 1)

@@ -125,6 +125,9 @@ struct ClientSettings: ParsableArguments, Sendable {
 
     @OptionGroup var shared: SharedSettings
 
+    @Flag(help: "Check whether the client on this machine answers. Exit with 0 if it does, else with 1.")
+    var checkHealth = false
+
     /// What the HTTP server's peers may use.
     var httpLimits: HTTPLimits {
         HTTPLimits(
