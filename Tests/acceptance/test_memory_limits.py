@@ -51,6 +51,19 @@ def test_a_full_buffer_pauses_the_stream_and_loses_nothing(launch):
     assert [int(message["text"]) for message in received] == list(range(100))
 
 
+@pytest.mark.slow  # Memory is returned every 10 s.
+def test_memory_of_fetched_messages_goes_back(launch):
+    """60 MB wait in the buffer. After they are fetched, the process returns their memory to the system."""
+    server = launch.server(MESSENGER_HISTORY_BYTES="2MiB").wait_ready()
+    client = launch.client(server.address).wait_ready()
+    before = client.resident_bytes()
+    times = send_all(server.address, ["x" * 60_000] * 1_000)
+    wait_until(lambda: _state(client)["buffered"] == len(times), "all messages wait", within=30)
+    assert client.resident_bytes() - before > 50e6
+    assert len(collect(client.http, len(times))) == len(times)
+    wait_until(lambda: client.resident_bytes() - before < 20e6, "the memory is returned", within=30)
+
+
 def _state(client) -> dict:
     return client.http.request("GET", "/readyz").json()
 
