@@ -32,7 +32,7 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         // SQLite. No pkgConfig either: the module map links it, and nothing else is needed.
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
-        // SHA-256. Its headers come with libgrpc-dev.
+        // SHA-256, and TLS to Redis. Its headers come with libgrpc-dev.
         .systemLibrary(name: "COpenSSL"),
         // protobuf-c's output, committed; `./dev proto` makes it again.
         .target(name: "CMessenger", linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -79,7 +79,7 @@ let package = Package(
             ],
             swiftSettings: swiftSettings
         ),
-        .target(name: "Redis", dependencies: ["CHiredis"], swiftSettings: swiftSettings),
+        .target(name: "Redis", dependencies: ["CHiredis", "COpenSSL"], swiftSettings: swiftSettings),
         .target(name: "SQLite", dependencies: ["CSQLite"], swiftSettings: swiftSettings),
         .executableTarget(
             name: "Server",

@@ -6,13 +6,25 @@ import Synchronization
 public final class RedisConnection {
     private let context: UnsafeMutablePointer<redisContext>
     private let interrupt: RedisInterrupt?
+    /// With TLS, hiredis only connects, formats commands and parses replies.
+    private var session: TLSSession?
+    /// Commands that were not sent yet, with TLS.
+    private var output: [UInt8] = []
 
     /// Connects. `timeout` applies to connecting and to every later reply.
     ///
     /// An interrupt has no effect while it connects.
     ///
     /// Makes the process ignore SIGPIPE, because hiredis writes to connections that may be closed.
-    public init(host: String, port: UInt16, timeout: Duration, interrupt: RedisInterrupt? = nil) throws(RedisError) {
+    ///
+    /// - Parameter tls: What to trust, and the name that the certificate must have; `nil` for no TLS.
+    public init(
+        host: String,
+        port: UInt16,
+        timeout: Duration,
+        interrupt: RedisInterrupt? = nil,
+        tls: (RedisTLS, name: String)? = nil
+    ) throws(RedisError) {
         signal(SIGPIPE, SIG_IGN)
         let timeout = timeval(timeout)
         guard let context = redisConnectWithTimeout(host, Int32(port), timeout) else {
@@ -24,6 +36,7 @@ public final class RedisConnection {
         redisSetTimeout(context, timeout)
         redisEnableKeepAlive(context)
         guard interrupt?.add(context.pointee.fd) ?? true else { throw RedisError(description: "interrupted") }
+        if let (tls, name) = tls { session = try TLSSession(tls, on: context.pointee.fd, name: name) }
     }
 
     deinit {
@@ -35,7 +48,7 @@ public final class RedisConnection {
     /// has its reply, because then nothing else can arrive.
     public var isClosedByPeer: Bool {
         var descriptor = pollfd(fd: context.pointee.fd, events: Int16(POLLIN), revents: 0)
-        return context.pointee.err != 0 || poll(&descriptor, 1, 0) != 0
+        return context.pointee.err != 0 || session?.hasFailed == true || poll(&descriptor, 1, 0) != 0
     }
 
     /// Queues a command. ``reply()`` sends it. Any number of commands may be in flight.
@@ -49,8 +62,15 @@ public final class RedisConnection {
                 defer { next = next.map { $0 + count } }
                 return next
             }
-            // Fails only without memory.
-            _ = redisAppendCommandArgv(context, Int32(arguments.count), &arguments, counts)
+            // Both fail only without memory.
+            guard session != nil else {
+                _ = redisAppendCommandArgv(context, Int32(arguments.count), &arguments, counts)
+                return
+            }
+            var formatted: UnsafeMutablePointer<CChar>?
+            let length = redisFormatCommandArgv(&formatted, Int32(arguments.count), &arguments, counts)
+            if length > 0 { output += UnsafeRawBufferPointer(start: formatted, count: Int(length)) }
+            redisFreeCommand(formatted)
         }
     }
 
@@ -59,7 +79,18 @@ public final class RedisConnection {
     /// - Throws: When the connection has failed, which is final. An error from Redis is a reply.
     public func reply() throws(RedisError) -> RedisReply {
         var pointer: UnsafeMutableRawPointer?
-        guard redisGetReply(context, &pointer) == REDIS_OK, let pointer else { throw connectionError }
+        if let session {
+            try session.write(output)
+            output.removeAll(keepingCapacity: output.capacity <= 1 << 20)
+            while true {
+                guard redisGetReplyFromReader(context, &pointer) == REDIS_OK else { throw connectionError }
+                if pointer != nil { break }
+                try session.read { redisReaderFeed(context.pointee.reader, $0, $1) }
+            }
+        } else if redisGetReply(context, &pointer) != REDIS_OK {
+            throw connectionError
+        }
+        guard let pointer else { throw connectionError }
         defer { freeReplyObject(pointer) }
         return RedisReply(pointer.assumingMemoryBound(to: redisReply.self).pointee)
     }
@@ -78,9 +109,8 @@ public final class RedisConnection {
         let message = withUnsafeBytes(of: context.pointee.errstr) { bytes in
             String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         }
-        // The system's message for a timeout is "Resource temporarily unavailable".
         let isTimeout = context.pointee.err == REDIS_ERR_IO && message == String(cString: strerror(EAGAIN))
-        return RedisError(description: isTimeout ? "Redis does not answer" : message)
+        return isTimeout ? .noAnswer : RedisError(description: message)
     }
 }
 

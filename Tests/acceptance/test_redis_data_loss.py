@@ -2,12 +2,14 @@
 
 import shutil
 import time
+from contextlib import closing
 from pathlib import Path
 
 import grpc
 import pytest
 
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
+from support.dns import SilentNameServer
 from support.processes import free_port
 from support.redis import Redis
 from support.redis_room import accepted, refusal, send, take
@@ -49,6 +51,35 @@ def test_redis_fails_over(launch, redis, link):
         assert "lost" not in server.log()
     finally:
         replica.close()
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_redis_fails_over_by_name(launch, redis, is_alive):
+    """The name of Redis leads to another address, and the old primary is gone or has become a replica.
+
+    Each new connection asks for the name again, and the server makes one although the old primary still answers.
+    """
+    options = ["--replicaof", "127.0.0.1", str(redis.port), "--repl-diskless-sync-delay", "0"]
+    with (
+        closing(SilentNameServer(redis="127.0.0.1")) as names,
+        closing(Redis(redis.port, *options, host="127.0.0.2")) as replica,
+    ):
+        server = launch.server(MESSENGER_HISTORY=redis.location(host="redis"), runner=names.command).wait_ready()
+        with connected(server.address) as channel, reading(channel) as reader:
+            send(server.address, "1", "2")
+            wait_until(lambda: redis.ask("WAIT", "1", "100") == ":1", "the replica has it all")
+            names.know(redis="127.0.0.2")
+            replica.ask("REPLICAOF", "NO", "ONE")
+            if is_alive:
+                redis.ask("REPLICAOF", "127.0.0.2", str(replica.port))
+            else:
+                redis.kill()
+            wait_until(lambda: accepted(server.address), "sends are accepted again", within=20)
+            send(server.address, "3")
+            messages = reader.take(4)
+        assert [message.text for message in messages] == ["1", "2", "there again", "3"]
+        assert replica.ask("XLEN", "room") == ":4"
+        assert "lost" not in server.log()
 
 
 def test_redis_is_emptied(start_server, redis):

@@ -26,7 +26,7 @@ REFUSED = [
     ("redis://ivan:hunter2%@localhost/room", "%25"),
     ("redis://ivan:hunter2%fe@localhost/room", "UTF-8"),
     ("redis://hunter2@localhost/room", "USER:PASSWORD"),
-    ("rediss://ivan:hunter2@localhost/room", "TLS"),
+    ("rediss://ivan:hunter2@localhost/0", "bare number"),
     ("redis://ivan:hunter2@localhost:0/room", "1 to 65535"),
     ("redis://ivan:hunter2@localhost:70000/room", "1 to 65535"),
     ("redis://ivan:hunter2@::1/room", "brackets"),

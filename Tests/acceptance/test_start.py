@@ -48,7 +48,7 @@ BAD_SETTINGS = [
     ("messenger-client", "MESSENGER_HTTP_REQUEST_TIMEOUT", "0s"),
     ("messenger-server", "MESSENGER_HISTORY", "file:x"),
     ("messenger-server", "MESSENGER_HISTORY", "sqlite:"),
-    ("messenger-server", "MESSENGER_HISTORY", "rediss://localhost/room"),
+    ("messenger-server", "MESSENGER_HISTORY", "rediss://localhost"),
     ("messenger-server", "MESSENGER_HISTORY_SYNC", "sometimes"),
     ("messenger-server", "MESSENGER_HISTORY_KEEP_AGE", "7"),
     ("messenger-client", "MESSENGER_HTTP_PORT", "http"),

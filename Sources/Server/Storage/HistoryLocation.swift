@@ -11,7 +11,7 @@ enum HistoryLocation: SettingValue, Hashable {
     /// In a Redis stream.
     case redis(RedisAddress)
 
-    static var form: String { "memory:, sqlite:PATH or redis://[USER:PASSWORD@]HOST[:PORT]/KEY" }
+    static var form: String { "memory:, sqlite:PATH or redis[s]://[USER:PASSWORD@]HOST[:PORT]/KEY" }
 
     static var isSecret: Bool { true }
 

@@ -1,14 +1,15 @@
 import ArgumentParser
 import Logging
 import Messenger
+import Redis
 
 /// The settings for where messages are stored beyond memory, and how long.
 struct HistorySettings: ParsableArguments, Sendable {
     @Option(
         "MESSENGER_HISTORY",
         """
-        Where messages are stored beyond memory: nowhere (memory:), in an SQLite file, or in Redis 7 or later without \
-        TLS, where several servers can share one room. Only stored messages outlive a restart.
+        Where messages are stored beyond memory: nowhere (memory:), in an SQLite file, or in Redis 7 or later, \
+        where several servers can share one room. Only stored messages outlive a restart.
         """
     )
     var history: HistoryLocation = .unset
@@ -18,6 +19,15 @@ struct HistorySettings: ParsableArguments, Sendable {
         "File that contains the value of MESSENGER_HISTORY, to keep a password out of variables and flags. Set one of the two."
     )
     var historyFile: FilePath = .none
+
+    @Option(
+        "MESSENGER_HISTORY_CA",
+        """
+        PEM file with the authorities that sign the certificate of Redis, for rediss://. Without it, those that the \
+        system trusts.
+        """
+    )
+    var historyAuthorities: FilePath = .none
 
     @Option(
         "MESSENGER_HISTORY_SYNC",
@@ -86,7 +96,14 @@ struct HistorySettings: ParsableArguments, Sendable {
         return switch history {
         case .unset, .memory: nil
         case .redis(let address):
-            try RedisStore(address, retention: retention, keys: keyLimits, logger: logger, health: health)
+            try RedisStore(
+                address,
+                tls: try redisTLS(address),
+                retention: retention,
+                keys: keyLimits,
+                logger: logger,
+                health: health
+            )
         case .sqlite(let path):
             try await SQLiteStore.open(
                 path: path,
@@ -96,6 +113,21 @@ struct HistorySettings: ParsableArguments, Sendable {
                 logger: logger,
                 health: health
             )
+        }
+    }
+
+    /// Reads the authorities; `nil` for a connection without TLS.
+    private func redisTLS(_ address: RedisAddress) throws(StartError) -> RedisTLS? {
+        guard address.usesTLS else {
+            guard historyAuthorities == .none else {
+                throw StartError(.badConfiguration, "MESSENGER_HISTORY_CA needs rediss:// in MESSENGER_HISTORY")
+            }
+            return nil
+        }
+        do {
+            return try RedisTLS(authorities: historyAuthorities.path)
+        } catch {
+            throw StartError(.badConfiguration, "Cannot use the file that MESSENGER_HISTORY_CA names: \(error)")
         }
     }
 }

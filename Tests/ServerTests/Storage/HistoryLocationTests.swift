@@ -19,7 +19,7 @@ import Testing
 
     @Test func anInvalidRedisAddressIsExplained() {
         #expect(HistoryLocation.objection(to: "redis://host/0") == RedisAddress.ParseError.number.description)
-        #expect(HistoryLocation.objection(to: "rediss://host/room") == RedisAddress.ParseError.tls.description)
+        #expect(HistoryLocation.objection(to: "rediss://host/0") == RedisAddress.ParseError.number.description)
         #expect(HistoryLocation.objection(to: "file:x") == nil)
     }
 }
@@ -30,6 +30,13 @@ import Testing
         #expect((address.host, address.port, address.key) == ("example.org", 7000, "the/room"))
         #expect(address.credentials == ["ivan", "pa:ss"])
         #expect(address.description == "redis://ivan:***@example.org:7000/the/room")
+    }
+
+    @Test func schemes() throws {
+        #expect(try !#require(RedisAddress("redis://host/room")).usesTLS)
+        let address = try #require(RedisAddress("REDISS://:secret@host/room"))
+        #expect(address.usesTLS)
+        #expect(address.description == "rediss://:***@host:6379/room")
     }
 
     @Test func defaults() throws {
@@ -62,7 +69,7 @@ import Testing
     @Test(
         arguments: [
             ("", .form), ("redis://", .host), ("redis:host/room", .form), ("http://host/room", .form),
-            ("rediss://host/room", .tls), ("REDISS://host/room", .tls),
+            ("redisss://host/room", .form), ("rediss://host", .noKey),
             ("redis://host", .noKey), ("redis://host/", .noKey),
             ("redis://host/0", .number), ("redis://host/007", .number), ("redis://host/0/room", .number),
             ("redis://host/%30", .number),

@@ -1,5 +1,6 @@
 """Host names that only some programs know, and name servers that never answer."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -8,8 +9,8 @@ from pathlib import Path
 
 from support.needs import skip_or_fail
 
-#: Where the name server is whose silence programs hear; on all of a Linux's loopback addresses there is nobody else.
-SILENT = "127.0.0.77"
+#: Where the name server is whose silence programs hear: a loopback address of this worker of pytest's alone.
+SILENT = f"127.0.77.{int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw')) % 250 + 1}"
 
 
 class SilentNameServer:
@@ -18,7 +19,7 @@ class SilentNameServer:
     def __init__(self, **addresses: str):
         self._folder = Path(tempfile.mkdtemp(prefix="messenger-names-"))
         self._hosts, resolver = self._folder / "hosts", self._folder / "resolv.conf"
-        self._hosts.write_text("".join(f"{address} {name}\n" for name, address in addresses.items()))
+        self.know(**addresses)
         resolver.write_text(f"nameserver {SILENT}\n")
         mounts = f"mount --bind {self._hosts} /etc/hosts && mount --bind {resolver} /etc/resolv.conf"
         #: The command that becomes a program which sees this.
@@ -31,10 +32,14 @@ class SilentNameServer:
             self.close()
             skip_or_fail("names for one program take root")
 
+    def know(self, **addresses: str) -> None:
+        """Replaces all names."""
+        # In place: what is mounted is this file, not its name.
+        self._hosts.write_text("".join(f"{address} {name}\n" for name, address in addresses.items()))
+
     def forget(self) -> None:
         """Removes all names."""
-        # In place: what is mounted is this file, not its name.
-        self._hosts.write_text("")
+        self.know()
 
     def was_asked(self) -> bool:
         """Whether a program has asked for a name."""

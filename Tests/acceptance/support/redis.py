@@ -14,10 +14,11 @@ from support.waiting import wait_until
 class Redis:
     """A redis-server on its own port. Its data survives a kill as far as `appendfsync` says."""
 
-    def __init__(self, port: int, *options: str):
+    def __init__(self, port: int, *options: str, host: str = "127.0.0.1"):
         if not shutil.which("redis-server"):
             skip_or_fail("there is no redis-server here")
         self.port = port
+        self._host = host
         self._options = options
         self.folder = Path(tempfile.mkdtemp(prefix="messenger-redis-"))
         self.start()
@@ -32,7 +33,7 @@ class Redis:
         wait_until(lambda: self.ask("PING").startswith("-LOADING"), f"Redis loads on {self.port}")
 
     def _run(self, *options: str) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        command = ["redis-server", "--port", str(self.port), "--bind", self._host, "--dir", str(self.folder)]
         command += ["--save", "", "--daemonize", "no", *(self._options or ("--appendonly", "yes")), *options]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
@@ -44,7 +45,7 @@ class Redis:
         """Sends a command, and returns the first line of the answer. Empty if there is none."""
         request = f"*{len(words)}\r\n" + "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            with socket.create_connection((self._host, self.port), timeout=5) as connection:
                 connection.sendall(request.encode())
                 return connection.makefile("rb").readline().decode().rstrip("\r\n")
         except OSError:

@@ -1,7 +1,8 @@
-/// Where a room is in Redis: `redis://[USER:PASSWORD@]HOST[:PORT]/KEY`.
+/// Where a room is in Redis: `redis://[USER:PASSWORD@]HOST[:PORT]/KEY`, or `rediss:` for TLS.
 ///
 /// User, password and key are percent-encoded. A `/` in the key needs no encoding.
 struct RedisAddress: Sendable, Hashable {
+    let usesTLS: Bool
     let host: String
     let port: UInt16
     /// The key of the room's stream, and the prefix of the room's other keys.
@@ -27,8 +28,8 @@ struct RedisAddress: Sendable, Hashable {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { throw .space }
         guard let scheme = text.firstRange(of: "://") else { throw .form }
         switch text[..<scheme.lowerBound].lowercased() {
-        case "redis": break
-        case "rediss": throw .tls
+        case "redis": usesTLS = false
+        case "rediss": usesTLS = true
         default: throw .form
         }
         let rest = text[scheme.upperBound...]
@@ -46,7 +47,7 @@ struct RedisAddress: Sendable, Hashable {
 
         let name = host.contains(":") ? "[\(host)]" : host
         let login = password == nil ? "" : "\(user ?? ""):***@"
-        description = "redis://\(login)\(name):\(port)/\(key)"
+        description = "\(usesTLS ? "rediss" : "redis")://\(login)\(name):\(port)/\(key)"
     }
 
     /// The arguments of `AUTH`.
@@ -140,9 +141,6 @@ extension RedisAddress {
 
 extension RedisAddress.ParseError {
     static let form = Self("the address of a room in Redis has the form redis://[USER:PASSWORD@]HOST[:PORT]/KEY")
-    static let tls = Self(
-        "TLS to Redis is not supported; use redis:// in a private network, or a tunnel such as stunnel"
-    )
     static let space = Self("it contains a space or a control character; percent-encode it (%20 is a space)")
     static let atSign = Self(
         "the key contains '@'; write %40 for '@', and %2F for '/' in the user and the password"

@@ -8,12 +8,15 @@ import Synchronization
 final class RedisHost: Sendable {
     let address: RedisAddress
     private let resolver: HostResolver
+    private let tls: RedisTLS?
 
     /// The longest that Redis may take for a reply.
     private static let timeout = Duration.seconds(5)
 
-    init(_ address: RedisAddress) {
+    /// - Parameter tls: `nil` for no TLS.
+    init(_ address: RedisAddress, tls: RedisTLS? = nil) {
         self.address = address
+        self.tls = tls
         resolver = HostResolver(address.host)
     }
 
@@ -26,7 +29,8 @@ final class RedisHost: Sendable {
                     host: host,
                     port: address.port,
                     timeout: Self.timeout,
-                    interrupt: interrupt
+                    interrupt: interrupt,
+                    tls: tls.map { ($0, name: address.host) }
                 )
             } catch {
                 if interrupt?.isTriggered == true { throw error }

@@ -26,12 +26,13 @@ final class RedisStore: HistoryStore {
     /// Connects. Blocks.
     init(
         _ address: RedisAddress,
+        tls: RedisTLS? = nil,
         retention: RetentionPolicy,
         keys: IdempotencyKeys.Limits = .init(),
         logger: Logger,
         health: StorageHealth = StorageHealth()
     ) throws(StartError) {
-        let host = RedisHost(address)
+        let host = RedisHost(address, tls: tls)
         do {
             let stream = try RedisStream(at: host)
             let snapshot = try stream.begin()
