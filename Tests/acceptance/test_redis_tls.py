@@ -72,6 +72,13 @@ def test_a_room_over_tls(launch, start_redis, host):
     assert "lost" not in one.log() + other.log()
 
 
+def test_the_authorities_of_the_system(launch, start_redis):
+    """They count without the setting. OpenSSL looks for them where `SSL_CERT_FILE` says, as in our images."""
+    authorities = {"SSL_CERT_FILE": CERTIFICATES / "authority.pem"}
+    server = launch.server(MESSENGER_HISTORY=start_redis().over_tls(), **authorities).wait_ready()
+    send(server.address, "1")
+
+
 def test_redis_freezes_with_tls(launch, start_redis):
     """As without it: sends fail after 5 s."""
     redis = start_redis()
