@@ -24,9 +24,11 @@ LABEL org.opencontainers.image.title="messenger-server" \
     org.opencontainers.image.description="Server of a chat with one room, over gRPC" \
     org.opencontainers.image.licenses="Apache-2.0"
 # - Memory that peaks have taken goes back sooner: glibc keeps it by arena, and would have eight for each processor.
+# - OpenSSL, for rediss://, looks for authorities in a folder that only a distribution has.
 # - A crash leaves a backtrace in the log, without the memory's contents.
 ENV MESSENGER_SERVER_PORT=51075 \
     MALLOC_ARENA_MAX=2 \
+    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     SWIFT_BACKTRACE=enable=yes,swift-backtrace=/usr/libexec/swift-backtrace,interactive=no,color=no,cache=no,registers=none,images=none,threads=all
 EXPOSE 51075
 STOPSIGNAL SIGTERM
