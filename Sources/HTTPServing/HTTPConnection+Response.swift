@@ -74,7 +74,7 @@ extension HTTPConnection {
         isLast: Bool
     ) -> HTTPResponseHead {
         var headers = HTTPHeaders()
-        headers.reserveCapacity(6)
+        headers.reserveCapacity(7)
         if !response.headers.contains(name: "Content-Type") {
             headers.add(name: "Content-Type", value: "application/json")
         }
@@ -94,6 +94,7 @@ extension HTTPConnection {
             let seconds = server.limits.idleTimeout.components.seconds
             headers.add(name: "Keep-Alive", value: "timeout=\(max(1, seconds - seconds / 20))")
         }
+        if request != nil, let requestID { headers.add(name: "X-Request-Id", value: requestID) }
         headers.add(contentsOf: response.headers)
         return HTTPResponseHead(version: request?.version ?? .http1_1, status: response.status, headers: headers)
     }

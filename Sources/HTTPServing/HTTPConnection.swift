@@ -51,6 +51,8 @@ final class HTTPConnection: ChannelInboundHandler {
     /// Ends the wait for its withdrawal.
     var endPermitWait: (@Sendable () -> Void)?
 
+    /// That of the current request.
+    private(set) var requestID: String?
     /// Sees the answer to the current request, which began at this time.
     private var observation: (observer: HTTPObserver, began: NIODeadline)?
 
@@ -164,7 +166,11 @@ extension HTTPConnection {
             requestLimit.requestEnded()
             deadline = .distantFuture
             state = .answering(head)
-            let request = HTTPRequest(head: head, body: exchange(&body, with: ByteBuffer()))
+            let request = HTTPRequest(
+                head: head,
+                body: exchange(&body, with: ByteBuffer()),
+                id: requestID ?? ""
+            )
             answer { () throws(HTTPFailure) in try verdict.get().answer(request) }
         default:
             // What follows the last request.
@@ -191,6 +197,7 @@ extension HTTPConnection {
 
     private func requestBegan(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         permit = nil
+        requestID = RequestID.of(head.headers)
         let verdict = Result { () throws(HTTPFailure) in
             let (route, permit) = try server.route(for: head, isReserved: isReserved)
             self.permit = permit
@@ -236,9 +243,10 @@ extension HTTPConnection {
     func observe(_ status: HTTPResponseStatus) {
         guard let context else { return }
         if let (observer, began) = observation.take() {
-            observer(status, .nanoseconds((context.eventLoop.now - began).nanoseconds))
+            let duration = Duration.nanoseconds((context.eventLoop.now - began).nanoseconds)
+            observer(HTTPAnswer(status: status, duration: duration, requestID: requestID))
         } else if case .idle = state {
-            server.observer?(status, .zero)
+            server.observer?(HTTPAnswer(status: status, duration: .zero, requestID: nil))
         }
     }
 

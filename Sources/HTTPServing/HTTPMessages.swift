@@ -33,18 +33,29 @@ package struct HTTPRoute: Sendable {
     }
 }
 
-/// Sees the status of an answer, and the time from the end of the request's head until the answer begins. Called on the
-/// connection's event loop, which it must not block.
-package typealias HTTPObserver = @Sendable (HTTPResponseStatus, Duration) -> Void
+/// Sees the beginning of an answer. Called on the connection's event loop, which it must not block.
+package typealias HTTPObserver = @Sendable (HTTPAnswer) -> Void
+
+/// What is known when an answer begins.
+package struct HTTPAnswer: Sendable {
+    package let status: HTTPResponseStatus
+    /// The time since the end of the request's head.
+    package let duration: Duration
+    /// See ``HTTPRequest/id``; `nil` if no request could be read.
+    package let requestID: String?
+}
 
 /// A request that has arrived completely.
 package struct HTTPRequest: Sendable {
     package let head: HTTPRequestHead
     package let body: ByteBuffer
+    /// The request's own or a new one. The answer has it as `X-Request-Id`.
+    package let id: String
 
-    package init(head: HTTPRequestHead, body: ByteBuffer) {
+    package init(head: HTTPRequestHead, body: ByteBuffer, id: String = "") {
         self.head = head
         self.body = body
+        self.id = id
     }
 }
 

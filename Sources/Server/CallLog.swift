@@ -1,3 +1,4 @@
+import HTTPServing
 import LibGRPC
 import Logging
 import Messenger
@@ -118,6 +119,10 @@ final class CallLog: Sendable {
             "duration": "\(ContinuousClock.now - start)",
         ]
         if let grant = context.caller as? AccessGrant { metadata["token"] = "\(grant.name)" }
+        let ids = context.metadataValues(MessengerMethods.requestIDKey)
+        if ids.count == 1, RequestID.isValid(ids[0]) {
+            metadata["request_id"] = "\(String(decoding: ids[0], as: UTF8.self))"
+        }
         logger.log(level: isServerError ? .error : .debug, "call ended", metadata: metadata)
     }
 }

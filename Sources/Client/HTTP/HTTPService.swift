@@ -42,12 +42,12 @@ struct HTTPService: Service {
         metrics.observe(events)
         let routes = Routes(room: room, inbox: inbox, events: events, memory: memory, settings: settings).all
         server = HTTPServer(
-            routes: HTTPMetrics.observed(routes + [.metrics(metrics.registry)]),
+            routes: HTTPMetrics.observed(routes + [.metrics(metrics.registry)], logger),
             limits: limits,
             memory: memory,
             allowedHosts: AllowedHosts(settings.httpAllowedHosts.names, setting: "MESSENGER_HTTP_ALLOWED_HOSTS"),
             admission: tokens.map { HTTPAccess(tokens: $0).admission },
-            observer: HTTPMetrics.observer("other"),
+            observer: HTTPMetrics.observer("other", logger),
             errorBody: { message in
                 var body = ByteBuffer(staticString: #"{"sendTime":null,"error":"#)
                 body.writeJSON(message)

@@ -102,7 +102,8 @@ private final class Sending<Room: RemoteRoom>: Sendable {
         if let violation = limits.violation(author: body.author, text: body.text) {
             throw HTTPFailure(.payloadTooLarge, violation)
         }
-        return OutgoingMessage(author: body.author, text: body.text, key: try key(in: request.head.headers))
+        let key = try key(in: request.head.headers)
+        return OutgoingMessage(author: body.author, text: body.text, key: key, requestID: request.id)
     }
 
     /// The user's key, or a new one: the message may have to be sent again.

@@ -31,7 +31,14 @@ final class GRPCRoom: RemoteRoom {
         completion: @escaping @Sendable (Result<SendTime, SendError>) -> Void
     ) -> Cancellation {
         let request = SendMessageRequest(author: message.author, text: message.text, idempotencyKey: message.key.text)
-        let send = RepeatedSend(request, channel, subscription, timeout: sendTimeout, retries) { [self] result in
+        let send = RepeatedSend(
+            request,
+            requestID: message.requestID,
+            channel,
+            subscription,
+            timeout: sendTimeout,
+            retries
+        ) { [self] result in
             do throws(RPCError) {
                 let sendTime = try result.get().sendTime
                 whenReceived(sendTime) { completion(.success(sendTime)) }

@@ -34,6 +34,8 @@ struct OutgoingMessage: Sendable {
     var author: String
     var text: String
     var key: IdempotencyKey
+    /// For log lines, here and at the server.
+    var requestID = ""
 }
 
 /// Messages of the room. Whoever stops to read stops the server.

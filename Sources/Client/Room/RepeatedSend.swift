@@ -18,6 +18,7 @@ final class RepeatedSend: Sendable {
     }
 
     private let request: SendMessageRequest
+    private let requestID: String
     private let channel: ServerChannel
     private let subscription: Subscription
     private let deadline: ContinuousClock.Instant
@@ -32,6 +33,7 @@ final class RepeatedSend: Sendable {
     ///   - completion: Called once, on any thread.
     init(
         _ request: SendMessageRequest,
+        requestID: String,
         _ channel: ServerChannel,
         _ subscription: Subscription,
         timeout: Duration,
@@ -39,6 +41,7 @@ final class RepeatedSend: Sendable {
         completion: @escaping Completion
     ) {
         self.request = request
+        self.requestID = requestID
         self.channel = channel
         self.subscription = subscription
         deadline = .now + timeout
@@ -49,7 +52,8 @@ final class RepeatedSend: Sendable {
 
     /// Makes one call. It waits for a connection.
     func begin() {
-        let options = CallOptions(timeout: deadline - .now, waitForReady: true)
+        var options = CallOptions(timeout: deadline - .now, waitForReady: true)
+        if !requestID.isEmpty { options.metadata = [MessengerMethods.requestIDKey: .string(requestID)] }
         do throws(RPCError) {
             let call = try channel.current.unary(MessengerMethods.sendMessage, request, options: options) {
                 [self] result in

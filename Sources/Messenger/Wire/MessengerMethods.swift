@@ -32,6 +32,9 @@ public enum MessengerMethods {
     /// reader can continue from here.
     public static let heldAfterKey = "messenger-held-after"
 
+    /// Request metadata of any method: what log lines about one request have in common.
+    public static let requestIDKey = "x-request-id"
+
     /// Trailing metadata of ``sendMessage`` after an error of the storage: `full`, `busy` or `away`. The error's message
     /// is then written for users.
     public static let storageErrorKey = "messenger-trouble"
