@@ -3,19 +3,26 @@
 
 # put_program NAME FOLDER BACKTRACES: a release's program, and in another folder the one that prints its backtraces.
 put_program() {
-    local to=$2/$1 toolchain
+    local to=$2/$1
     strip --strip-debug -o "$to" ".build/release/$1"
-    # Backtraces need the names of functions. Other names are a quarter of the size.
-    nm "$to" | awk '$2 !~ /^[tTwWi]$/ { print $3 }' | sort -u >"$to.others"
+    # Backtraces need the names of functions, but of none that the compiler made by itself: witnesses, copies, metadata.
+    nm "$to" | awk '$2 !~ /^[tTwWi]$/ || $3 ~ /^\$s.*(TW|Tm|Tq|Tj|TK|WO.?|Wl|Ma|Mr|Mi|w..)$/ { print $3 }' |
+        sort -u >"$to.others"
     objcopy --strip-symbols="$to.others" "$to"
     rm "$to.others"
-    toolchain=$(readlink -f "$(command -v swift)")
     mkdir -p "$3"
-    strip -o "$3/swift-backtrace" "${toolchain%/bin/*}/libexec/swift/linux/swift-backtrace-static"
+    strip -o "$3/swift-backtrace" "$(backtracer)"
 }
 
-# shared_libraries PROGRAM: the files of the libraries that the loader finds, and the loader.
-shared_libraries() { ldd "$1" | grep -o '/[^ ]*'; }
+# backtracer: the toolchain's program that prints backtraces.
+backtracer() {
+    local toolchain
+    toolchain=$(readlink -f "$(command -v swift)")
+    echo "${toolchain%/bin/*}/libexec/swift/linux/swift-backtrace-static"
+}
+
+# shared_libraries PROGRAM...: the files of the libraries that the loader finds, and the loader.
+shared_libraries() { ldd "$@" | sed -n 's|^\t\(.* => \)\{0,1\}\(/[^ ]*\) .*|\2|p' | sort -u; }
 
 # owners FILE...: the Debian packages of these files, NAME VERSION, a line each.
 owners() {
