@@ -334,6 +334,7 @@ def test_make_token(launch, tokens, flags, rest):
         ["--token-rights", "read"],
     ],
 )
+@pytest.mark.usefixtures("launch")  # Skipped where the programs run elsewhere.
 def test_make_token_with_bad_flags(flags):
     done = run_server(*flags)
     assert done.returncode == 64 and done.stdout == "" and len(done.stderr.splitlines()) == 1, done
