@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Key-value pairs of a call, sent before its messages (initial) or with its status (trailing).
 ///
 /// Keys consist of lower-case ASCII letters, digits, `-`, `_` and `.`, and may repeat. Values are printable ASCII, or
@@ -135,9 +137,15 @@ extension String {
     /// Whether both texts have the same UTF-8 bytes.
     package func hasBytes(of other: String) -> Bool {
         guard utf8.count == other.utf8.count else { return false }
-        // Through pointers: the elements of `utf8` take 70 instructions each.
+        // By the C library: the elements of `utf8`, one by one, take 70 instructions each.
         var (left, right) = (self, other)
-        return left.withUTF8 { left in right.withUTF8 { left.elementsEqual($0) } }
+        return left.withUTF8 { left in
+            right.withUTF8 { right in
+                // Without bytes there may be no address.
+                guard let first = left.baseAddress, let second = right.baseAddress else { return true }
+                return memcmp(first, second, left.count) == 0
+            }
+        }
     }
 
     /// Hashes the UTF-8 bytes, to go with ``hasBytes(of:)``.
