@@ -29,6 +29,17 @@ extension HTTPConnection {
     /// How long to wait for memory for a chunk.
     private static let memoryRetryDelay = TimeAmount.milliseconds(20)
 
+    /// An answer begins.
+    private func observe(_ status: HTTPResponseStatus) {
+        guard let context else { return }
+        if let (observer, began) = observation.take() {
+            let duration = Duration.nanoseconds((context.eventLoop.now - began).nanoseconds)
+            observer(HTTPAnswer(status: status, duration: duration, requestID: requestID))
+        } else if case .idle = state {
+            server.observer?(HTTPAnswer(status: status, duration: .zero, requestID: nil))
+        }
+    }
+
     /// Responds to the request that has arrived, is arriving or could not be read.
     func respond(_ result: Result<HTTPResponse, HTTPFailure>) {
         guard let context else { return }

@@ -54,7 +54,7 @@ final class HTTPConnection: ChannelInboundHandler {
     /// That of the current request.
     private(set) var requestID: String?
     /// Sees the answer to the current request, which began at this time.
-    private var observation: (observer: HTTPObserver, began: NIODeadline)?
+    var observation: (observer: HTTPObserver, began: NIODeadline)?
 
     /// What has not been written of the response.
     var outgoing: OutgoingResponse?
@@ -166,11 +166,7 @@ extension HTTPConnection {
             requestLimit.requestEnded()
             deadline = .distantFuture
             state = .answering(head)
-            let request = HTTPRequest(
-                head: head,
-                body: exchange(&body, with: ByteBuffer()),
-                id: requestID ?? ""
-            )
+            let request = HTTPRequest(head: head, body: exchange(&body, with: ByteBuffer()), id: requestID ?? "")
             answer { () throws(HTTPFailure) in try verdict.get().answer(request) }
         default:
             // What follows the last request.
@@ -236,17 +232,6 @@ extension HTTPConnection {
             }
         } catch {
             respond(.failure(error))
-        }
-    }
-
-    /// An answer begins.
-    func observe(_ status: HTTPResponseStatus) {
-        guard let context else { return }
-        if let (observer, began) = observation.take() {
-            let duration = Duration.nanoseconds((context.eventLoop.now - began).nanoseconds)
-            observer(HTTPAnswer(status: status, duration: duration, requestID: requestID))
-        } else if case .idle = state {
-            server.observer?(HTTPAnswer(status: status, duration: .zero, requestID: nil))
         }
     }
 
