@@ -9,6 +9,7 @@ MESSENGER_TEST_HISTORY        where their servers keep the history: memory, sqli
 
 import math
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -44,6 +45,10 @@ class Messenger:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
+    # Whoever starts the tests in the background or under nohup has them ignore signals. The programs would inherit that.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,6 +9,12 @@ struct EventsRoute: Sendable {
     /// What all readers may use, so that they leave memory for other requests.
     private let memory: HTTPMemory
 
+    private static let headers: HTTPHeaders = [
+        "Content-Type": "text/event-stream",
+        "Cache-Control": "no-store",
+        // nginx and others would hold events back.
+        "X-Accel-Buffering": "no",
+    ]
     private static let lastLimits = 1...10_000
     private static let limits = 1...1_000_000_000
     /// A reader that begins while the server is away is answered after this time.
@@ -25,8 +31,10 @@ struct EventsRoute: Sendable {
             guard let admission = hub.admit(start, limit: limit) else {
                 throw .busy("Too many clients read events; try again later.")
             }
+            // An answer without a body needs no place among the readers.
+            if request.head.method == .HEAD { return .response(Self.emptyResponse) }
             let response = response(admission)
-            if admission.hasOpened.isOpen || request.head.method == .HEAD { return .response(response) }
+            if admission.hasOpened.isOpen { return .response(response) }
             // Whoever has the answer's head gets what is sent from then on.
             return .task {
                 _ = await admission.hasOpened.wait(timeout: Self.openTimeout)
@@ -50,14 +58,14 @@ struct EventsRoute: Sendable {
         return (.after(time), limit)
     }
 
+    /// As the response to a reader, but for the body.
+    private static var emptyResponse: HTTPResponse {
+        HTTPResponse(headers: headers, body: ByteBuffer(), chunks: EmptyCollection.Iterator())
+    }
+
     private func response(_ admission: EventHub.Admission) -> HTTPResponse {
         HTTPResponse(
-            headers: [
-                "Content-Type": "text/event-stream",
-                "Cache-Control": "no-store",
-                // nginx and others would hold events back.
-                "X-Accel-Buffering": "no",
-            ],
+            headers: Self.headers,
             // Milliseconds until a browser reconnects.
             body: ByteBuffer(staticString: "retry: 1000\n\n"),
             source: { [hub] waker in EventReader(admission, hub, waker) },

@@ -55,7 +55,7 @@ class EventReader:
             while (line := self._file.readline().strip()) != b"":
                 name, _, value = line.decode().partition(": ")
                 self.headers[name] = value
-            assert self.status == 200, (self.status, self._file.readline())
+            assert self.status == 200, (self.status, self.headers)
         return self
 
     def fileno(self) -> int:
