@@ -97,6 +97,13 @@ typedef struct cgrpc_batch {
     grpc_op ops[6];
 } cgrpc_batch;
 
+// An empty batch. Its operations are not initialized: clearing them would take longer than adding one.
+static inline cgrpc_batch cgrpc_batch_empty(void) {
+    cgrpc_batch batch;
+    batch.count = 0;
+    return batch;
+}
+
 static inline grpc_op *cgrpc_batch_next(cgrpc_batch *batch, grpc_op_type type, uint32_t flags) {
     grpc_op *op = &batch->ops[batch->count++];
     op->op = type;

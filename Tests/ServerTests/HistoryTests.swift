@@ -70,9 +70,9 @@ import Testing
         #expect(throws: RoomError.inTheFuture) { try history.sequence(after: Self.time(201), now: Self.time(200)) }
     }
 
-    /// Send times follow a clock that is set back and forth. Instants do not.
-    @Test func messagesAcceptedSinceAnInstant() {
-        let start = ContinuousClock.now
+    /// Send times follow a clock that is set back and forth. The monotonic clock is not.
+    @Test func messagesAcceptedSinceATime() {
+        let start = MonotonicClock.now
         var history = History<Int64>(limits: .init(messages: 3, bytes: .max), start: Self.time(100), at: start)
         func positions(_ seconds: Int...) -> [Int64?] {
             seconds.map { history.position(at: start + .seconds($0))?.nanosecondsSinceEpoch }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(5)))
 struct IdempotencyKeysTests {
-    private let start = ContinuousClock.now
+    private let start = MonotonicClock.now
 
     private func room(keys: IdempotencyKeys.Limits = .init()) -> Room<Message> {
         Room(limits: .init(messages: 1, bytes: .max), keys: keys) { ($0, $0.text.utf8.count) }

@@ -131,7 +131,7 @@ extension Call {
         _ build: (inout cgrpc_batch) throws(RPCError) -> Void
     ) throws(RPCError) {
         try begin(operation, slot) { tag throws(RPCError) in
-            var batch = cgrpc_batch()
+            var batch = cgrpc_batch_empty()
             try build(&batch)
             return queue.whileOpen {
                 // A callback queue posts the event itself.

@@ -16,7 +16,7 @@ struct History<Content: Sendable>: Sendable {
     private struct Entry {
         var sendTime: SendTime
         /// On the monotonic clock.
-        var acceptedAt: ContinuousClock.Instant
+        var acceptedAt: Duration
         var byteCount: Int
         var content: Content
     }
@@ -37,13 +37,13 @@ struct History<Content: Sendable>: Sendable {
     private(set) var latest: SendTime
     /// The next message gets a later time than this. Not before ``latest``.
     private(set) var floor: SendTime
-    /// Every message accepted from this instant on is held.
-    private var heldSince: ContinuousClock.Instant
+    /// Every message accepted from this time of the monotonic clock on is held.
+    private var heldSince: Duration
 
     /// An empty history that begins at `start`.
-    init(limits: Limits, start: SendTime, at instant: ContinuousClock.Instant = .now) {
+    init(limits: Limits, start: SendTime, at now: Duration = MonotonicClock.now) {
         self.limits = limits
-        heldSince = instant
+        heldSince = now
         heldAfter = start
         latest = start
         floor = start
@@ -76,13 +76,13 @@ struct History<Content: Sendable>: Sendable {
     }
 
     /// Drops all entries. Only messages after `time` will be held. Cursors get an error.
-    mutating func reset(heldAfter time: SendTime, at instant: ContinuousClock.Instant = .now) {
+    mutating func reset(heldAfter time: SendTime, at now: Duration = MonotonicClock.now) {
         // Skip one number, so that cursors at the end are behind too.
         firstSequence = end + 1
         entries.removeAll()
         byteCount = 0
         heldAfter = time
-        heldSince = instant
+        heldSince = now
         latest = max(latest, time)
         floor = max(floor, time)
     }
@@ -92,10 +92,10 @@ struct History<Content: Sendable>: Sendable {
         _ content: Content,
         sendTime: SendTime,
         byteCount: Int,
-        at instant: ContinuousClock.Instant = .now
+        at now: Duration = MonotonicClock.now
     ) {
         let cost = byteCount + Self.overhead
-        entries.append(Entry(sendTime: sendTime, acceptedAt: instant, byteCount: cost, content: content))
+        entries.append(Entry(sendTime: sendTime, acceptedAt: now, byteCount: cost, content: content))
         self.byteCount += cost
         latest = sendTime
         floor = max(floor, sendTime)
@@ -123,10 +123,11 @@ struct History<Content: Sendable>: Sendable {
         firstSequence + entries.partitionPoint { $0.sendTime <= time }
     }
 
-    /// The time after which the messages accepted from `instant` on begin; `nil` if some of them may have been dropped.
-    func position(at instant: ContinuousClock.Instant) -> SendTime? {
-        guard instant >= heldSince else { return nil }
-        let earlier = entries.partitionPoint { $0.acceptedAt < instant }
+    /// The time after which the messages accepted from a time of the monotonic clock on begin; `nil` if some of them may
+    /// have been dropped.
+    func position(at start: Duration) -> SendTime? {
+        guard start >= heldSince else { return nil }
+        let earlier = entries.partitionPoint { $0.acceptedAt < start }
         guard earlier < entries.count else { return latest }
         return earlier == 0 ? heldAfter : entries[earlier - 1].sendTime
     }

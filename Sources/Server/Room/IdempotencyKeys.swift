@@ -16,7 +16,7 @@ struct IdempotencyKeys: Sendable {
 
     private let limits: Limits
     private var accepted: [IdempotencyKey: Accepted] = [:]
-    private var oldestFirst: Deque<(key: IdempotencyKey, instant: ContinuousClock.Instant)> = []
+    private var oldestFirst: Deque<(key: IdempotencyKey, acceptedAt: Duration)> = []
 
     init(limits: Limits) {
         self.limits = limits
@@ -30,9 +30,9 @@ struct IdempotencyKeys: Sendable {
     mutating func sendTime(
         of message: NewMessage,
         under key: IdempotencyKey,
-        at now: ContinuousClock.Instant
+        at now: Duration
     ) throws(RoomError) -> SendTime? {
-        while let oldest = oldestFirst.first, oldest.instant + limits.age <= now { forgetOldest() }
+        while let oldest = oldestFirst.first, oldest.acceptedAt + limits.age <= now { forgetOldest() }
         guard let known = accepted[key] else { return nil }
         guard known.hash == Self.hash(message) else { throw .keyIsTaken }
         return known.sendTime
@@ -43,7 +43,7 @@ struct IdempotencyKeys: Sendable {
         _ message: NewMessage,
         under key: IdempotencyKey,
         _ sendTime: SendTime,
-        at now: ContinuousClock.Instant
+        at now: Duration
     ) {
         accepted[key] = Accepted(sendTime: sendTime, hash: Self.hash(message))
         oldestFirst.append((key, now))

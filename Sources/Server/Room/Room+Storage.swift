@@ -21,7 +21,7 @@ extension Room {
     func publish(_ messages: [Message]) {
         let encoded = messages.map { ($0.sendTime, encode($0)) }
         change { state in
-            let now = ContinuousClock.now
+            let now = MonotonicClock.now
             for (sendTime, (content, byteCount)) in encoded {
                 state.history.append(content, sendTime: sendTime, byteCount: byteCount, at: now)
             }
@@ -65,7 +65,7 @@ extension Room {
 
     /// ``cursor(acceptedWithin:)`` in a room with a store.
     func cursor(acceptedWithin age: Duration, store: any HistoryStore) throws(RoomError) -> Cursor {
-        let start = ContinuousClock.now - age
+        let start = MonotonicClock.now - age
         let now = clock()
         let heldAfter = store.heldAfter
         let maxClockSkew = store.maxClockSkew

@@ -81,7 +81,7 @@ final class Room<Content: Sendable>: Sendable {
     ///   it got then.
     /// - Throws: ``RoomError/closed`` or ``RoomError/keyIsTaken``. Then the message is not in the history.
     func append(_ message: NewMessage) throws(RoomError) -> SendTime {
-        let now = ContinuousClock.now
+        let now = MonotonicClock.now
         let (sendTime, isNew) = try change { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
             if let key = message.key, let known = try state.keys.sendTime(of: message, under: key, at: now) {
@@ -112,7 +112,7 @@ final class Room<Content: Sendable>: Sendable {
         if let store { return try cursor(acceptedWithin: age, store: store) }
         return try state.withLock { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
-            let position = state.history.position(at: .now - age) ?? state.history.heldAfter
+            let position = state.history.position(at: MonotonicClock.now - age) ?? state.history.heldAfter
             return Cursor(position: position, next: state.history.sequence(after: position))
         }
     }

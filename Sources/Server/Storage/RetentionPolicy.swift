@@ -76,14 +76,12 @@ struct RetentionClock: Sendable {
     private var jump: (since: Int64, leastOffset: Int64)?
     private let confirmation: Int64
 
-    private static let origin = ContinuousClock.now
-
     /// - Parameter latest: The time of the last message.
     init(
         latest: SendTime,
         age: Duration?,
         wall: SendTime = .now(),
-        monotonic: Duration = ContinuousClock.now - Self.origin
+        monotonic: Duration = MonotonicClock.now
     ) {
         let start = max(0, min(latest.nanosecondsSinceEpoch, wall.nanosecondsSinceEpoch))
         offset = start - Self.nanoseconds(monotonic)
@@ -110,7 +108,7 @@ struct RetentionClock: Sendable {
 
     mutating func now(
         wall: SendTime = .now(),
-        monotonic: Duration = ContinuousClock.now - Self.origin
+        monotonic: Duration = MonotonicClock.now
     ) -> SendTime {
         let monotonic = Self.nanoseconds(monotonic)
         let current = wall.nanosecondsSinceEpoch - monotonic
