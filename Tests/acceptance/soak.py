@@ -5,13 +5,16 @@ memory grow (see support/soak/samples.py).
 """
 
 import argparse
+import os
 import random
 import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from support.history import History, violations
 from support.launcher import Launcher
@@ -21,7 +24,19 @@ from support.traffic import Traffic
 from support.usage import Usage
 
 
-def run(minutes: float, seed: int, say: Callable[[str], None]) -> list[str]:
+@dataclass
+class Course:
+    """What happened in a soak."""
+
+    #: Seconds since 1970.
+    began: float = field(default_factory=time.time)
+    # The other client is another process after each kill.
+    series: list[Series] = field(default_factory=lambda: [Series("server"), Series("client")])
+    #: When each fault began (seconds since the start), its name, and how long everybody took to recover.
+    faults: list[tuple[float, str, float]] = field(default_factory=list)
+
+
+def run(minutes: float, seed: int, say: Callable[[str], None], pictures: Path | None = None) -> list[str]:
     """Runs the soak, reports by `say`, and returns what is wrong."""
     chance = random.Random(seed)
     with ExitStack() as ending:
@@ -29,47 +44,65 @@ def run(minutes: float, seed: int, say: Callable[[str], None]) -> list[str]:
         try:
             faults = Faults(chance, launch, lambda server: ending.enter_context(closing(Traffic(server))))
             ending.enter_context(closing(faults.link))
-            series, recoveries = break_things(faults, chance, minutes * 60, say)
+            course = Course()
+            if pictures:
+                ending.enter_context(drawn(course, faults.metrics, pictures, say))
+            break_things(faults, chance, minutes * 60, course, say)
             history = faults.room.finish()
         except BaseException:
             say(launch.logs())
             raise
-    report(series, recoveries, history, say)
-    grown = [growth for each in series for what in TOLERANCES if (growth := each.growth(what))]
+    report(course, history, say)
+    grown = [growth for each in course.series for what in TOLERANCES if (growth := each.growth(what))]
     return grown + [str(violation) for violation in violations(history)[:20]]
 
 
 def break_things(
-    faults: Faults, chance: random.Random, seconds: float, say: Callable[[str], None]
-) -> tuple[list[Series], dict[str, list[float]]]:
+    faults: Faults, chance: random.Random, seconds: float, course: Course, say: Callable[[str], None]
+) -> None:
     """Injects one fault after the other. After each, everything must recover before the next."""
-    # The other client is another process after each kill.
-    series = {"server": Series("server"), "client": Series("client")}
-    recoveries: dict[str, list[float]] = defaultdict(list)
     began, reported = time.monotonic(), 0.0
     faults.room.until_normal()
     while (now := time.monotonic() - began) < seconds:
-        for name, program in ("server", faults.server), ("client", faults.steady):
-            series[name].samples.append((now, Usage.of(program.pid)))
+        for series, program in zip(course.series, (faults.server, faults.steady), strict=True):
+            series.samples.append((now, Usage.of(program.pid)))
         if now - reported >= 60:
-            reported = now
-            count = sum(map(len, recoveries.values()))
-            say(f"{now / 60:.0f} min: {faults.room.accepted} messages accepted, {count} faults")
+            reported, (load, _, _) = now, os.getloadavg()
+            counts = f"{faults.room.accepted} messages accepted, {len(course.faults)} faults"
+            say(f"{now / 60:.0f} min: {counts}, load {load:.1f}")
         name = chance.choice(list(faults.all))
         faults.all[name]()
-        recoveries[name].append(faults.room.until_normal())
+        course.faults.append((now, name, faults.room.until_normal()))
         faults.room.run(chance.randrange(20, 200))
-    return list(series.values()), recoveries
 
 
-def report(
-    series: list[Series], recoveries: dict[str, list[float]], history: History, say: Callable[[str], None]
-) -> None:
+@contextmanager
+def drawn(course: Course, metrics: dict[str, int], folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Lets Prometheus scrape the programs, and draws what it has when the soak has ended or failed."""
+    # Only for this: they need more than a soak does.
+    from support.soak.pictures import Pictures
+    from support.soak.prometheus import Prometheus
+
+    with closing(Prometheus(metrics)) as prometheus:
+        try:
+            yield
+        finally:
+            faults = [(when, name) for when, name, _ in course.faults]
+            threads = {series.name: series.values("threads") for series in course.series}
+            pictures = Pictures(prometheus, course.began, time.time(), faults, threads)
+            for expression in pictures.draw(folder):
+                say(f"the dashboard has no data for {expression}")
+
+
+def report(course: Course, history: History, say: Callable[[str], None]) -> None:
+    recoveries: dict[str, list[float]] = defaultdict(list)
+    for _, name, seconds in course.faults:
+        recoveries[name].append(seconds)
     say(f"\n{'fault':<27} {'times':>5}   until everybody sends and gets again: median, longest")
     for name, times in sorted(recoveries.items()):
         say(f"{name:<27} {len(times):>5}   {statistics.median(times):.2f} s, {max(times):.2f} s")
     say(f"\n{'program':<9} {'':<17} {'first':>8}    {'last':>8}    {'slope':>9}")
-    for each in series:
+    for each in course.series:
         for line in each.lines():
             say(line)
     say(f"\nhistory: {history.summary()}")
@@ -79,9 +112,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev soak", description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the faults' order and times")
+    parser.add_argument("--pictures", type=Path, help="a folder for soak.svg and dashboard.svg, from Prometheus")
     arguments = parser.parse_args()
     print(f"soak: {arguments.minutes:g} minutes, --seed {arguments.seed}", flush=True)
-    wrong = run(arguments.minutes, arguments.seed, lambda line: print(line, flush=True))
+    wrong = run(arguments.minutes, arguments.seed, lambda line: print(line, flush=True), arguments.pictures)
     for line in wrong:
         print(f"WRONG: {line}", flush=True)
     print("soak: FAILED" if wrong else "soak: passed, nothing is lost and nothing grows", flush=True)

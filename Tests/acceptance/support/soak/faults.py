@@ -8,7 +8,7 @@ from collections.abc import Callable
 from support.api import connected, pb, stub
 from support.http2 import Answering, Connection
 from support.launcher import Launcher
-from support.processes import Client, Server
+from support.processes import Client, Server, free_port
 from support.proxy import CuttableLink
 from support.traffic import Traffic
 from support.traffic.readers import BufferReader
@@ -27,9 +27,12 @@ class Faults:
         self._chance = chance
         self._launch = launch
         # A history that is full soon, and covers the longest fault several times.
-        self.server: Server = launch.server(MESSENGER_HISTORY_BYTES="4MiB").wait_ready()
+        metrics = free_port()
+        self.server: Server = launch.server(MESSENGER_HISTORY_BYTES="4MiB", MESSENGER_METRICS_PORT=metrics).wait_ready()
         self.link = CuttableLink(self.server.port)
         self.steady: Client = launch.client(self.link.address).wait_ready()
+        #: The ports of the metrics of those that are never restarted.
+        self.metrics = {"server": metrics, "client": self.steady.port}
         self.mortal: Client = launch.client(self.link.address).wait_ready()
         self.room = traffic(self.server.address)
         for address in self.server.address, self.link.address:
