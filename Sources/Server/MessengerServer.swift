@@ -35,7 +35,12 @@ struct MessengerServer: Service {
             if Task.isShuttingDownGracefully { return logger.info("stopped before the history was open") }
             throw error
         }
-        let service = MessengerService(room: room, limits: settings.shared.messageLimits, readers: readers)
+        let service = MessengerService(
+            room: room,
+            limits: settings.shared.messageLimits,
+            readers: readers,
+            cursors: metrics.map { _ in .init() }
+        )
         let reflection = try ReflectionService(descriptorSets: [Descriptors.messenger])
         let methods = service.methods + health.methods + reflection.methods
         let calls = metrics.map { _ in CallMetrics(methods) }

@@ -24,6 +24,7 @@ extension MessengerService {
         // Without storage a stream never waits, so it needs no task.
         return .serverStreaming(MessengerMethods.readEncodedMessages, subscribingTo: readers) { request, context in
             let (cursor, end) = try begin(request, context)
+            cursors?.add(cursor)
             return (initialMetadata(for: cursor), source(of: cursor, until: end))
         }
     }
@@ -68,6 +69,7 @@ extension MessengerService {
         _ store: any HistoryStore
     ) async throws {
         let (cursor, end) = try await begin(request, context, store)
+        cursors?.add(cursor)
         try await context.sendInitialMetadata(initialMetadata(for: cursor))
         while true {
             do {

@@ -10,12 +10,15 @@ struct MessengerService: Sendable {
     let readers: Broadcast
     /// The messages that streams have read from storage, because they had fallen behind memory.
     let sentFromStorage = SharedCount()
+    /// Where the streams are; `nil` if nobody asks.
+    let cursors: Room<ByteBuffer>.OpenCursors?
     private let refused = RefusedSends()
 
-    init(room: Room<ByteBuffer>, limits: MessageLimits, readers: Broadcast) {
+    init(room: Room<ByteBuffer>, limits: MessageLimits, readers: Broadcast, cursors: Room<ByteBuffer>.OpenCursors?) {
         self.room = room
         self.limits = limits
         self.readers = readers
+        self.cursors = cursors
     }
 
     var methods: [ServerMethod] {

@@ -39,6 +39,11 @@ final class ServerMetrics: Sendable {
         registry.collect { samples in
             samples.add(.readers, readMessages?.openStreams ?? 0)
             samples.add(.waitingReaders, readers.waitingSubscribers)
+            if let cursors = service.cursors {
+                let lag = service.room.lag(of: cursors)
+                samples.add(.slowestReaderMessages, lag.messages)
+                samples.add(.slowestReaderSeconds, lag.duration / .seconds(1))
+            }
             if let readMessages {
                 let count = readers.sentMessages + sent.load()
                 samples.add(.messagesSent, count, readMessages.labels)
@@ -62,9 +67,10 @@ final class ServerMetrics: Sendable {
 
 extension MetricFamily {
     static let server = [
-        buildInfo, callsStarted, callsHandled, callSeconds, messagesReceived, messagesSent, refusedCalls, refusedSends,
-        openCalls, connections, maxConnections, acceptedConnections, readers, waitingReaders, historyMessages,
-        historyBytes, historyOldest, isWritable, commitSeconds, committedMessages, droppedLogLines,
+        buildInfo, callsStarted, callsHandled, callSeconds, messagesReceived, messagesSent, refusedCalls,
+        refusedSends, openCalls, connections, maxConnections, acceptedConnections, readers, waitingReaders,
+        slowestReaderMessages, slowestReaderSeconds, historyMessages, historyBytes, historyOldest, isWritable,
+        commitSeconds, committedMessages, droppedLogLines,
     ]
 
     static let buildInfo = MetricFamily("messenger_build_info", .gauge, "1, with the version.")
@@ -124,6 +130,16 @@ extension MetricFamily {
         "messenger_readers_stalled",
         .gauge,
         "Streams of these whose connection takes no more at the moment."
+    )
+    static let slowestReaderMessages = MetricFamily(
+        "messenger_slowest_reader_lag_messages",
+        .gauge,
+        "Messages in memory that the slowest stream of ReadMessages has not taken."
+    )
+    static let slowestReaderSeconds = MetricFamily(
+        "messenger_slowest_reader_lag_seconds",
+        .gauge,
+        "How long ago the first of these messages was sent, in seconds."
     )
     static let historyMessages = MetricFamily("messenger_history_messages", .gauge, "Messages held in memory.")
     static let historyBytes = MetricFamily(

@@ -138,6 +138,9 @@ struct History<Content: Sendable>: Sendable {
         return count == entries.count ? heldAfter : entries[entries.count - count - 1].sendTime
     }
 
+    /// The time at a sequence number that is held.
+    func sendTime(at sequence: Int) -> SendTime { entries[sequence - firstSequence].sendTime }
+
     /// The content and the time at a sequence number; `nil` at the end.
     func message(at sequence: Int) throws(RoomError) -> (content: Content, sendTime: SendTime)? {
         guard sequence >= firstSequence else { throw RoomError.noLongerHeld(heldAfter: heldAfter) }

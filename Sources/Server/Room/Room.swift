@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// `Content` is what readers receive. It is encoded once, when the message is accepted. Thread-safe.
 final class Room<Content: Sendable>: Sendable {
-    /// A reader's position in the history. Only for its reader.
+    /// A reader's position in the history. Only its reader moves it.
     final class Cursor: Sendable {
         /// The time after which the reader began.
         let position: SendTime
