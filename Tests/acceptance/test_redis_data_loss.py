@@ -10,7 +10,7 @@ import pytest
 
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
 from support.dns import SilentNameServer
-from support.processes import free_port
+from support.processes import free_port, one_line
 from support.redis import Redis
 from support.redis_room import accepted, refusal, send, take
 from support.room import assert_increasing
@@ -225,6 +225,7 @@ def test_a_replica_lags_and_takes_over(launch, redis, replica, link):
         way.lead_to(replica.port)
         way.break_connections()
         assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
+    wait_until(lambda: accepted(server.address), "sends are accepted again")
     assert "Redis has lost messages" in server.log()
 
 
@@ -242,6 +243,11 @@ def test_a_server_reads_from_a_replica(launch, start_server, redis, replica):
         redis.ask("FLUSHALL")
         assert reader.status() == grpc.StatusCode.OUT_OF_RANGE
     assert "Redis has lost" not in server.log()
+
+
+def test_a_room_does_not_begin_at_a_replica(launch, replica):
+    """A server that starts there says so, and ends."""
+    assert "READONLY" in one_line(launch.server(MESSENGER_HISTORY=replica.location()), 69)
 
 
 def test_redis_trims_faster_than_a_server_follows(start_server, redis):

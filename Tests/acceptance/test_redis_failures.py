@@ -79,13 +79,16 @@ def test_the_key_holds_something_else(launch, redis, key):
 
 
 def test_the_key_is_overwritten_by_something_else(start_server, redis):
+    """Sends fail, and streams stay open until the room is back."""
     server = start_server()
-    send(server.address, "1")
-    # At once: a server that sees no key takes its messages for lost, and begins a new stream.
-    redis.ask("EVAL", "redis.call('RENAME', 'room', 'kept') redis.call('HSET', 'room', 'field', 'value')", "0")
-    refusal(server.address, grpc.StatusCode.UNAVAILABLE)
-    redis.ask("RENAME", "kept", "room")
-    wait_until(lambda: accepted(server.address), "sends are accepted again")
+    with connected(server.address) as channel, reading(channel) as reader:
+        send(server.address, "1")
+        # At once: a server that sees no key takes its messages for lost, and begins a new stream.
+        redis.ask("EVAL", "redis.call('RENAME', 'room', 'kept') redis.call('HSET', 'room', 'field', 'value')", "0")
+        refusal(server.address, grpc.StatusCode.UNAVAILABLE)
+        redis.ask("RENAME", "kept", "room")
+        wait_until(lambda: accepted(server.address), "sends are accepted again")
+        assert [message.text for message in reader.take(2)] == ["1", "there again"]
 
 
 def test_redis_is_loading(launch, redis):
@@ -146,9 +149,13 @@ def test_the_documented_rights_suffice(launch, redis):
     # A tick of the one who trims: also that is allowed.
     send(one.address, "4")
     assert "NOPERM" not in one.log() + two.log()
-    redis.ask("ACL", "SETUSER", "messenger", "-xadd")
-    refusal(one.address, grpc.StatusCode.UNAVAILABLE)
-    wait_until(lambda: "NOPERM" in one.log(), "the log tells of it")
+    with connected(one.address) as channel, reading(channel) as reader:
+        redis.ask("ACL", "SETUSER", "messenger", "-xadd")
+        refusal(one.address, grpc.StatusCode.UNAVAILABLE)
+        wait_until(lambda: "NOPERM" in one.log(), "the log tells of it")
+        redis.ask("ACL", "SETUSER", "messenger", "+xadd")
+        wait_until(lambda: accepted(one.address), "sends are accepted again")
+        assert reader.take(1)[0].text == "there again"
     redis.ask("ACL", "SETUSER", "messenger", "-xrange")
     line = one_line(launch.server(**setting), 69)
     assert "NOPERM" in line and "docs/scaling.md" in line

@@ -1,5 +1,7 @@
 """Several servers share one room in Redis: one order, and no loss when one of them or Redis fails."""
 
+import time
+
 import grpc
 import pytest
 
@@ -101,7 +103,9 @@ def test_redis_is_killed_and_restarted(launch, traffic, redis, figure):
     for _ in range(3):
         room.run(200)
         redis.kill()
+        began = time.monotonic()
         assert "cannot be reached" in refusal(servers[0].address, grpc.StatusCode.UNAVAILABLE).details()
+        assert time.monotonic() - began < 4, "it does not wait for Redis"
         redis.start()
         figure("Redis killed and restarted: everybody sends and gets again", f"{room.until_normal():.2f} s")
     history = room.finish()

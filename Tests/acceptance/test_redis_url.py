@@ -3,11 +3,13 @@
 import os
 from urllib.parse import quote
 
+import grpc
 import pytest
 
-from support.api import connected, pb, stub
+from support.api import connected, pb, reading, stub
 from support.processes import free_port, one_line
 from support.redis import Redis
+from support.redis_room import accepted, refusal, send
 from support.waiting import wait_until
 
 #: With everything in it that a URL has a meaning for.
@@ -86,11 +88,6 @@ def guarded(own_programs):
     assert redis.ask("ACL", "SETUSER", "iv:an", "on", f">{SECRET}", "~*", "&*", "+@all") == "+OK"
     yield redis
     redis.close()
-
-
-def send(address: str, text: str) -> None:
-    with connected(address) as channel:
-        stub(channel).SendMessage(pb.SendMessageRequest(author="Ivan", text=text), timeout=20)
 
 
 def url(redis: Redis) -> str:
@@ -220,20 +217,13 @@ def test_a_redis_that_quotes_commands_is_not_quoted(launch):
 def test_a_password_that_is_changed_under_a_server(launch, guarded):
     """Sends fail from the next connection on, with one line. With the old password again, all continues."""
     server = launch.server(MESSENGER_HISTORY=url(guarded), MESSENGER_LOG_LEVEL="trace").wait_ready()
-    send(server.address, "before")
-    guarded.ask("ACL", "SETUSER", "iv:an", "resetpass", ">another")
-    guarded.ask("CLIENT", "KILL", "USER", "iv:an")
-    with connected(server.address) as channel:
-        request = pb.SendMessageRequest(author="Ivan", text="meanwhile")
-        error = stub(channel).SendMessage.future(request, timeout=20).exception(timeout=20)
-    assert "cannot be reached" in error.details()
-    wait_until(lambda: "WRONGPASS" in server.log(), "the log tells of it")
-    guarded.ask("ACL", "SETUSER", "iv:an", f">{SECRET}")
-
-    def is_accepted() -> bool:
-        with connected(server.address) as channel:
-            request = pb.SendMessageRequest(author="Ivan", text="after")
-            return stub(channel).SendMessage.future(request, timeout=20).exception(timeout=20) is None
-
-    wait_until(is_accepted, "sends are accepted again")
+    with connected(server.address) as channel, reading(channel) as reader:
+        send(server.address, "before")
+        guarded.ask("ACL", "SETUSER", "iv:an", "resetpass", ">another")
+        guarded.ask("CLIENT", "KILL", "USER", "iv:an")
+        assert "cannot be reached" in refusal(server.address, grpc.StatusCode.UNAVAILABLE).details()
+        wait_until(lambda: "WRONGPASS" in server.log(), "the log tells of it")
+        guarded.ask("ACL", "SETUSER", "iv:an", f">{SECRET}")
+        wait_until(lambda: accepted(server.address), "sends are accepted again")
+        assert [message.text for message in reader.take(2)] == ["before", "there again"]
     says_no_secret(server.log(), SECRET, ENCODED)
