@@ -5,6 +5,7 @@ import re
 import pytest
 
 from support.api import connected, pb, stub
+from support.events import EventReader
 from support.waiting import wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -45,6 +46,24 @@ def test_one_id_in_the_answer_and_in_both_logs(programs, headers, expected):
     assert given == expected or (expected is None and re.fullmatch(r"[0-9a-f]{16}", given))
     assert "status=200" in line(client, "request answered", given)
     assert "method=/mes_grpc.MessengerServer/SendMessage" in line(server, "call ended", given)
+
+
+def test_reads_have_an_id(programs):
+    server, client = programs
+    client.http.send("Ivan", "hey")
+    assert client.http.request("GET", "/messages", headers={"X-Request-Id": "read-7"}).status == 200
+    assert "method=/mes_grpc.MessengerServer/ReadMessages" in line(server, "call ended", "read-7")
+
+
+def test_a_reader_of_events_that_comes_back_has_an_id(launch, programs):
+    """What was sent before the client's start is read from the server."""
+    server, client = programs
+    client.http.send("Ivan", "missed")
+    later = launch.client(server.address).wait_ready()
+    with EventReader(later.port, "?last=1") as reader:
+        assert [message["text"] for message in reader.messages(1)] == ["missed"]
+        given = reader.headers["X-Request-Id"]
+        assert "method=/mes_grpc.MessengerServer/ReadMessages" in line(server, "call ended", given)
 
 
 def test_errors_have_an_id_too(programs):

@@ -6,6 +6,8 @@ struct EventPage: Sendable {
     /// Asks for the messages that follow a reader's place.
     struct Request: Sendable {
         let message: ReadMessagesRequest
+        /// The reader's.
+        var requestID = ""
         /// The ring when the request was made.
         let epoch: Int
         let ringStart: SendTime?
@@ -16,7 +18,7 @@ struct EventPage: Sendable {
 
         func result(from room: any RemoteRoom) async -> Result<EventPage, ReadError> {
             do throws(ReadError) {
-                let messages = try await room.read(message, timeout: EventPage.timeout)
+                let messages = try await room.read(message, requestID: requestID, timeout: EventPage.timeout)
                 return .success(await EventPage(of: messages, maxCount: Int(message.limit)))
             } catch {
                 return .failure(error)

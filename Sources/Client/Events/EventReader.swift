@@ -7,6 +7,7 @@ final class EventReader: HTTPBodySource {
     private let hub: EventHub
     private let readers: EventLoopReaders
     private let waker: HTTPBodyWaker
+    private let requestID: String
     private var cursor: EventCursor
     private var admission: EventHub.Admission?
     private var pageLoad: EventHub.PageLoad?
@@ -14,9 +15,10 @@ final class EventReader: HTTPBodySource {
 
     private static let retryDelay = TimeAmount.seconds(1)
 
-    init(_ admission: EventHub.Admission, _ hub: EventHub, _ waker: HTTPBodyWaker) {
+    init(_ admission: EventHub.Admission, _ hub: EventHub, requestID: String, _ waker: HTTPBodyWaker) {
         self.hub = hub
         self.waker = waker
+        self.requestID = requestID
         self.admission = admission
         cursor = admission.cursor
         readers = hub.readers(on: waker.eventLoop)
@@ -51,9 +53,11 @@ final class EventReader: HTTPBodySource {
     }
 
     private func load(_ request: EventPage.Request) {
+        var request = request
+        request.requestID = requestID
         let eventLoop = waker.eventLoop
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let load = EventHub.PageLoad(request) { result in
+        let load = EventHub.PageLoad(request) { [request] result in
             eventLoop.execute { bound.value.loaded(result, request) }
         }
         pageLoad = load

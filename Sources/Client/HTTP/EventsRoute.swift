@@ -33,7 +33,7 @@ struct EventsRoute: Sendable {
             }
             // An answer without a body needs no place among the readers.
             if request.head.method == .HEAD { return .response(Self.emptyResponse) }
-            let response = response(admission)
+            let response = response(admission, requestID: request.id)
             if admission.hasOpened.isOpen { return .response(response) }
             // Whoever has the answer's head gets what is sent from then on.
             return .task {
@@ -63,12 +63,12 @@ struct EventsRoute: Sendable {
         HTTPResponse(headers: headers, body: ByteBuffer(), chunks: EmptyCollection.Iterator())
     }
 
-    private func response(_ admission: EventHub.Admission) -> HTTPResponse {
+    private func response(_ admission: EventHub.Admission, requestID: String) -> HTTPResponse {
         HTTPResponse(
             headers: Self.headers,
             // Milliseconds until a browser reconnects.
             body: ByteBuffer(staticString: "retry: 1000\n\n"),
-            source: { [hub] waker in EventReader(admission, hub, waker) },
+            source: { [hub] waker in EventReader(admission, hub, requestID: requestID, waker) },
             memory: memory
         )
     }

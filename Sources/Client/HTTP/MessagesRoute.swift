@@ -24,7 +24,8 @@ final class MessagesRoute<Room: RemoteRoom>: Sendable {
     var route: HTTPRoute {
         HTTPRoute("/messages", [.GET, .HEAD]) { [self] request throws(HTTPFailure) in
             let read = try Self.readRequest(HTTPQuery(request.head))
-            return .task { () async throws(HTTPFailure) in .response(try await self.response(read)) }
+            let id = request.id
+            return .task { () async throws(HTTPFailure) in .response(try await self.response(read, requestID: id)) }
         }
     }
 
@@ -39,11 +40,14 @@ final class MessagesRoute<Room: RemoteRoom>: Sendable {
         return ReadMessagesRequest(after: after, untilNow: true, limit: UInt32(limit))
     }
 
-    private func response(_ request: ReadMessagesRequest) async throws(HTTPFailure) -> HTTPResponse {
+    private func response(
+        _ request: ReadMessagesRequest,
+        requestID: String
+    ) async throws(HTTPFailure) -> HTTPResponse {
         guard let slot = slots.take() else { throw .busy("Too many clients are reading; try again later.") }
         let messages: Messages
         do {
-            messages = try await room.read(request, timeout: Self.readTimeout)
+            messages = try await room.read(request, requestID: requestID, timeout: Self.readTimeout)
         } catch .gone(let heldAfter) {
             return Self.gone(heldAfter)
         } catch {

@@ -50,9 +50,14 @@ final class GRPCRoom: RemoteRoom {
         return { send.cancel() }
     }
 
-    func read(_ request: ReadMessagesRequest, timeout: Duration) async throws(ReadError) -> Messages {
+    func read(
+        _ request: ReadMessagesRequest,
+        requestID: String,
+        timeout: Duration
+    ) async throws(ReadError) -> Messages {
         do {
-            let options = CallOptions(timeout: timeout)
+            var options = CallOptions(timeout: timeout)
+            options.metadata = [MessengerMethods.requestIDKey: .string(requestID)]
             let stream = try channel.current.serverStreaming(MessengerMethods.readMessages, request, options: options)
             async let _: Void = Self.cancel(stream, after: Self.readOpenTimeout)
             guard try await stream.initialMetadata.first(MessengerMethods.positionKey) == nil else { return stream }

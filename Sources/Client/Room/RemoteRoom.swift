@@ -15,7 +15,13 @@ protocol RemoteRoom: Sendable {
     ) -> Cancellation
 
     /// Messages that the room holds, whatever the inbox has received. Ends by itself, or at the timeout.
-    func read(_ request: ReadMessagesRequest, timeout: Duration) async throws(ReadError) -> Messages
+    ///
+    /// - Parameter requestID: For the server's log line.
+    func read(
+        _ request: ReadMessagesRequest,
+        requestID: String,
+        timeout: Duration
+    ) async throws(ReadError) -> Messages
 
     /// The messages after `position`, then those that the room accepts, until the server or the task ends the stream.
     ///

@@ -46,7 +46,11 @@ final class FakeRoom: RemoteRoom {
         return { self.answerAll() }
     }
 
-    func read(_: ReadMessagesRequest, timeout: Duration) async throws(ReadError) -> Messages { throw .unavailable }
+    func read(
+        _: ReadMessagesRequest,
+        requestID: String,
+        timeout: Duration
+    ) async throws(ReadError) -> Messages { throw .unavailable }
 
     func follow(after: SendTime?, readerAge: Duration?) async throws(ReadError) -> RoomStream { throw .unavailable }
 

@@ -66,7 +66,11 @@ final class StreamingRoom: RemoteRoom {
         return {}
     }
 
-    func read(_ request: ReadMessagesRequest, timeout: Duration) async throws(ReadError) -> Messages {
+    func read(
+        _ request: ReadMessagesRequest,
+        requestID: String,
+        timeout: Duration
+    ) async throws(ReadError) -> Messages {
         let messages = try state.withLock { state throws(ReadError) in
             if state.isAway { throw .unavailable }
             if request.last > 0 { return Array(state.messages.suffix(Int(request.last)).prefix(Int(request.limit))) }
