@@ -7,6 +7,7 @@ import pytest
 
 from support.api import connected, failure, pb, reading, stub, time_of, timestamp
 from support.fakeserver import fake_server, until_cancelled
+from support.metrics import scrape
 from support.processes import free_port
 from support.redis import Redis
 from support.room import collect, unique
@@ -155,8 +156,10 @@ def test_the_client_repeats_a_send_under_its_key(launch):
         assert client.http.send("Ivan", "hey") == "2001-09-09T01:46:40.000000000Z"
         keys = [request.idempotencyKey for request in server.sends]
         assert len(keys) == 3 and len(set(keys)) == 1 and len(keys[0]) == 32
+        assert scrape(client.http)("messenger_sends_retried_total") == 2
         client.http.send("Ivan", "hey")
         assert server.sends[-1].idempotencyKey != keys[0]
+        assert scrape(client.http)("messenger_sends_retried_total") == 2, "no first attempt counts"
 
 
 def test_a_server_that_has_lost_its_history_is_not_asked_again(launch):
