@@ -146,10 +146,12 @@ def services() -> dict[str, str]:
 
 
 def test_compose_limits_services_and_publishes_http_on_loopback():
-    """Memory and processes are limited. The clients' HTTP is published on the host's loopback only."""
+    """Memory and processes are limited. The clients' HTTP is published on the host's loopback only, metrics nowhere."""
     assert len(services()) == 10
     for name, text in services().items():
         assert "mem_limit:" in text and "pids_limit:" in text, name
+        assert ("MESSENGER_METRICS_PORT" in text) == name.startswith("server"), name
+        assert not re.search(r"ports: .*9464", text), name
         for ports in re.findall(r'ports: \["(.*):8080"\]', text):
             assert ports.startswith("${MESSENGER_HTTP_PUBLISH:-127.0.0.1}:"), name
         assert ("8080" in text) == name.startswith("client") or name == "tests", name
