@@ -4,8 +4,8 @@ import Testing
 
 @Suite struct LaunchTests {
     private struct Command: AsyncParsableCommand {
-        @OptionGroup var settings: SharedSettings
-        @Flag var fail = false
+        @OptionGroup(of: SharedSettings.self) var settings: SharedSettings
+        @Flag("Fail.") var fail = false
 
         func run() async throws {
             if fail { throw StartError(.unavailable, "Port 8080 is\ntaken.") }

@@ -23,8 +23,10 @@ import Testing
 
     private struct Settings: ParsableArguments {
         @Option("MESSENGER_HTTP_PORT", "Port.") var port: Port = 8080
-        @OptionGroup var group: Group
+        @OptionGroup(of: Group.self) var group: Group
         @Option("MESSENGER_LOG_LEVEL", "Level.") var logLevel: Logger.Level = .info
+        @Flag("Check.") var check = false
+        @Option("Copy.", valueName: "file", transform: { $0 }) var backup: String?
     }
 
     private func settings(_ words: [String] = [], environment: [String: String] = [:]) throws -> Settings {
@@ -39,6 +41,22 @@ import Testing
         #expect(settings.logLevel == .info)
         #expect(try self.settings(environment: environment).port == 2)
         #expect(try self.settings(["--http-port=1"], environment: environment).port == 1)
+    }
+
+    @Test(arguments: [[], ["--http-port", "8080"]])
+    func withoutItsFlagEverythingElseHasItsDefault(words: [String]) throws {
+        let settings = try settings(words)
+        #expect(settings.port == 8080)
+        #expect(settings.group.timeout == .seconds(10))
+        #expect(settings.check == false)
+        #expect(settings.backup == nil)
+        #expect(try self.settings(words + ["--check", "--backup=a"]).backup == "a")
+    }
+
+    @Test func theFirstBadVariableIsNamed() {
+        let environment = ["MESSENGER_HTTP_PORT": "x", "MESSENGER_SEND_TIMEOUT": "y", "MESSENGER_LOG_LEVEL": "z"]
+        let error = #expect(throws: StartError.self) { try settings(environment: environment) }
+        #expect(error?.message.hasPrefix("The value 'x' is invalid for 'MESSENGER_HTTP_PORT'") == true)
     }
 
     @Test func anEmptyVariableIsNotSet() throws {

@@ -123,9 +123,9 @@ struct ClientSettings: ParsableArguments, Sendable {
     )
     var bufferBytes: ByteCount = .mebibytes(64)
 
-    @OptionGroup var shared: SharedSettings
+    @OptionGroup(of: SharedSettings.self) var shared: SharedSettings
 
-    @Flag(help: "Check whether the client on this machine answers. Exit with 0 if it does, else with 1.")
+    @Flag("Check whether the client on this machine answers. Exit with 0 if it does, else with 1.")
     var checkHealth = false
 
     /// What the HTTP server's peers may use.

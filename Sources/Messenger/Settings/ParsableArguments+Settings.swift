@@ -8,7 +8,8 @@ extension ParsableArguments {
     ///
     /// - Parameter environment: Returns a variable's value. An empty one counts as unset.
     /// - Throws: ``StartError`` for a value that is not allowed, ArgumentParser's errors for everything else.
-    static func parse(_ words: [String], environment: (String) -> String?) throws -> Self {
+    static func parse(_ words: [String], environment: @escaping @Sendable (String) -> String?) throws -> Self {
+        if words.isEmpty { return try SettingsEnvironment.settings(from: environment) }
         let settings = SettingDeclaration.collected { declareSettings() }
         let given = try flags(of: settings, givenIn: words)
         // The answer to these does not depend on the environment.

@@ -135,5 +135,8 @@ extension Option where Value: SettingValue {
             help: ArgumentHelp("\(summary) Allowed: \(expectation). \(facts)"),
             transform: parse
         )
+        if let environment = SettingsEnvironment.current {
+            wrappedValue = environment.value(of: setting, parse) ?? defaultValue
+        }
     }
 }

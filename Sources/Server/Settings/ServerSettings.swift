@@ -28,7 +28,7 @@ struct ServerSettings: ParsableArguments, Sendable {
     @Option("MESSENGER_HISTORY_BYTES", in: .kibibytes(64) ... .mebibytes(65535), "Most memory for these messages.")
     var historyBytes: ByteCount = .mebibytes(256)
 
-    @OptionGroup var history: HistorySettings
+    @OptionGroup(of: HistorySettings.self) var history: HistorySettings
 
     @Option(
         "MESSENGER_MAX_CONNECTIONS",
@@ -87,44 +87,42 @@ struct ServerSettings: ParsableArguments, Sendable {
     @Option("MESSENGER_METRICS_HOST", "Addresses on which the server listens at that port.")
     var metricsHost: ListenHost = .localhost
 
-    @OptionGroup var shared: SharedSettings
+    @OptionGroup(of: SharedSettings.self) var shared: SharedSettings
 
-    @Flag(help: "Check whether the server on this machine works. Exit with 0 if it does, else with 1.")
+    @Flag("Check whether the server on this machine works. Exit with 0 if it does, else with 1.")
     var checkHealth = false
 
     @Option(
-        help: ArgumentHelp(
-            """
-            Copy the history that MESSENGER_HISTORY names to a new file, also while a server uses it, check the copy, \
-            and exit.
-            """,
-            valueName: "file"
-        )
+        """
+        Copy the history that MESSENGER_HISTORY names to a new file, also while a server uses it, check the copy, and \
+        exit.
+        """,
+        valueName: "file",
+        transform: { $0 }
     )
     var backup: String?
 
     @Option(
-        help: ArgumentHelp(
-            "Check whether the file of a history or a backup is sound, change nothing, and exit.",
-            valueName: "file"
-        )
+        "Check whether the file of a history or a backup is sound, change nothing, and exit.",
+        valueName: "file",
+        transform: { $0 }
     )
     var checkHistory: String?
 
     @Option(
-        help: "Print a new token, and its line for the file of MESSENGER_TOKENS_FILE, and exit.",
+        "Print a new token, and its line for the file of MESSENGER_TOKENS_FILE, and exit.",
         transform: { try TokenName(parsing: $0) }
     )
     var makeToken: TokenName?
 
     @Option(
-        help: "What the new token allows: \(AccessRights.form). (default: read,send)",
+        "What the new token allows: \(AccessRights.form). (default: read,send)",
         transform: { try AccessRights(parsing: $0) }
     )
     var tokenRights: AccessRights?
 
     @Option(
-        help: "How many messages the new token may send: \(MessageRate.form). (default: no limit)",
+        "How many messages the new token may send: \(MessageRate.form). (default: no limit)",
         transform: { try MessageRate(parsing: $0) }
     )
     var tokenRate: MessageRate?
