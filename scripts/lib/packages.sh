@@ -88,5 +88,5 @@ need_prometheus() {
     rm -rf $folder
     mkdir -p $folder
     (cd $folder && apt-get -q download prometheus >&2 && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb) ||
-        die "$unavailable" "apt-get could not download prometheus"
+        die "$unavailable" "apt-get could not download prometheus (it needs a recent apt-get update)"
 }

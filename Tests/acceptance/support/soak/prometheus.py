@@ -11,16 +11,24 @@ from pathlib import Path
 from support.processes import ROOT, free_port
 from support.waiting import wait_until
 
-#: Where scripts/soak puts it.
-PROGRAM = ROOT / ".build/prometheus/usr/bin/prometheus"
+#: Where scripts/soak puts them.
+PROGRAMS = ROOT / ".build/prometheus/usr/bin"
 
 #: Seconds between two scrapes.
 INTERVAL = 5
 
 
+def check(port: int) -> None:
+    """Fails if Prometheus's own checker finds fault with the metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        subprocess.run([PROGRAMS / "promtool", "check", "metrics"], input=answer.read(), check=True)
+
+
 class Prometheus:
     def __init__(self, targets: dict[str, int]):
         """`targets` are the names of the programs (the label `instance`), and the ports of their metrics."""
+        for port in targets.values():
+            check(port)
         self._folder = tempfile.TemporaryDirectory(prefix="messenger-prometheus-")
         folder, port = Path(self._folder.name), free_port()
         programs = [
@@ -34,7 +42,7 @@ class Prometheus:
         self._log = folder / "log"
         self._address = f"http://127.0.0.1:{port}"
         command = [
-            str(PROGRAM),
+            str(PROGRAMS / "prometheus"),
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
