@@ -87,8 +87,8 @@ def test_the_answer_ends_at_the_limit(client):
     ["?after=", "?after=yesterday", "?limit=0", "?limit=x", "?last=0", "?last=10001", "?last=1&last=2", "?after=%zz",
      "?last=1&after=2021-09-12T10:25:22Z"],
 )  # fmt: skip
-def test_a_bad_query_is_refused(client, query):
-    response = client.http.request("GET", f"/events{query}")
+def test_a_bad_query_is_refused(messenger, query):
+    response = messenger.client1.request("GET", f"/events{query}")
     assert response.status == 400 and response.json()["error"], response
 
 

@@ -103,8 +103,8 @@ def test_limits_without_a_query(room, server):
         "?after=2999-09-12T10:25:22Z",
     ],
 )
-def test_a_bad_query_is_refused(room, query):
-    response = get(room[0], query)
+def test_a_bad_query_is_refused(messenger, query):
+    response = messenger.client1.request("GET", f"/messages{query}")
     assert response.status == 400 and response.json()["sendTime"] is None and response.json()["error"], response
 
 

@@ -28,24 +28,25 @@ def line(program, said: str, request_id: str) -> str:
     return lines()[0]
 
 
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ({"X-Request-Id": "order-7"}, "order-7"),
-        ({"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}, TRACE),
-        ({"X-Request-Id": "two words"}, None),
-        ({"X-Request-Id": "x" * 129}, None),
-        ({}, None),
-    ],
-)
-def test_one_id_in_the_answer_and_in_both_logs(programs, headers, expected):
+#: The fields of a request, and its ID. Without a good one, the client makes one.
+GIVEN = [
+    ({"X-Request-Id": "order-7"}, "order-7"),
+    ({"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}, TRACE),
+    ({"X-Request-Id": "two words"}, None),
+    ({"X-Request-Id": "x" * 129}, None),
+    ({}, None),
+]
+
+
+def test_one_id_in_the_answer_and_in_both_logs(programs):
     server, client = programs
-    answer = client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "hey"}, headers)
-    assert answer.status == 200
-    given = answer.headers["X-Request-Id"]
-    assert given == expected or (expected is None and re.fullmatch(r"[0-9a-f]{16}", given))
-    assert "status=200" in line(client, "request answered", given)
-    assert "method=/mes_grpc.MessengerServer/SendMessage" in line(server, "call ended", given)
+    for headers, expected in GIVEN:
+        answer = client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "hey"}, headers)
+        assert answer.status == 200, headers
+        given = answer.headers["X-Request-Id"]
+        assert given == expected or (expected is None and re.fullmatch(r"[0-9a-f]{16}", given)), headers
+        assert "status=200" in line(client, "request answered", given)
+        assert "method=/mes_grpc.MessengerServer/SendMessage" in line(server, "call ended", given)
 
 
 def test_reads_have_an_id(programs):

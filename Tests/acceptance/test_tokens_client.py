@@ -65,9 +65,9 @@ def test_health_and_the_page_are_open(client):
         assert client.http.request("GET", file.decode()).status == 200
 
 
-@pytest.mark.parametrize("path", ["/other", "//sendMessage", "/healthz/", "/sendMessage/", "/%2e/messages"])
-def test_other_paths_need_a_token(client, path):
-    assert client.http.request("GET", path).status == 401
+def test_other_paths_need_a_token(client):
+    for path in ["/other", "//sendMessage", "/healthz/", "/sendMessage/", "/%2e/messages"]:
+        assert client.http.request("GET", path).status == 401, path
 
 
 def test_a_token_over_its_rate(client, tokens):

@@ -110,18 +110,18 @@ def test_combining_marks_in_a_json_body(launch, server, body):
         assert connection.flush()[-1]["text"] == body["text"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["Host", "Connection", "Expect", "Origin", "Referer", "Sec-Fetch-Site", "Transfer-Encoding", "User-Agent", "X"],
-)
-def test_combining_marks_in_a_header_field(launch, server, name):
+FIELDS = ["Host", "Connection", "Expect", "Origin", "Referer", "Sec-Fetch-Site", "Transfer-Encoding", "User-Agent", "X"]
+
+
+def test_combining_marks_in_a_header_field(launch, server):
     """The client may answer or refuse."""
     client = launch.client(server.address).wait_ready()
     client.http.send("Ivan", "hey")
-    before = client.cpu_seconds()
-    for _ in range(COUNT):
-        client.http.request("GET", "/healthz", headers={name: marks(7_000).encode()})
-    assert client.cpu_seconds() - before < LIMIT
+    for name in FIELDS:
+        before = client.cpu_seconds()
+        for _ in range(COUNT):
+            client.http.request("GET", "/healthz", headers={name: marks(7_000).encode()})
+        assert client.cpu_seconds() - before < LIMIT, name
 
 
 @pytest.mark.parametrize("key", ["e\u0301", "\u00e9"], ids=["two scalars", "one scalar"])

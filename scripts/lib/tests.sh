@@ -6,8 +6,12 @@ export PYTHONPYCACHEPREFIX=$PWD/.build/pycache
 unset PYTHONDONTWRITEBYTECODE
 
 # swift_tests ARGUMENTS...: the debug build's, with Swift Testing's own arguments. `swift test` would plan the build again,
-# which takes 5 s.
-swift_tests() { .build/debug/messengerPackageTests.xctest --testing-library swift-testing "$@"; }
+# which takes 5 s. Eight tests at a time: if all run at once, Swift Testing's thread that waits for exit tests spins until
+# a task of theirs gets its turn.
+swift_tests() {
+    SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8 .build/debug/messengerPackageTests.xctest \
+        --testing-library swift-testing "$@"
+}
 
 # unit_tests ARGUMENTS...: the arguments go to Swift Testing.
 unit_tests() {

@@ -32,9 +32,11 @@ def unary(request, context):
 
 
 def stream(request, context):
-    context.send_initial_metadata((("position", "here"),))
+    # The client may cancel as soon as it has the metadata.
     if request == b"endless":
         context.add_callback(cancelled.set)
+    context.send_initial_metadata((("position", "here"),))
+    if request == b"endless":
         cancelled.wait(30)
         return
     count, size = map(int, request.split())
