@@ -83,10 +83,10 @@ need_python_packages() {
 # need_prometheus: Debian's Prometheus and its promtool in .build/prometheus. An installed one would run as a service.
 need_prometheus() {
     local folder=.build/prometheus
-    [ ! -x $folder/usr/bin/prometheus ] || return 0
+    [ ! -x "$folder"/usr/bin/prometheus ] || return 0
     say "fetching prometheus into $folder"
-    rm -rf $folder
-    mkdir -p $folder
-    (cd $folder && apt-get -q download prometheus >&2 && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb) ||
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    (cd "$folder" && apt-get -q download prometheus >&2 && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb) ||
         die "$unavailable" "apt-get could not download prometheus (it needs a recent apt-get update)"
 }
