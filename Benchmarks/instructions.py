@@ -21,6 +21,7 @@ READERS = 100
 # By what is counted: the load, its smaller and its larger number, and how often each stands for.
 LOADS = {
     "unary call": ("unary", {"connections": 5, "streams": 20}, 2_000, 8_000, 1),
+    "keyed call": ("unary", {"connections": 5, "streams": 20, "keyed": 1}, 2_000, 8_000, 1),
     "delivery": ("fanout", {"readers": READERS, "senders": 1, "window": 1}, 50, 350, READERS),
 }
 

@@ -130,10 +130,11 @@ inline bool decodeSendMessageResponse(Bytes bytes, int64_t& sendTime) {
     return !fields.malformed();
 }
 
-inline std::string encodeSendMessageRequest(Bytes author, Bytes text) {
+inline std::string encodeSendMessageRequest(Bytes author, Bytes text, Bytes idempotencyKey = {}) {
     std::string out;
     putBytes(out, 1, author);
     putBytes(out, 2, text);
+    putBytes(out, 3, idempotencyKey);
     return out;
 }
 

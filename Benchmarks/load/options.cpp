@@ -33,6 +33,7 @@ Options:
   --stalled      further readers, each with a connection of its own, that never grant flow-control window (0)
   --stalled-sockets 1  these grant it, but never read from their sockets
   --streams      unary calls at a time on a connection (1)
+  --keyed 1      each call has an idempotency key of its own
   --text-bytes   length of a message's text (32)
   --seconds      how long to hold idle readers (5)
   --patience     seconds without any news after which a run has failed (10)
@@ -79,6 +80,8 @@ Options parseOptions(int count, char** arguments) {
             parse(name, text, options.pids.emplace_back());
         } else if (name == "--stalled-sockets") {
             options.stalledSockets = std::strcmp(text, "0") != 0;
+        } else if (name == "--keyed") {
+            options.keyed = std::strcmp(text, "0") != 0;
         } else if (const auto found = numbers.find(name); found != numbers.end()) {
             parse(name, text, *found->second);
         } else {

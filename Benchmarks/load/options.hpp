@@ -23,6 +23,7 @@ struct Options {
     bool stalledSockets = false;
     uint32_t streams = 1;
     uint32_t textBytes = 32;
+    bool keyed = false;
     uint32_t seconds = 5;
     uint32_t patience = 10;
     // What stands after `--`.

@@ -1,6 +1,8 @@
 #include "unary.hpp"
 
 #include <algorithm>
+#include <cinttypes>
+#include <cstdio>
 
 #include "failure.hpp"
 #include "meter.hpp"
@@ -38,7 +40,16 @@ void Unary::begin(Connection& connection) {
     --remaining_;
     ++underWay_;
     calls_[connection.tag].push_back({monotonicNow(), 0});
-    connection.call(methods::sendMessage, wire::encodeSendMessageRequest("load", std::string(options_.textBytes, '.')));
+    const auto request = wire::encodeSendMessageRequest("load", std::string(options_.textBytes, '.'), nextKey());
+    connection.call(methods::sendMessage, request);
+}
+
+std::string Unary::nextKey() {
+    if (!options_.keyed) return {};
+    // As long as those of our client.
+    char key[33];
+    std::snprintf(key, sizeof key, "%016" PRIx64 "%016" PRIx64, run_, ++begun_);
+    return key;
 }
 
 void Unary::runCalls(uint32_t count) {

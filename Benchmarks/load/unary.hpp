@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <random>
+#include <string>
 #include <vector>
 
 #include "connection.hpp"
@@ -28,6 +30,8 @@ private:
     void onEnd(Connection& connection, uint32_t call, int64_t now) override;
 
     void begin(Connection& connection);
+    // Empty if calls have none.
+    std::string nextKey();
     void runCalls(uint32_t count);
     void checkSendTimes();
 
@@ -36,6 +40,9 @@ private:
     std::vector<std::unique_ptr<Connection>> connections_;
     // By connection.
     std::vector<std::vector<Call>> calls_;
+    // Tells the keys of one run from those of others.
+    const uint64_t run_ = std::random_device{}();
+    uint64_t begun_ = 0;
     uint32_t remaining_ = 0;
     uint32_t underWay_ = 0;
     uint64_t faults_ = 0;

@@ -1,7 +1,7 @@
 internal import LibGRPC
 
 /// What a sender calls one message, to send it again without sending it twice.
-public struct IdempotencyKey: Sendable, Hashable {
+public struct IdempotencyKey: Sendable, Equatable {
     /// Of printable ASCII, so it has one byte for each character.
     public static let maxLength = 64
 
@@ -29,12 +29,6 @@ public struct IdempotencyKey: Sendable, Hashable {
         self.text = text
     }
 
-    // By bytes, all at once.
-
+    /// Compares bytes.
     public static func == (left: Self, right: Self) -> Bool { left.text.hasBytes(of: right.text) }
-
-    public func hash(into hasher: inout Hasher) {
-        var text = text
-        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
-    }
 }

@@ -52,10 +52,13 @@ struct IdempotencyKeysTests {
         var keys = IdempotencyKeys(limits: .init(age: .seconds(10), count: 100))
         let key = try #require(IdempotencyKey("1"))
         let time = SendTime(nanosecondsSinceEpoch: 1)
-        keys.insert(message("hey", key: "1"), under: key, time, at: start)
-        #expect(try keys.sendTime(of: message("hey", key: "1"), under: key, at: start + .seconds(9)) == time)
-        #expect(try keys.sendTime(of: message("other", key: "1"), under: key, at: start + .seconds(10)) == nil)
-        #expect(keys.count == 0)
+        func hashes(_ text: String) -> IdempotencyKeys.Hashes { .init(message(text, key: "1"), under: key) }
+        let later = SendTime(nanosecondsSinceEpoch: 2)
+        #expect(try keys.insert(hashes("hey"), time, at: start) == nil)
+        #expect(try keys.insert(hashes("hey"), later, at: start + .seconds(9)) == time)
+        #expect(try keys.insert(hashes("other"), later, at: start + .seconds(10)) == nil)
+        #expect(try keys.insert(hashes("other"), time, at: start + .seconds(11)) == later)
+        #expect(keys.count == 1)
     }
 
     @Test func theOldestKeysAreForgottenFirst() throws {

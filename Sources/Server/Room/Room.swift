@@ -82,15 +82,13 @@ final class Room<Content: Sendable>: Sendable {
     /// - Throws: ``RoomError/closed`` or ``RoomError/keyIsTaken``. Then the message is not in the history.
     func append(_ message: NewMessage) throws(RoomError) -> SendTime {
         let now = MonotonicClock.now
+        let hashes = message.key.map { IdempotencyKeys.Hashes(message, under: $0) }
         let (sendTime, isNew) = try change { state throws(RoomError) in
             guard !state.isClosed else { throw RoomError.closed }
-            if let key = message.key, let known = try state.keys.sendTime(of: message, under: key, at: now) {
-                return (known, false)
-            }
             let sendTime = state.history.nextSendTime(clock: clock())
+            if let hashes, let known = try state.keys.insert(hashes, sendTime, at: now) { return (known, false) }
             let (content, byteCount) = encode(Message(message, sendTime: sendTime))
             state.history.append(content, sendTime: sendTime, byteCount: byteCount, at: now)
-            if let key = message.key { state.keys.insert(message, under: key, sendTime, at: now) }
             return (sendTime, true)
         }
         if isNew { onChange() }
