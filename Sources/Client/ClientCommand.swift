@@ -85,9 +85,8 @@ extension ClientSettings: AsyncParsableCommand {
 
         // They stop in reverse order: no more requests, then no more messages.
         var configuration = ServiceGroupConfiguration(
-            services: rereading + [MemoryTrim(), subscription, http],
-            gracefulShutdownSignals: rereads.isEmpty ? .stop : .stopUnlessRereading,
-            logger: .quiet
+            rereading + [MemoryTrim(), subscription, http],
+            gracefulShutdownSignals: rereads.isEmpty ? .stop : .stopUnlessRereading
         )
         configuration.maximumGracefulShutdownDuration = Self.gracePeriod
         let services = ServiceGroup(configuration: configuration)
@@ -117,9 +116,4 @@ extension ClientSettings: AsyncParsableCommand {
         options.userAgent = "messenger-client/\(Version.current)"
         return options
     }
-}
-
-extension Logger {
-    /// For libraries whose log lines would only repeat ours.
-    static var quiet: Logger { Logger(label: "library") { _ in SwiftLogNoOpLogHandler() } }
 }

@@ -51,11 +51,8 @@ extension ServerSettings: AsyncParsableCommand {
         if let tokens { rereads.append { tokens.reread(logger) } }
         if let certificates { rereads.append { certificates.reread(logger) } }
         if !rereads.isEmpty { services.append(await Rereading(rereads)) }
-        let group = ServiceGroup(
-            services: services,
-            gracefulShutdownSignals: rereads.isEmpty ? .stop : .stopUnlessRereading,
-            logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }
-        )
-        try await group.run()
+        let signals: [UnixSignal] = rereads.isEmpty ? .stop : .stopUnlessRereading
+        let configuration = ServiceGroupConfiguration(services, gracefulShutdownSignals: signals)
+        try await ServiceGroup(configuration: configuration).run()
     }
 }
