@@ -1,13 +1,13 @@
 import ArgumentParser
 import struct LibGRPC.ListeningSocket
 import Logging
-import Messenger
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 import ServiceLifecycle
 
 @testable import Client
+@testable import Messenger
 
 /// Runs a test against the client's HTTP server, on a free port.
 func withHTTP<Value: Sendable>(
@@ -48,7 +48,7 @@ func withHTTP<Value: Sendable>(
 extension ClientSettings {
     /// The defaults, on a free port.
     static func forTests() throws -> ClientSettings {
-        try parse(["--http-port", "0"])
+        try parse([]) { $0 == "MESSENGER_HTTP_PORT" ? "0" : nil }
     }
 }
 
