@@ -22,7 +22,7 @@ struct StalledPeerTests {
         defer { listener.close() }
         let channel = Channel(target: "127.0.0.1:\(listener.port)", group: group)
         let call = try channel.bidirectional(Echo.chat, options: CallOptions(waitForReady: true))
-        Task { try await call.requests.write(ByteBuffer(String(repeating: "x", count: 1 << 26))) }
+        Task { try await call.requests.write(ByteBuffer([UInt8](repeating: 0x78, count: 1 << 26))) }
         let peer = try await StalledPeer.accepted(by: listener)
         call.cancel()
         return peer

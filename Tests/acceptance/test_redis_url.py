@@ -110,7 +110,7 @@ def test_a_file_holds_the_url(launch, guarded, tmp_path, end):
     file.write_bytes(f"{url(guarded)}{end}".encode())
     server = launch.server(MESSENGER_HISTORY_FILE=file, MESSENGER_LOG_LEVEL="trace").wait_ready()
     send(server.address, "hello")
-    assert f"historyFile={file}" in server.log()
+    wait_until(lambda: f"historyFile={file}" in server.log(), "the server has said that it listens")
     says_no_secret(server.log(), SECRET, ENCODED)
 
 
