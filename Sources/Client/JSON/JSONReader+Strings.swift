@@ -33,9 +33,10 @@ extension JSONReader {
 
     /// Passes over bytes that stand for themselves.
     private mutating func skipPlainBytes() {
-        while offset < bytes.count {
+        let (quotationMark, backslash, count) = (UInt8(ascii: "\""), UInt8(ascii: "\\"), bytes.count)
+        while offset < count {
             let byte = bytes[offset]
-            guard byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { return }
+            guard byte >= 0x20, byte != quotationMark, byte != backslash else { return }
             offset += 1
         }
     }
