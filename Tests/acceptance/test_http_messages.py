@@ -245,12 +245,12 @@ def test_the_number_of_messages_while_others_send(launch, server):
         while not stopping.is_set():
             send_to_room(server.address, *["x"] * 100)
 
-    send_to_room(server.address, *["x"] * 2000)
+    send_to_room(server.address, *["x"] * 1000)
     threads = [threading.Thread(target=send_on) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
-        for _ in range(10):
+        for _ in range(5):
             assert len(times(client, "?last=1")) == 1
             received = times(client, "?limit=100")
             assert len(received) == 100

@@ -12,7 +12,7 @@ from support.waiting import wait_until
 pytestmark = pytest.mark.history
 
 
-@pytest.mark.parametrize("each", [200, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("each", [100, pytest.param(1_000, marks=pytest.mark.slow)])
 def test_many_senders_one_order_exactly_once(room, each):
     """8 senders with so many messages each, through two clients: both get each message once, in the same order."""
     senders = 8
