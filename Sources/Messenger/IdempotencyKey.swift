@@ -20,8 +20,11 @@ public struct IdempotencyKey: Sendable, Equatable {
     /// A key of 128 random bits, which nobody else uses.
     public static func random() -> IdempotencyKey {
         let digits = Array("0123456789abcdef".utf8)
-        var generator = SystemRandomNumberGenerator()
-        let characters = (0..<32).map { _ in digits[Int.random(in: 0..<16, using: &generator)] }
+        // Each random number is a system call, so there are two, not one for each digit.
+        let characters = (0..<2).flatMap { _ in
+            let bits = UInt64.random(in: 0 ... .max)
+            return (0..<16).map { digits[Int(bits >> (4 * $0) & 15)] }
+        }
         return IdempotencyKey(text: String(decoding: characters, as: UTF8.self))
     }
 

@@ -25,6 +25,14 @@ struct IdempotencyKeysTests {
         #expect(IdempotencyKey(text) == nil)
     }
 
+    @Test func randomKeysAre32HexadecimalDigits() {
+        let keys = (0..<100).map { _ in IdempotencyKey.random().text }
+        #expect(keys.allSatisfy { $0.utf8.count == 32 && $0.utf8.allSatisfy("0123456789abcdef".utf8.contains) })
+        // Each of the 32 places varies.
+        #expect((0..<32).allSatisfy { place in Set(keys.map { Array($0.utf8)[place] }).count > 1 })
+        #expect(Set(keys).count == keys.count)
+    }
+
     /// Also when the first one is no longer in the history.
     @Test func aMessageThatIsSentAgainHasTheTimeOfTheFirst() throws {
         let room = room()
