@@ -30,7 +30,8 @@ extension ByteBuffer {
         string.withUTF8 { bytes in
             guard let start = bytes.baseAddress else { return }
             let (quotationMark, backslash) = (UInt8(ascii: "\""), UInt8(ascii: "\\"))
-            // A plain loop over a pointer: debug builds optimize no iterators, and the tests write megabytes.
+            // A plain loop over a pointer: debug builds optimize no iterators, and the tests write megabytes. The index
+            // stays below the count.
             var (index, plainStart) = (0, 0)
             let count = bytes.count
             while index < count {

@@ -41,7 +41,11 @@ final class SettingsEnvironment: Sendable {
             try setting.check(text, in: setting.variable, .badConfiguration)
             return try parse(text)
         } catch {
-            failure.withLock { $0 = $0 ?? error as? StartError }
+            // Never a default in place of a value that could not be read.
+            let error =
+                error as? StartError
+                ?? StartError(.badConfiguration, "The value is invalid for '\(setting.variable)'.")
+            failure.withLock { $0 = $0 ?? error }
             return nil
         }
     }
