@@ -29,8 +29,8 @@ extension [UnixSignal] {
 extension ServiceGroupConfiguration {
     /// A program's services, which stop in reverse order.
     ///
-    /// Each has the name of its type. By default it would have its description: all its settings, secrets included, found
-    /// by reflection in 27 million instructions of each start.
+    /// Each has the name of its type. By default it would have its description: all its settings, found by reflection, in
+    /// 27 million instructions of each start.
     public init(_ services: [any Service], gracefulShutdownSignals: [UnixSignal]) {
         self.init(
             services: services.map { ServiceConfiguration(service: $0, serviceName: "\(type(of: $0))") },
