@@ -45,7 +45,7 @@ build() {
 
 mkdir -p "$out"
 # The C++ peers have gRPC's core in them, as our releases.
-static_core=$(../Sources/CGRPC/static-core.sh "$out/static-core" | tail -n 1)
+static_core=$(../Sources/CGRPC/static-core.sh "$out/static-core" | grep '^-L')
 names=("$@")
 [ $# -gt 0 ] || names=("${!folders[@]}")
 for name in "${names[@]}"; do build "$name"; done
