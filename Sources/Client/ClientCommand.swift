@@ -111,6 +111,8 @@ extension ClientSettings: AsyncParsableCommand {
         options.streamWindow = 256 << 10
         // The server compresses nothing.
         options.acceptedCompression = [.none]
+        // A server in a new container may have another address, and the old one may answer nothing at all.
+        options.connectTimeout = .seconds(5)
         // The subscription's own backoff adds to it.
         options.maxBackoff = Backoff.maximum
         options.userAgent = "messenger-client/\(Version.current)"

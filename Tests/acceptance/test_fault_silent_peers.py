@@ -183,7 +183,34 @@ def without_handshake(stage: Stage) -> None:
     stage.figure("100 connections that stop in TLS's handshake: ended", f"{time.monotonic() - began:.1f} s")
 
 
-SCENARIOS = [server_frozen, client_frozen, unplugged_busy, unplugged_idle, half_open, without_handshake, slow_loris]
+def server_replaced(stage: Stage) -> None:
+    """While the server is replaced, its address leads nowhere: the client does not wait there for long."""
+    server = stage.launch.server().wait_ready()
+    wire = stage.link(server.port)
+    client = stage.launch.client(wire.address).wait_ready()
+    nowhere = stage.ending.enter_context(socket.create_server(("127.0.0.1", 0)))
+    wire.lead_to(nowhere.getsockname()[1])
+    server.stop()
+    stage.ending.enter_context(nowhere.accept()[0])
+    successor = stage.launch.server().wait_ready()
+    replaced = time.monotonic()
+    wire.lead_to(successor.port)
+    wait_until(lambda: is_ready(client), "the client finds the new server", within=NOTICED)
+    waited = time.monotonic() - replaced
+    stage.figure("server replaced while connections led nowhere: the client is ready", f"{waited:.1f} s")
+    assert waited < 8
+
+
+SCENARIOS = [
+    server_frozen,
+    client_frozen,
+    unplugged_busy,
+    unplugged_idle,
+    half_open,
+    without_handshake,
+    slow_loris,
+    server_replaced,
+]
 
 
 def perform(scenario: Callable[[Stage], None], figure: Callable[[str, str], None]) -> None:
