@@ -72,7 +72,7 @@ let package = Package(
         .target(
             name: "Prometheus",
             dependencies: [
-                "HTTPServing",
+                "CProcess", "HTTPServing",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -1,3 +1,4 @@
+internal import CProcess
 import Glibc
 
 /// What the system knows of this process, under the names that Prometheus's own libraries use.
@@ -12,6 +13,11 @@ package enum ProcessMetrics {
         .gauge,
         "Memory of the process that is in use, in bytes."
     )
+    private static let allocatedMemory = MetricFamily(
+        "process_allocated_memory_bytes",
+        .gauge,
+        "Memory that the process has allocated and not freed, in bytes."
+    )
     private static let openFiles = MetricFamily("process_open_fds", .gauge, "Open file descriptors.")
     private static let maxFiles = MetricFamily("process_max_fds", .gauge, "The most file descriptors that may be open.")
     private static let start = MetricFamily(
@@ -20,13 +26,14 @@ package enum ProcessMetrics {
         "When the process started, in seconds since 1970."
     )
 
-    package static let families = [cpu, memory, openFiles, maxFiles, start]
+    package static let families = [cpu, memory, allocatedMemory, openFiles, maxFiles, start]
 
     package static func register(in registry: MetricsRegistry) {
         let startTime = startTime
         registry.collect { samples in
             samples.add(cpu, cpuSeconds)
             if let bytes = residentBytes { samples.add(memory, bytes) }
+            samples.add(allocatedMemory, allocatedBytes)
             if let count = openFileCount { samples.add(openFiles, count) }
             var limit = rlimit()
             if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
@@ -44,6 +51,12 @@ package enum ProcessMetrics {
         let fields = read("/proc/self/statm").split(separator: UInt8(ascii: " "))
         guard fields.count > 1, let pages = Int(String(decoding: fields[1], as: UTF8.self)) else { return nil }
         return pages * sysconf(Int32(_SC_PAGESIZE))
+    }
+
+    /// Without the freed memory that the allocator keeps. Grows only with a leak, or with what the program holds.
+    private static var allocatedBytes: Int {
+        let memory = mallinfo2()
+        return memory.uordblks + memory.hblkhd
     }
 
     private static var openFileCount: Int? {

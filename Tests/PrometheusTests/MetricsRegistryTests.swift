@@ -111,9 +111,10 @@ struct MetricsRegistryTests {
             let parts = line.split(separator: " ")
             values[String(parts[0])] = Double(parts[1])
         }
-        #expect(values.count == 5)
+        #expect(values.count == 6)
         #expect(try #require(values["process_cpu_seconds_total"]) > 0)
         #expect(try #require(values["process_resident_memory_bytes"]) > 1_000_000)
+        #expect(try #require(values["process_allocated_memory_bytes"]) >= 0)
         let files = try #require(values["process_open_fds"])
         #expect(files >= 3 && files <= values["process_max_fds"] ?? 0)
         #expect(try #require(values["process_start_time_seconds"]) > 1.6e9)

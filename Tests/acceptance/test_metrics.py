@@ -87,6 +87,7 @@ def test_the_process_of_the_server(launch):
     metrics = scrape(http)
     assert metrics("process_start_time_seconds") == pytest.approx(server.started / 1e9, abs=2)
     assert metrics("process_resident_memory_bytes") == pytest.approx(server.resident_bytes(), rel=0.2)
+    assert 0 < metrics("process_allocated_memory_bytes") < metrics("process_resident_memory_bytes")
     assert metrics("process_cpu_seconds_total") == pytest.approx(server.cpu_seconds(), abs=0.2)
     assert abs(metrics("process_open_fds") - server.file_descriptors()) <= 2
     assert metrics("process_max_fds") > metrics("process_open_fds")

@@ -2,7 +2,7 @@
 // exist, that no signal ends or stops the process when it writes to them, and that it may start threads.
 #pragma once
 
-// `malloc_trim`, which Swift's module of the C library leaves out.
+// `malloc_trim` and `mallinfo2`, which Swift's module of the C library leaves out.
 #include <malloc.h>
 
 // The command line, as the system handed it over: how many arguments there are, the program's name included.
