@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.history import History, violations
+from support.http import HTTPClient
 from support.launcher import Launcher
 from support.soak.faults import Faults
-from support.soak.samples import TOLERANCES, Series
+from support.soak.samples import TOLERANCES, Series, Usage
 from support.traffic import Traffic
-from support.usage import Usage
 
 
 @dataclass
@@ -65,7 +65,8 @@ def break_things(
     faults.room.until_normal()
     while (now := time.monotonic() - began) < seconds:
         for series, program in zip(course.series, (faults.server, faults.steady), strict=True):
-            series.samples.append((now, Usage.of(program.pid)))
+            metrics = HTTPClient(f"127.0.0.1:{faults.metrics[series.name]}")
+            series.samples.append((now, Usage.of(program.pid, metrics)))
         if now - reported >= 60:
             reported, (load, _, _) = now, os.getloadavg()
             counts = f"{faults.room.accepted} messages accepted, {len(course.faults)} faults"
@@ -101,7 +102,7 @@ def report(course: Course, history: History, say: Callable[[str], None]) -> None
     say(f"\n{'fault':<27} {'times':>5}   until everybody sends and gets again: median, longest")
     for name, times in sorted(recoveries.items()):
         say(f"{name:<27} {len(times):>5}   {statistics.median(times):.2f} s, {max(times):.2f} s")
-    say(f"\n{'program':<9} {'':<17} {'first':>8}    {'last':>8}    {'slope':>9}")
+    say(f"\n{'program':<9} {'':<19} {'first':>8}    {'last':>8}    {'slope':>9}")
     for each in course.series:
         for line in each.lines():
             say(line)

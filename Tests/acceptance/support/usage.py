@@ -1,7 +1,7 @@
 """What a process uses, as the kernel counts it."""
 
 import os
-from dataclasses import dataclass
+import re
 from pathlib import Path
 
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -42,6 +42,19 @@ def resident_bytes(pid: int) -> int:
     return _status(pid, "VmRSS") * 1024
 
 
+def bytes_beside_heaps(pid: int) -> int:
+    """The memory in use without the allocator's heaps: code, stacks, large blocks, mapped files."""
+    kilobytes, is_heap = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if mapping := re.match(r"([0-9a-f]+)-\S+ (\S+) \S+ \S+ \S+ *(.*)", line):
+            begin, access, name = int(mapping[1], 16), mapping[2], mapping[3]
+            # The heaps of threads begin at multiples of 64 MiB.
+            is_heap = name == "[heap]" or (not name and access == "rw-p" and begin % (64 << 20) == 0)
+        elif line.startswith("Rss:") and not is_heap:
+            kilobytes += int(line.split()[1])
+    return kilobytes * 1024
+
+
 def threads(pid: int) -> int:
     return _status(pid, "Threads")
 
@@ -62,16 +75,3 @@ def _status(pid: int, key: str) -> int:
         if line.startswith(key + ":"):
             return int(line.split()[1])
     raise AssertionError(f"no {key} of process {pid}")
-
-
-@dataclass(frozen=True)
-class Usage:
-    """All of it at one moment."""
-
-    file_descriptors: int
-    threads: int
-    resident_bytes: int
-
-    @staticmethod
-    def of(pid: int) -> "Usage":
-        return Usage(file_descriptors(pid), threads(pid), resident_bytes(pid))
