@@ -1,6 +1,7 @@
 """The page for people, in Chromium: how messages come and go, whatever fails."""
 
 import subprocess
+import time
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -119,3 +120,34 @@ def test_the_name_is_remembered(browser, client):
     page.write("hey")
     wait_until(lambda: client.http.request("GET", "/messages").json()[-1:], "it is sent")
     assert client.http.request("GET", "/messages").json()[-1]["author"] == "-Maria"
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_page_that_slept_sends_nothing_twice(browser, launch, arrived):
+    """It wakes up when the server has forgotten the key of a message whose answer it has not seen."""
+    server = launch.server(MESSENGER_IDEMPOTENCY_AGE="1s").wait_ready()
+    client = launch.client(server.address).wait_ready()
+    page = browser.open(client.http.address).introduce("Anna")
+    page.run(
+        """
+        const [original, now, arrives] = [fetch, Date.now, arguments[0]];
+        window.fetch = async (path, options) => {
+            if (path !== "/sendMessage") return original(path, options);
+            if (arrives) await original(path, options);
+            window.fetch = original;
+            setTimeout(() => (Date.now = () => now() + 86_400_000), 100);
+            return new Response("{}", { status: 503, headers: { "Retry-After": "2" } });
+        };
+        """,
+        arrived,
+    )
+    page.write("once")
+    wait_until(lambda: page.run("return Date.now()") > (time.time() + 80_000) * 1000, "it sleeps for a day")
+    if arrived:
+        wait_until(lambda: page.run("return sessionStorage['messenger.outbox']") == "[]", "it asks nothing")
+        assert held(client.http) == ["once"]
+    else:
+        wait_until(lambda: page.unsent() == {"once": "failed"}, "it asks what to do")
+        assert held(client.http) == []
+        page.find("[data-do=retry]").click()
+        wait_until(lambda: held(client.http) == ["once"] and not page.unsent(), "it is sent again")

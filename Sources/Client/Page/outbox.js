@@ -9,6 +9,9 @@ const ATTEMPT = 60_000;
 /** Answers after which the same message may be accepted later. */
 const PASSING = new Set([408, 429, 502, 503, 504]);
 
+/** Whether the server may have forgotten the item's key. A clock that was set back says so, too. */
+const isForgotten = ({ began }) => Math.abs(Date.now() - began) > KEY_AGE;
+
 /** A random UUID would need HTTPS. */
 function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -58,7 +61,7 @@ export class Outbox {
 
   /** Sends a failed message again: under the same key, unless the key has become too old. */
   retry(item) {
-    if (Date.now() - item.began > KEY_AGE) Object.assign(item, { key: newKey(), began: Date.now() });
+    if (isForgotten(item)) Object.assign(item, { key: newKey(), began: Date.now() });
     item.state = "waiting";
     this.#changed();
     this.#run();
@@ -97,9 +100,14 @@ export class Outbox {
     if (this.#isRunning) return;
     this.#isRunning = true;
     for (let item; (item = this.#items.find(({ state }) => state === "waiting")); ) {
-      const error = await this.#send(item).catch((error) => error);
-      if (error) await this.#failed(item, error);
-      else this.#backoff.reset();
+      // The page may have slept since the last attempt.
+      if (item.tries > 0 && isForgotten(item)) {
+        this.#giveUp(item);
+      } else {
+        const error = await this.#send(item).catch((error) => error);
+        if (error) await this.#failed(item, error);
+        else this.#backoff.reset();
+      }
       this.#room.delayed(this.#items.some(({ state, tries }) => state === "waiting" && tries > 0));
       this.#changed();
     }
@@ -107,6 +115,7 @@ export class Outbox {
   }
 
   async #send(item) {
+    if (item.tries === 0) item.began = Date.now();
     Object.assign(item, { state: "sending", tries: item.tries + 1 });
     this.#changed();
     const response = await request("/sendMessage", {
@@ -123,20 +132,26 @@ export class Outbox {
   async #failed(item, error) {
     item.state = "waiting";
     if (error.status === 401) {
+      // It was not accepted, however long the user looks for a token.
+      item.tries--;
       this.#changed();
       await this.#room.needsToken();
     } else if (error instanceof Refusal && !PASSING.has(error.status)) {
       Object.assign(item, { state: "failed", reason: error.status, sentence: error.sentence, seen: undefined });
       if (error.status === 403) this.#room.forbidden();
-    } else if (Date.now() - item.began > KEY_AGE) {
-      // What looked like this message most likely was it.
-      if (item.seen) this.remove(item);
-      else Object.assign(item, { state: "failed", reason: "unknown" });
+    } else if (isForgotten(item)) {
+      this.#giveUp(item);
     } else {
       this.#room.delayed(true);
       this.#changed();
       await this.#backoff.wait(error.retryAfter);
     }
+  }
+
+  #giveUp(item) {
+    // What looked like this message most likely was it.
+    if (item.seen) this.remove(item);
+    else Object.assign(item, { state: "failed", reason: "unknown" });
   }
 
   #changed() {
