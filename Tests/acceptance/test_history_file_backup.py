@@ -149,6 +149,17 @@ def test_a_backup_to_where_nothing_can_be_written(launch, path, backup):
         assert str(target) in line
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_a_backup_is_none_of_the_history_s_files(launch, path, suffix):
+    """The server would refuse to start, or delete it."""
+    server = serve(launch, path)
+    times = send(server, "hey")
+    server.stop()
+    target = path.with_name(path.name + suffix)
+    assert "belongs to the history" in one_line(ask_for_backup(launch, f"sqlite:{path}", target), UNAVAILABLE)
+    assert read(serve(launch, path), times[0] - 1, 1) == ["hey"]
+
+
 def test_a_backup_to_a_full_disk(launch, path):
     """It leaves nothing there, and the server goes on."""
     disk = SmallDisk(kilobytes=256)

@@ -86,6 +86,12 @@ struct StoredHistory {
         } catch {
             throw Self.startError(error, path, interrupt)
         }
+        guard !path.auxiliaryFiles.contains(target.file) else {
+            throw StartError(
+                .unavailable,
+                "The file \(target.file) belongs to the history. A backup needs another name"
+            )
+        }
         let copy = try HistoryCopy(target)
         defer { copy.deleteIfUnfinished() }
         try copy.fill(from: database, interrupt)
