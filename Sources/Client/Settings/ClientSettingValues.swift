@@ -117,8 +117,11 @@ struct HostNames: SettingValue, Hashable {
     init?(settingText: String) {
         var names: Set<HostName> = []
         for part in settingText.utf8.split(separator: UInt8(ascii: ",")) {
-            let text = part.filter { $0 != UInt8(ascii: " ") }
-            guard !text.contains(UInt8(ascii: ":")), let name = HostName(field: String(decoding: text, as: UTF8.self))
+            let name = part.drop { $0 == UInt8(ascii: " ") }
+            let end = name.lastIndex { $0 != UInt8(ascii: " ") }
+            // Patterns such as *.example.com would match nothing.
+            guard let end, ListenHost.isName(Substring(name[...end])),
+                let name = HostName(field: String(Substring(name[...end])))
             else { return nil }
             names.insert(name)
         }

@@ -75,12 +75,18 @@ import Testing
         #expect(try settings(["--http-connections", "1"]).httpLimits.possibleConnections == 1)
     }
 
+    @Test func spacesAroundAllowedHostsAreIgnored() throws {
+        let settings = try settings(["--http-allowed-hosts", " a.example,  b.example ,"])
+        #expect(settings.httpAllowedHosts.names.count == 2)
+    }
+
     @Test(arguments: [
         ("MESSENGER_SERVER_ADDR", "http://server:1"), ("MESSENGER_HTTP_PORT", "-1"), ("MESSENGER_LOG_LEVEL", "loud"),
         ("MESSENGER_OPEN_TIMEOUT", "2h"), ("MESSENGER_SEND_TIMEOUT", "0s"), ("MESSENGER_BUFFER_BYTES", "1"),
         ("MESSENGER_MAX_AUTHOR_BYTES", "0"), ("MESSENGER_MAX_TEXT_BYTES", "1GiB"),
         ("MESSENGER_HTTP_CONNECTIONS", "0"), ("MESSENGER_HTTP_IDLE_TIMEOUT", "60"),
-        ("MESSENGER_HTTP_REQUEST_TIMEOUT", "2h"),
+        ("MESSENGER_HTTP_REQUEST_TIMEOUT", "2h"), ("MESSENGER_HTTP_ALLOWED_HOSTS", "*.example.com"),
+        ("MESSENGER_HTTP_ALLOWED_HOSTS", "a.example b.example"), ("MESSENGER_HTTP_ALLOWED_HOSTS", "a.example:80"),
     ])
     func aBadVariableIsNamed(variable: String, value: String) {
         let error = #expect(throws: StartError.self) { try settings(environment: [variable: value]) }
