@@ -83,9 +83,12 @@ def test_limit_of_calls_on_all_connections(launch):
         for call in stub(channel).SendMessage, lambda request: next(stub(channel).ReadMessages(request)):
             error = failure(grpc.StatusCode.RESOURCE_EXHAUSTED, call, pb.ReadMessagesRequest())
             assert error.details() == "too many calls are in progress"
-        answer = client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "hey"})
-        assert answer.status == 429, answer
-        assert answer.json() == {"sendTime": None, "error": "The server is overloaded; try again later."}
+        for answer in (
+            client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "hey"}),
+            client.http.request("GET", "/messages"),
+        ):
+            assert answer.status == 429, answer
+            assert answer.json() == {"sendTime": None, "error": "The server is overloaded; try again later."}
         streams.close()
         wait_until(lambda: succeeds(lambda: send_raw(channel, b"")), "there is room")
         client.http.send("Ivan", "hey")

@@ -147,7 +147,7 @@ struct EventCursor: Sendable {
         case .failure(.invalid):
             // The time is in the server's future: its clock was set back, or the time is not of this room.
             lost(heldAfter: nil, request)
-        case .failure(.unavailable), .failure(.refused), .failure(.failed):
+        case .failure(.unavailable), .failure(.overloaded), .failure(.refused), .failure(.failed):
             return false
         }
         isLoading = false

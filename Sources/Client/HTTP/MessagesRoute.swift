@@ -117,6 +117,7 @@ extension HTTPFailure {
         case .gone: self.init(.gone, "The room no longer holds the next messages.")
         case .invalid(let sentence): self.init(.badRequest, sentence)
         case .unavailable: self.init(.serviceUnavailable, "The server cannot be reached.")
+        case .overloaded: self.init(.tooManyRequests, "The server is overloaded; try again later.")
         case .refused: self.init(.badGateway, ServerToken.refusal)
         case .failed: self.init(.badGateway, "The server failed to return messages.")
         }

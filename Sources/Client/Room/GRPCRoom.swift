@@ -115,6 +115,7 @@ extension ReadError {
             self = .gone(heldAfter: heldAfter.flatMap { SendTime(rfc3339: $0) })
         case .invalidArgument: self = .invalid("The server rejected the request: \(error.message).")
         case .unavailable, .deadlineExceeded: self = .unavailable
+        case .resourceExhausted: self = .overloaded
         case .unauthenticated, .permissionDenied: self = .refused
         default: self = .failed
         }

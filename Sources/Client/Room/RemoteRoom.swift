@@ -62,6 +62,8 @@ enum ReadError: Error, Sendable, Equatable {
     case invalid(String)
     /// The server cannot be reached.
     case unavailable
+    /// The server has too much to do.
+    case overloaded
     /// The server does not accept this client's token.
     case refused
     /// The server answered with another error.
