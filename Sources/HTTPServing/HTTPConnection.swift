@@ -25,12 +25,6 @@ final class HTTPConnection: ChannelInboundHandler {
         case closing
     }
 
-    /// What a route has started. It may go on after the connection has closed.
-    private struct Work {
-        let cancel: @Sendable () -> Void
-        var endsWithPeer = false
-    }
-
     let server: HTTPServer
     let requestLimit: RequestLimitHandler
     let acknowledgements: AcknowledgementHandler
@@ -41,10 +35,10 @@ final class HTTPConnection: ChannelInboundHandler {
     private(set) var context: ChannelHandlerContext?
     var state = State.idle
     private var body = ByteBuffer()
-    private var work: Work?
+    var work: Work?
     /// Whether the peer sends no more, or the server is stopping.
     private(set) var isEnding = false
-    private var isCancelled = false
+    var isCancelled = false
 
     /// What the sender of the current request has shown, if that was needed.
     private(set) var permit: (any HTTPPermit)?
@@ -108,7 +102,7 @@ final class HTTPConnection: ChannelInboundHandler {
         unfinished?.source?.end()
         body = ByteBuffer()
         forgetPermit()
-        if let work, work.endsWithPeer { work.cancel() }
+        if let work, work.endsWithConnection { work.cancel() }
         leaveIfDone()
     }
 
@@ -124,7 +118,7 @@ final class HTTPConnection: ChannelInboundHandler {
     /// Takes no request after the current one.
     private func end() {
         isEnding = true
-        if let work, work.endsWithPeer { work.cancel() }
+        if let work, work.endsWithInput { work.cancel() }
         endSource()
         closeIfIdle()
     }
@@ -137,7 +131,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     private var isResponding: Bool { if case .responding = state { true } else { false } }
 
-    private func leaveIfDone() {
+    func leaveIfDone() {
         if context == nil, work == nil { connections.remove(self) }
     }
 }
@@ -210,51 +204,6 @@ extension HTTPConnection {
             context.writeAndFlush(Self.wrapOutboundOut(.head(head)), promise: nil)
         default: break
         }
-    }
-
-    private func answer(_ reply: () throws(HTTPFailure) -> HTTPReply) {
-        guard let loop = context?.eventLoop else { return }
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        do throws(HTTPFailure) {
-            switch try reply() {
-            case .response(let response): respond(.success(response))
-            case .callback(let start):
-                let cancel = start { result in
-                    loop.execute { bound.value.workEnded { $0.respond(result) } }
-                }
-                work = Work(cancel: cancel)
-            case .task(let run):
-                startWork { () async in
-                    let result: Result<HTTPReply, HTTPFailure>
-                    do throws(HTTPFailure) { result = .success(try await run()) } catch { result = .failure(error) }
-                    return { connection in connection.answer { () throws(HTTPFailure) in try result.get() } }
-                }
-            }
-        } catch {
-            respond(.failure(error))
-        }
-    }
-
-    /// Runs a task that is cancelled when the peer leaves or the server stops.
-    /// - Parameter run: Returns what to do on the event loop at the task's end.
-    func startWork(_ run: @escaping @Sendable () async -> @Sendable (HTTPConnection) -> Void) {
-        guard let loop = context?.eventLoop else { return }
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        let task = Task {
-            let end = await run()
-            loop.execute { bound.value.workEnded(end) }
-        }
-        work = Work(cancel: { task.cancel() }, endsWithPeer: true)
-    }
-
-    private func workEnded(_ end: (HTTPConnection) -> Void) {
-        work = nil
-        end(self)
-        if isCancelled {
-            work?.cancel()
-            acknowledgements.abort()
-        }
-        leaveIfDone()
     }
 }
 

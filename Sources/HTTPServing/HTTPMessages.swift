@@ -71,8 +71,11 @@ package enum HTTPReply: Sendable {
     case response(HTTPResponse)
     /// Answers when the work calls back. It goes on if the peer leaves; only a forced stop cancels it.
     case callback(Start)
-    /// Answers when the task returns. It is cancelled when the peer leaves or the server stops.
+    /// Answers when the task returns. It is cancelled when the connection has ended, or by a forced stop.
     case task(@Sendable () async throws(HTTPFailure) -> HTTPReply)
+    /// The same for a task that has begun nothing yet. It is also cancelled when the peer sends no more, which may have
+    /// left, or when the server stops.
+    case waitingTask(@Sendable () async throws(HTTPFailure) -> HTTPReply)
 }
 
 /// A response: JSON, unless its headers say otherwise.
@@ -87,8 +90,8 @@ package struct HTTPResponse: Sendable {
     package var body: ByteBuffer
     /// The rest of a body that is sent in chunks.
     package var chunks: Chunks?
-    /// Writes the rest of a body that is not there yet, in a task. The task is cancelled when the peer leaves or the
-    /// server stops. If it throws, the connection ends, so that the peer sees that the body is not complete.
+    /// Writes the rest of a body that is not there yet, in a task. The task is cancelled when the connection has ended, or
+    /// by a forced stop. If it throws, the connection ends, so that the peer sees that the body is not complete.
     package var stream: (@Sendable (HTTPBodyWriter) async throws -> Void)?
     /// Makes what makes the rest of a body that goes on until the peer leaves. Called on the connection's event loop, if
     /// the response has a body.
@@ -126,7 +129,7 @@ package struct HTTPBodyWriter: Sendable {
 
     /// Writes a chunk, and waits until the peer can take the next one.
     ///
-    /// - Throws: `CancellationError` if the peer has left or the server stops.
+    /// - Throws: `CancellationError` if the connection has ended, or by a forced stop.
     package func write(_ chunk: ByteBuffer) async throws {
         try await withCheckedThrowingContinuation { continuation in
             eventLoop.execute { connection.value.write(chunk, then: continuation) }

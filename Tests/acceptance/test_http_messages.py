@@ -206,6 +206,31 @@ def test_a_stop_does_not_wait_for_a_reader_that_takes_nothing(long_room):
     connection.close()
 
 
+def test_a_stop_finishes_an_answer_in_progress(long_room):
+    """A reader that goes on reading gets all of it."""
+    with stalled_reader(long_room.port) as connection:
+        wait_until(lambda: connection.recv(1, socket.MSG_PEEK), "the answer begins")
+        stop = threading.Thread(target=long_room.stop)
+        stop.start()
+        wait_until(lambda: not accepts(long_room.port), "the client stops")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        assert len(Answers(connection).next()) == 150
+        stop.join()
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_half_closed_connection_gets_its_answer(long_room):
+    """A peer that closes its sending side and reads gets all messages."""
+    for _ in range(20):
+        with stalled_reader(long_room.port) as connection:
+            connection.shutdown(socket.SHUT_WR)
+            assert len(Answers(connection).next()) == 150
+
+
 class Answers:
     """The answers on one connection."""
 

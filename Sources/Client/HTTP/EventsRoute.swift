@@ -36,7 +36,7 @@ struct EventsRoute: Sendable {
             let response = response(admission, requestID: request.id)
             if admission.hasOpened.isOpen { return .response(response) }
             // Whoever has the answer's head gets what is sent from then on.
-            return .task {
+            return .waitingTask {
                 _ = await admission.hasOpened.wait(timeout: Self.openTimeout)
                 return .response(response)
             }

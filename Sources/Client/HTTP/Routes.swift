@@ -67,7 +67,7 @@ private struct FirstOpening: Sendable {
         if latch.isOpen { return try answer() }
         let refusal = HTTPFailure(.badGateway, ServerToken.refusal)
         guard !isRefused() else { throw refusal }
-        return .task { [latch, timeout, isRefused] () async throws(HTTPFailure) in
+        return .waitingTask { [latch, timeout, isRefused] () async throws(HTTPFailure) in
             guard await latch.wait(timeout: timeout) else {
                 guard !isRefused() else { throw refusal }
                 throw HTTPFailure(.serviceUnavailable, "The stream from the server is not open yet.")
