@@ -66,8 +66,8 @@ final class RequestLimitHandler: ChannelDuplexHandler {
         setReserved(0)
     }
 
-    /// Whether a request's first line has not ended yet.
-    var isInRequestLine: Bool { phase == .head && !hasRequestLine }
+    /// Whether a request's first line has not ended yet, or is too long. It has ended if the request came with the last one.
+    var isInRequestLine: Bool { phase == .head && received > 0 && !hasRequestLine }
 
     // MARK: Called by NIO
 
@@ -82,12 +82,14 @@ final class RequestLimitHandler: ChannelDuplexHandler {
         } else if reserved > 0 || !isHealthCheck(bytes) {
             return refuse(.outOfMemory, context)
         }
+        if phase == .head, !hasRequestLine, let end = bytes.readableBytesView.firstIndex(of: UInt8(ascii: "\n")) {
+            hasRequestLine = received + end - bytes.readerIndex <= limits.headerBytes / 2
+        }
         received += count
         context.fireChannelRead(data)
         // NIO's decoder bounds fields and target, but neither white space before them nor what surrounds chunks.
         switch phase {
         case .head where received > 0:
-            hasRequestLine = hasRequestLine || bytes.readableBytesView.contains(UInt8(ascii: "\n"))
             if received > 2 * limits.headerBytes {
                 refuse(hasRequestLine ? .headersTooLong : .targetTooLong, context)
             }

@@ -124,6 +124,28 @@ def test_unusual_requests_are_accepted(room, port, requests, count):
     only(room, count)
 
 
+LIMITS = {
+    "too many fields": (post(length(), *(b"X-%d: 1" % index for index in range(100))), [431]),
+    "too many fields after another request": (
+        post(length()) + post(length(), *(b"X-%d: 1" % index for index in range(100))),
+        [200, 431],
+    ),
+    "a long target, then too many fields": (
+        post(*(b"X-%d: 1" % index for index in range(100)), start=b"POST /" + b"a" * 5_000 + b" HTTP/1.1"),
+        [431],
+    ),
+    "a long field": (post(length(), b"X: " + b"a" * 9_000), [431]),
+    "a too long target": (post(length(), start=b"POST /" + b"a" * 8_200 + b" HTTP/1.1"), [414]),
+    "an endless target": (b"POST /" + b"a" * 100_000, [414]),
+}
+
+
+@pytest.mark.parametrize(("requests", "expected"), LIMITS.values(), ids=LIMITS.keys())
+def test_the_status_says_what_is_too_long(port, requests, expected):
+    """431 for header fields, 414 for the target."""
+    assert statuses(http_exchange(port, requests)) == expected
+
+
 def test_a_request_within_a_body_is_a_body(room, port):
     """The length decides where a body ends."""
     assert statuses(http_exchange(port, post(length(SMUGGLED), body=SMUGGLED) + post(length()))) == [400, 200]
