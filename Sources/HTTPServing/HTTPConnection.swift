@@ -141,7 +141,8 @@ final class HTTPConnection: ChannelInboundHandler {
 extension HTTPConnection {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch (unwrapInboundIn(data), state) {
-        case (.head(let head), .idle):
+        case (.head(var head), .idle):
+            head.headers.trimEnds()
             requestLimit.headEnded()
             deadline = .distantFuture
             requestBegan(head, context)

@@ -95,6 +95,19 @@ extension HTTPRequestHead {
     }
 }
 
+extension HTTPHeaders {
+    /// Removes the white space after values. It is not part of them, but NIO's decoder removes only that before them.
+    mutating func trimEnds() {
+        guard contains(where: { $0.value.utf8.last?.isFieldSpace == true }) else { return }
+        self = HTTPHeaders(
+            map { name, value in
+                let last = value.utf8.lastIndex { !$0.isFieldSpace }
+                return (name, last.map { String(value[...$0]) } ?? "")
+            }
+        )
+    }
+}
+
 /// Under which names browsers may use a server, in addition to addresses and local names.
 package struct AllowedHosts: Sendable {
     let names: Set<HostName>
@@ -170,5 +183,7 @@ extension Sequence<UInt8> {
 }
 
 extension UInt8 {
+    fileprivate var isFieldSpace: Bool { self == UInt8(ascii: " ") || self == UInt8(ascii: "\t") }
+
     fileprivate var asciiLowercased: UInt8 { (0x41...0x5A).contains(self) ? self | 0x20 : self }
 }

@@ -146,6 +146,30 @@ def test_the_status_says_what_is_too_long(port, requests, expected):
     assert statuses(http_exchange(port, requests)) == expected
 
 
+SPACES = {
+    "a length": (post(length() + b"  "), [200]),
+    "chunks": (post(CHUNKED + b" ", body=CHUNKS) + post(length()), [200, 200]),
+    "an encoding": (post(length(), b"Content-Encoding: identity \t"), [200]),
+    "an expectation": (post(length(), b"Expect: 100-continue "), [100, 200]),
+    "a host": (b"GET /healthz HTTP/1.1\r\nHost: a \r\n\r\n", [200]),
+    "the last request": (post(length(), b"Connection: close ") + post(length()), [200]),
+    "an empty field": (post(length(), b"X: \t "), [200]),
+}
+
+
+@pytest.mark.parametrize(("requests", "expected"), SPACES.values(), ids=SPACES.keys())
+def test_white_space_after_a_value_is_no_part_of_it(port, requests, expected):
+    assert statuses(http_exchange(port, requests)) == expected
+
+
+def test_a_key_is_the_same_with_white_space_around_it(room, port):
+    key = unique("key").encode()
+    fields = [b"Idempotency-Key:" + before + key + after for before in (b"", b"\t ") for after in (b"", b" \t")]
+    answers = {http_exchange(port, post(length(), field)).partition(b"\r\n\r\n")[2] for field in fields}
+    assert len(answers) == 1
+    only(room, 1)
+
+
 def test_a_request_within_a_body_is_a_body(room, port):
     """The length decides where a body ends."""
     assert statuses(http_exchange(port, post(length(SMUGGLED), body=SMUGGLED) + post(length()))) == [400, 200]
