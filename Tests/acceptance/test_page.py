@@ -122,6 +122,33 @@ def test_the_name_is_remembered(browser, client):
     assert client.http.request("GET", "/messages").json()[-1]["author"] == "-Maria"
 
 
+def test_a_name_with_half_a_character(browser, client):
+    """It is not Unicode text, so the server would refuse each message."""
+    page = browser.open(client.http.address)
+    page.run("document.getElementById('name').value = 'Anna\\ud83d'")
+    page.introduce("!")
+    page.write("hey")
+    wait_until(lambda: page.texts() == ["hey"] and not page.unsent(), "it is sent")
+    assert client.http.request("GET", "/messages").json()[-1]["author"] == "Anna\ufffd!"
+
+
+def test_a_browser_whose_storage_is_full(browser, client):
+    """The page uses the new name, although the browser still remembers the old one."""
+    page = browser.open(client.http.address).introduce("Anna")
+    fill = """
+        for (let size = 1 << 20; size > 0; size >>= 1)
+            try { for (let index = 0; ; index++) localStorage.setItem(`${size}-${index}`, "x".repeat(size)) } catch {}
+    """
+    page.run(fill)
+    page.find("#rename").click()
+    page.introduce("Maria Antonia")
+    assert page.find("#rename .name").text == "Maria Antonia"
+    page.write("hey")
+    wait_until(lambda: page.texts() == ["hey"] and not page.unsent(), "it is sent")
+    assert client.http.request("GET", "/messages").json()[-1]["author"] == "Maria Antonia"
+    page.run("localStorage.clear()")
+
+
 @pytest.mark.parametrize("arrived", [True, False])
 def test_a_page_that_slept_sends_nothing_twice(browser, launch, arrived):
     """It wakes up when the server has forgotten the key of a message whose answer it has not seen."""

@@ -15,6 +15,9 @@ const denied = document.getElementById("denied");
 const isTouched = matchMedia("(pointer: coarse)");
 const fitsItself = CSS.supports("field-sizing", "content");
 
+/** Lone halves of characters are not Unicode text, and would be refused. */
+const wellFormed = (text) => text.toWellFormed?.() ?? text;
+
 export class Composer {
   #onSend;
   #onName;
@@ -64,7 +67,7 @@ export class Composer {
   #listen() {
     naming.addEventListener("submit", (event) => {
       event.preventDefault();
-      const value = name.value.trim();
+      const value = wellFormed(name.value).trim();
       if (value === "") return name.focus();
       memory.set("name", value);
       this.#showName();
@@ -111,8 +114,7 @@ export class Composer {
   }
 
   #send() {
-    // Lone halves of characters are not Unicode text, and would be refused.
-    const message = (text.value.toWellFormed?.() ?? text.value).replace(/^\s*\n|\s+$/g, "");
+    const message = wellFormed(text.value).replace(/^\s*\n|\s+$/g, "");
     if (message === "") return;
     text.value = "";
     this.#changed();

@@ -3,20 +3,23 @@
 /** Values that the browser remembers, if it allows that. */
 export const memory = {
   get(name, storage = "localStorage") {
+    if (name in this.unstored) return this.unstored[name];
     try {
       return window[storage].getItem(`messenger.${name}`) ?? "";
     } catch {
-      return this.lost[name] ?? "";
+      return "";
     }
   },
   set(name, value, storage = "localStorage") {
     try {
       window[storage].setItem(`messenger.${name}`, value);
+      delete this.unstored[name];
     } catch {
-      this.lost[name] = value;
+      // It is forbidden or full. Then an older value may still be there.
+      this.unstored[name] = value;
     }
   },
-  lost: {},
+  unstored: {},
 };
 
 /** An answer other than 2xx. */
