@@ -169,6 +169,8 @@ class Program:
     def freeze(self) -> None:
         """Stops the process. Its connections stay open, but nothing is read or sent."""
         self._process.send_signal(signal.SIGSTOP)
+        # Its threads stop a little later.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
