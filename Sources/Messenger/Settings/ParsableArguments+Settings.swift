@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import Logging
+internal import Synchronization
 
 // What can be done with all settings of a program.
 
@@ -10,7 +11,7 @@ extension ParsableArguments {
     /// - Throws: ``StartError`` for a value that is not allowed, ArgumentParser's errors for everything else.
     static func parse(_ words: [String], environment: @escaping @Sendable (String) -> String?) throws -> Self {
         if words.isEmpty { return try SettingsEnvironment.settings(from: environment) }
-        let settings = SettingDeclaration.collected { declareSettings() }
+        let settings = SettingDeclaration.collected { _ = Self() }
         let given = try flags(of: settings, givenIn: words)
         // The answer to these does not depend on the environment.
         let asksForHelp = words.contains { ["-h", "--help", "--version", "--experimental-dump-help"].contains($0) }
@@ -44,42 +45,41 @@ extension ParsableArguments {
         return given
     }
 
-    /// Creates an instance of this type and of its groups, whose properties then declare their settings.
-    fileprivate static func declareSettings() {
-        for child in Mirror(reflecting: Self()).children {
-            (type(of: child.value) as? any SettingsGroup.Type)?.declareSettings()
-        }
-    }
-
     /// All settings and their values, for the log.
     public var settingsMetadata: Logger.Metadata {
         var metadata: Logger.Metadata = [:]
         for child in Mirror(reflecting: self).children {
-            if let setting = child.value as? any Setting {
-                // The label of the property's wrapper begins with an underscore.
-                metadata[String(child.label?.dropFirst() ?? "")] = "\(setting.text)"
-            } else if let group = child.value as? any SettingsGroup {
-                metadata.merge(group.metadata) { own, _ in own }
+            switch LoggedSetting.value(of: child.value) {
+            case .dictionary(let group)?: metadata.merge(group) { own, _ in own }
+            // The label of the property's wrapper begins with an underscore.
+            case let text?: metadata[String(child.label?.dropFirst() ?? "")] = text
+            case nil: break
             }
         }
         return metadata
     }
 }
 
-private protocol Setting {
-    var text: String { get }
-}
+/// How the log gets the values of settings: each type of property is registered when the first one is declared.
+///
+/// A cast to a protocol would need no registration. But for each type, Swift would search the conformances of the whole
+/// program: that was a fifth of the instructions of a start.
+enum LoggedSetting {
+    private typealias Reading = @Sendable (Any) -> Logger.MetadataValue?
 
-extension Option: Setting where Value: SettingValue {
-    var text: String { wrappedValue.settingText }
-}
+    private static let readings = Mutex<[(type: ObjectIdentifier, reading: Reading)]>([])
 
-private protocol SettingsGroup {
-    static func declareSettings()
-    var metadata: Logger.Metadata { get }
-}
+    static func register<Property>(_ read: @escaping @Sendable (Property) -> Logger.MetadataValue) {
+        let type = ObjectIdentifier(Property.self)
+        readings.withLock { readings in
+            guard !readings.contains(where: { $0.type == type }) else { return }
+            readings.append((type, { ($0 as? Property).map(read) }))
+        }
+    }
 
-extension OptionGroup: SettingsGroup {
-    static func declareSettings() { Value.declareSettings() }
-    var metadata: Logger.Metadata { wrappedValue.settingsMetadata }
+    fileprivate static func value(of property: Any) -> Logger.MetadataValue? {
+        let type = ObjectIdentifier(type(of: property))
+        let reading = readings.withLock { $0.first { $0.type == type }?.reading }
+        return reading?(property)
+    }
 }

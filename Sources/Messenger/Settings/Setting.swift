@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import Logging
 internal import Synchronization
 
 /// A type whose values can be set with a flag or an environment variable.
@@ -78,6 +79,8 @@ struct SettingDeclaration: Sendable {
         return collector.settings.withLock { $0 }
     }
 
+    static var isCollecting: Bool { collector != nil }
+
     fileprivate func collect() {
         Self.collector?.settings.withLock { $0.append(self) }
     }
@@ -127,6 +130,7 @@ extension Option where Value: SettingValue {
             (text) throws(InvalidSetting) in _ = try parse(text)
         }
         setting.collect()
+        LoggedSetting.register { (option: Self) in "\(option.wrappedValue.settingText)" }
         let defaultText = defaultValue.settingText.isEmpty ? "none" : defaultValue.settingText
         let facts = "(environment: \(variable); default: \(defaultText))"
         self.init(

@@ -41,22 +41,24 @@ extension ByteCount {
 
     public init?(settingText: String) {
         let (digits, unit) = settingText.splitBeforeUnit()
-        guard let count = Int(decimal: digits), let scale = Self.scales[unit] else { return nil }
+        guard
+            let count = Int(decimal: digits),
+            let scale = Self.scales.first(where: { $0.unit == unit })?.bytes
+        else { return nil }
         let bytes = count.multipliedReportingOverflow(by: scale)
         guard !bytes.overflow else { return nil }
         self.init(bytes: bytes.partialValue)
     }
 
     public var settingText: String {
-        for unit in ["GiB", "MiB", "KiB"] {
-            if let scale = Self.scales[unit], bytes > 0, bytes.isMultiple(of: scale) {
-                return "\(bytes / scale)\(unit)"
-            }
-        }
-        return "\(bytes)B"
+        let largest = bytes == 0 ? nil : Self.scales.last { bytes.isMultiple(of: $0.bytes) }
+        return largest.map { "\(bytes / $0.bytes)\($0.unit)" } ?? "0B"
     }
 
-    private static let scales = ["": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30]
+    /// Ascending.
+    private static let scales: [(unit: String, bytes: Int)] = [
+        ("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30),
+    ]
 }
 
 /// A whole number, as of messages or connections.

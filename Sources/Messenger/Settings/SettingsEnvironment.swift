@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import Logging
 internal import Synchronization
 
 /// Reads settings from environment variables alone, for a program without arguments.
@@ -57,7 +58,8 @@ extension OptionGroup {
     /// Declares a group of settings.
     public init(of type: Value.Type) {
         self.init(title: "")
-        if SettingsEnvironment.current != nil { wrappedValue = Value() }
+        LoggedSetting.register { (group: Self) in .dictionary(group.wrappedValue.settingsMetadata) }
+        if SettingsEnvironment.current != nil || SettingDeclaration.isCollecting { wrappedValue = Value() }
     }
 }
 
