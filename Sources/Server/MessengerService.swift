@@ -24,7 +24,7 @@ struct MessengerService: Sendable {
     var methods: [ServerMethod] {
         // Most clients open no more streams than this on one connection. They then share one queue, which writes their
         // messages together.
-        [sendMessage, readMessages.slots(128)]
+        [sendMessage, readMessages.slots(104)]
     }
 
     private var sendMessage: ServerMethod {

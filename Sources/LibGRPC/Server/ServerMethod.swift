@@ -15,7 +15,7 @@ public struct ServerMethod: Sendable {
     /// Answers a call, and ends it with ``ServerCall/conclude(_:)``, now or later. Runs on the thread of the call's queue
     /// and must not wait. `nil` if the server does not have the method.
     let answer: (@Sendable (ServerCall) -> Void)?
-    private(set) var slotCount = 64
+    private(set) var slotCount = 32
 
     init(path: String?, isStreaming: Bool, readsFirstMessage: Bool, answer: (@Sendable (ServerCall) -> Void)?) {
         self.path = path
@@ -133,7 +133,7 @@ public struct ServerMethod: Sendable {
     /// The answer to methods that the server does not have.
     static let unknown = ServerMethod(path: nil, isStreaming: false, readsFirstMessage: true, answer: nil).slots(1)
 
-    /// The same method with another number of slots than 64: how many calls the core can announce on each completion
+    /// The same method with another number of slots than 32: how many calls the core can announce on each completion
     /// queue before the queue handles them. Further calls go to another queue or wait for a slot.
     ///
     /// A slot uses about 1 KiB. In a core with debug checks, each slot also makes every event on the queue slightly
