@@ -28,7 +28,7 @@ from support.metrics import scrape
 TOLERANCES = {
     "file descriptors": 1.0,
     "threads": 1.0,
-    "memory": 6e6,
+    "memory": 4e6,
     "memory allocated": 1e6,
     "memory beside heaps": 1e6,
 }
