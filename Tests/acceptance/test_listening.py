@@ -114,6 +114,17 @@ def test_listening_at_an_address_of_another_machine(launch, name):
 
 
 @pytest.mark.parametrize("name", BOTH)
+def test_listening_at_a_name_that_does_not_resolve(launch, name):
+    """The line says so, and does not speak of an address."""
+    program = launch.program(name, **{PORT[name]: 0, HOST[name]: "nowhere.invalid"})
+    assert program.exit_code(within=20) == 69
+    line = program.log().splitlines()[-1]
+    assert HOST[name] in line and "nowhere.invalid" in line
+    # The words of the C library, which knows the name or a name server.
+    assert re.search("not known|name resolution|No address associated", line), line
+
+
+@pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize("host", ["localhost:8080", "[localhost]", "::1]", "1::2::3", "a b", "http://localhost"])
 def test_listening_at_an_invalid_host(launch, name, host):
     """One line names the value, and the exit code is 78."""

@@ -8,13 +8,17 @@ public struct SystemError: Error, Sendable, CustomStringConvertible {
     /// The system's error number.
     public let errno: Int32
 
-    init(doing action: String, errno: Int32) {
+    private let reason: String
+
+    /// - Parameter reason: What says more than the system's description of the number.
+    init(doing action: String, errno: Int32, reason: String? = nil) {
         self.action = action
         self.errno = errno
+        self.reason = reason ?? String(cString: strerror(errno))
     }
 
     /// The action, and the system's description of the error.
-    public var description: String { "\(action): \(String(cString: strerror(errno)))" }
+    public var description: String { "\(action): \(reason)" }
 }
 
 /// A thread of the system, for code that blocks in C functions.

@@ -45,8 +45,9 @@ struct SocketAddress: Sendable {
         hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?
-        guard getaddrinfo(host, String(text[text.index(after: separator)...]), &hints, &list) == 0 else {
-            throw SystemError(doing: action, errno: EADDRNOTAVAIL)
+        let code = getaddrinfo(host, String(text[text.index(after: separator)...]), &hints, &list)
+        guard code == 0 else {
+            throw SystemError(doing: action, errno: EADDRNOTAVAIL, reason: String(cString: gai_strerror(code)))
         }
         defer { freeaddrinfo(list) }
         var addresses: [SocketAddress] = []
