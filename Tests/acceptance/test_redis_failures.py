@@ -133,6 +133,8 @@ def test_the_documented_rights_suffice(launch, redis):
     times = send(one.address, "1", "2", "3")
     assert take(two.address, times[0], 2) == times[1:]
     with connected(two.address) as channel:
+        request = pb.ReadMessagesRequest(last=2, untilNow=True)
+        assert [time_of(message) for message in stub(channel).ReadMessages(request, timeout=20)] == times[1:]
         # The server remembers one key, so the second one makes it forget the first.
         for key in "12":
             request = pb.SendMessageRequest(author="Ivan", text="hey", idempotencyKey=key)

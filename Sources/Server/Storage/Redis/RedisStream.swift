@@ -89,7 +89,6 @@ struct RedisStream {
     /// The time of the message before the latest `count`; `nil` if there is none. Redis has no command for it, so this
     /// reads all of these messages, a page at a time.
     func position(beforeLast count: Int) throws(RedisError) -> SendTime? {
-        guard let length = try connection.call(["XLEN", address.key]).integer, length > count else { return nil }
         var left = count
         var end = "+"
         while true {
