@@ -265,10 +265,13 @@ FOREIGN = [
     ("1000000", ("a", "Ivan", "t", "too many")),
     ("5", ("cat", "Tom")),
     ("5", ("a", "Ivan", "t", "one", "more", "field")),
+    # More than a client can receive: it would ask for it again and again.
+    ("5", ("a", "Ivan", "t", "x" * (5 << 20))),
+    ("5", ("a", "x" * (65 << 10), "t", "hey")),
 ]
 
 
-@pytest.mark.parametrize("number, fields", FOREIGN, ids=["late", "foreign", "long"])
+@pytest.mark.parametrize("number, fields", FOREIGN, ids=["late", "foreign", "more fields", "long text", "long author"])
 def test_entries_that_are_no_messages_are_skipped(start_server, redis, number, fields):
     """Entries of others, or with an impossible time: readers and new servers skip them, and a server warns once."""
     one, two = start_server(), start_server(MESSENGER_HISTORY_MESSAGES=1)

@@ -146,14 +146,16 @@ extension StreamSnapshot {
         }
     }
 
-    /// Parses `[ID, ["a", author, "t", text]]`; `nil` if the entry is not a message, or its ID is not a `sendTime`.
+    /// Parses `[ID, ["a", author, "t", text]]`; `nil` if the entry is not a message, its ID is not a
+    /// `sendTime`, or no client could receive it.
     static func message(_ entry: RedisReply) -> Message? {
         guard
             let sendTime = StreamID(entry: entry)?.sendTime,
             let parts = entry.list, parts.count == 2,
             let fields = parts[1].list, fields.count == 4,
             fields[0].text?.hasBytes(of: "a") == true, let author = fields[1].text,
-            fields[2].text?.hasBytes(of: "t") == true, let text = fields[3].text
+            fields[2].text?.hasBytes(of: "t") == true, let text = fields[3].text,
+            MessageLimits.highest.violation(author: author, text: text) == nil
         else { return nil }
         return Message(author: author, text: text, sendTime: sendTime)
     }
