@@ -1,4 +1,5 @@
-"""A clock that jumps ahead for a while removes no messages of a history with an age limit."""
+"""A clock that jumps ahead for a while removes no messages of a history with an age limit. One that is set back delays
+nothing."""
 
 import time
 
@@ -113,3 +114,36 @@ def test_a_clock_that_is_centuries_off(launch, clock, tmp_path, years):
         server = launch.server(port=server.port, **settings).wait_ready()
         times += send(server, 3)
     assert held(server, times) == times == sorted(set(times))
+
+
+def test_a_clock_that_is_set_back_delays_no_deadline(launch, clock):
+    """The client's is set back an hour. A message to a frozen server is answered in time, and the stream opens again.
+
+    The timers of gRPC's core would wait an hour longer: abseil lets them wait until a time of the wall clock.
+    """
+    server = launch.server().wait_ready()
+    client = launch.client(server.address, **clock.settings, MESSENGER_SEND_TIMEOUT="2s").wait_ready()
+    client.http.send("Ivan", "hey")
+    clock.set_ahead(-3600)
+    server.freeze()
+    began = time.monotonic()
+    assert client.http.request("POST", "/sendMessage", {"author": "Ivan", "text": "held"}).status == 504
+    assert time.monotonic() - began < 5
+    server.kill()
+    wait_until(lambda: client.http.request("GET", "/readyz").status == 503, "the client notices")
+    clock.set_ahead(-7200)
+    launch.server(port=server.port).wait_ready()
+    wait_until(lambda: client.http.request("GET", "/readyz").status == 200, "the stream is open again", within=10)
+
+
+def test_a_clock_that_is_set_back_delays_no_upkeep(launch, clock):
+    """A server tries every two seconds whether Redis would accept a message, also after its clock was set back."""
+    redis = Redis(free_port())
+    try:
+        server = launch.server(MESSENGER_HISTORY=redis.location(), **clock.settings).wait_ready()
+        send(server, 1)
+        clock.set_ahead(-3600)
+        redis.ask("CONFIG", "SET", "maxmemory", "1")
+        wait_until(lambda: "the history cannot be written" in server.log(), "the server notices", within=10)
+    finally:
+        redis.close()
