@@ -43,7 +43,7 @@ public struct SendTime: Sendable, Hashable {
     }
 
     /// A clock that is centuries off stands still at the first or last allowed time.
-    static func clockTime(seconds: Int64, nanos: Int64) -> SendTime {
+    public static func clockTime(seconds: Int64, nanos: Int64) -> SendTime {
         let max = maxClockTime.nanosecondsSinceEpoch
         guard seconds < max / nanosecondsPerSecond else { return maxClockTime }
         guard seconds > -max / nanosecondsPerSecond else { return SendTime(nanosecondsSinceEpoch: -max) }

@@ -125,6 +125,7 @@ struct MessengerServer: Service {
             keys: settings.history.keyLimits,
             store: store,
             start: store?.latest,
+            clock: { store?.now ?? .now() },
             onChange: { readers.notify() }
         ) { message in
             let encoded = message.encoded()

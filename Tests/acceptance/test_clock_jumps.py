@@ -1,11 +1,12 @@
 """A clock that jumps ahead for a while removes no messages of a history with an age limit. One that is set back delays
-nothing."""
+nothing. With Redis only Redis's clock counts."""
 
 import time
 
+import grpc
 import pytest
 
-from support.api import connected, pb, reading, stub, time_of
+from support.api import connected, failure, pb, reading, stub, time_of, timestamp
 from support.clock import Clock
 from support.processes import free_port
 from support.redis import Redis
@@ -145,5 +146,32 @@ def test_a_clock_that_is_set_back_delays_no_upkeep(launch, clock):
         clock.set_ahead(-3600)
         redis.ask("CONFIG", "SET", "maxmemory", "1")
         wait_until(lambda: "the history cannot be written" in server.log(), "the server notices", within=10)
+    finally:
+        redis.close()
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600])
+def test_a_server_whose_clock_is_not_that_of_redis(launch, clock, ahead):
+    """Redis's clock decides how old a key is, and which positions lie in the future."""
+    redis = Redis(free_port())
+    clock.set_ahead(ahead)
+    settings = {**clock.settings, "MESSENGER_HISTORY": redis.location(), "MESSENGER_IDEMPOTENCY_AGE": "3s"}
+    try:
+        server = launch.server(**settings).wait_ready()
+        with connected(server.address) as channel:
+            request = pb.SendMessageRequest(author="Ivan", text="hey", idempotencyKey="first")
+            first = stub(channel).SendMessage(request, timeout=20)
+            # A clock that was set ahead counts after the age of a key.
+            time.sleep(3.5)
+            request.idempotencyKey = "second"
+            for _ in range(2):
+                second = stub(channel).SendMessage(request, timeout=20)
+                assert first != second == stub(channel).SendMessage(request, timeout=20)
+            after = time.time_ns() + 10**9
+            with reading(channel, after=after) as reader:
+                wait_until(lambda: send(server, 1)[0] > after, "that time has come")
+                assert time_of(reader.take(1)[0]) > after
+            read = pb.ReadMessagesRequest(after=timestamp(time.time_ns() + 60 * 10**9))
+            failure(grpc.StatusCode.INVALID_ARGUMENT, lambda: next(stub(channel).ReadMessages(read, timeout=20)))
     finally:
         redis.close()

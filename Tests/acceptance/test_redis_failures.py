@@ -158,6 +158,12 @@ def test_the_documented_rights_suffice(launch, redis):
         redis.ask("ACL", "SETUSER", "messenger", "+xadd")
         wait_until(lambda: accepted(one.address), "sends are accepted again")
         assert reader.take(1)[0].text == "there again"
+        # A right that only readers need.
+        redis.ask("ACL", "SETUSER", "messenger", "-xrevrange")
+        read = stub(channel).ReadMessages(pb.ReadMessagesRequest(last=2, untilNow=True), timeout=20)
+        failure(grpc.StatusCode.UNAVAILABLE, lambda: next(read))
+        wait_until(lambda: "the history cannot be read" in one.log(), "the log tells of it")
+        redis.ask("ACL", "SETUSER", "messenger", "+xrevrange")
     redis.ask("ACL", "SETUSER", "messenger", "-xrange")
     line = one_line(launch.server(**setting), 69)
     assert "NOPERM" in line and "docs/scaling.md" in line

@@ -17,7 +17,9 @@ protocol HistoryStore: AnyObject, Sendable {
     var lastAcknowledged: SendTime { get }
     /// Whether other servers store messages too.
     var isShared: Bool { get }
-    /// How far other clocks that assign times may be ahead of this machine's.
+    /// The clock that assigns times, as far as is known without I/O.
+    var now: SendTime { get }
+    /// How far ``now`` may be from that clock.
     var maxClockSkew: Duration { get }
 
     /// Starts to feed a tail with every message stored from now on, by whichever server, in order.

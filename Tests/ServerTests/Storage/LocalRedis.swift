@@ -80,6 +80,7 @@ struct RedisRoom {
     /// The state of a store that has read the whole stream.
     func state() throws -> RedisStoreState {
         let snapshot = try stream.snapshot(after: .zero, count: 1)
-        return RedisStoreState(LossDetector(snapshot), heldAfter: try #require(snapshot.heldAfter))
+        let heldAfter = try #require(snapshot.heldAfter)
+        return RedisStoreState(LossDetector(snapshot), heldAfter: heldAfter, now: try stream.now())
     }
 }

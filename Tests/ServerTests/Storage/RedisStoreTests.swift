@@ -69,7 +69,7 @@ struct RedisReaderTests {
         limit: HistoryPage.Limit = .init(messages: 64, bytes: .max)
     ) async -> Result<HistoryPage, StorageError> {
         await withCheckedContinuation { continuation in
-            var reader = RedisReader(RedisHost(room.redis.address), state)
+            var reader = RedisReader(RedisHost(room.redis.address), state, FailureLog(logger: Logger(label: "test")))
             reader.read([ReadJob(request: .page(after: room.time(number), limit: limit), continuation: continuation)])
         }
     }
@@ -148,7 +148,7 @@ struct RedisReaderTests {
             }
         }
         while jobs.withLock({ $0.count }) < 3 { await Task.yield() }
-        var reader = RedisReader(RedisHost(room.redis.address), state)
+        var reader = RedisReader(RedisHost(room.redis.address), state, FailureLog(logger: Logger(label: "test")))
         let duration = ContinuousClock().measure { reader.read(jobs.withLock(\.self)) }
         for result in results { #expect(await result.value.failure == .unavailable(.cannotBeReached)) }
         room.redis.thaw()

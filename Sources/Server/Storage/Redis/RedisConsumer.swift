@@ -72,10 +72,14 @@ struct RedisConsumer: Sendable {
         _ failureLog: FailureLog,
         _ lagLog: FailureLog
     ) throws(RedisError) {
+        var clockRead: ContinuousClock.Instant?
         while !state.isDrained {
+            if clockRead.map({ .now - $0 >= Self.blockTime }) ?? true {
+                state.setClock(try stream.now())
+                clockRead = .now
+            }
             unread += state.takeNewlyAcknowledged()
             let snapshot = try stream.snapshot(after: detector.lastID, count: Self.batch)
-            failureLog.recovered()
             warn(of: snapshot)
             let last = detector.lastID
             unread.removeAll { $0 <= last.time }
@@ -99,6 +103,8 @@ struct RedisConsumer: Sendable {
             lagLog.recovered()
             laggingSince = nil
             if snapshot.isComplete { try stream.waitForEntry(after: detector.lastID, timeout: Self.blockTime) }
+            // Only now: Redis may allow one of these commands, and not the other.
+            failureLog.recovered()
         }
     }
 
@@ -196,12 +202,14 @@ struct LossDetector: Sendable {
 struct RedisReader {
     private var stream: ReconnectingStream
     private let state: RedisStoreState
+    private let failureLog: FailureLog
     /// The size of a message in the last page. It limits how many messages are requested from Redis.
     private var bytesPerMessage = 1
 
-    init(_ host: RedisHost, _ state: RedisStoreState) {
+    init(_ host: RedisHost, _ state: RedisStoreState, _ failureLog: FailureLog) {
         stream = ReconnectingStream(host, state.interrupt)
         self.state = state
+        self.failureLog = failureLog
     }
 
     mutating func read(_ jobs: [ReadJob]) {
@@ -211,8 +219,10 @@ struct RedisReader {
             do throws(RedisError) {
                 // A job that has waited for a timeout already does not wait for another one.
                 result = hasFailed ? .failure(.unavailable(.cannotBeReached)) : try answer(job.request)
+                if !hasFailed { failureLog.recovered() }
             } catch {
                 stream.disconnect()
+                if !state.interrupt.isTriggered { failureLog.failed("the history cannot be read", error) }
                 hasFailed = true
                 result = .failure(.unavailable(.cannotBeReached))
             }

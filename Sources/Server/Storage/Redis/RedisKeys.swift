@@ -12,15 +12,22 @@ struct RedisKeys {
     /// The code of the error if another message was added under the key.
     static let isTaken: Substring = "KEYTAKEN"
 
-    /// - Parameter latest: The time of the newest message.
-    init(limits: IdempotencyKeys.Limits, latest: SendTime) {
+    /// - Parameters:
+    ///   - latest: The time of the newest message.
+    ///   - now: The time by Redis's clock.
+    init(limits: IdempotencyKeys.Limits, latest: SendTime, now: SendTime) {
         self.limits = limits
-        clock = RetentionClock(latest: latest, age: limits.age)
+        clock = RetentionClock(latest: latest, age: limits.age, wall: now)
     }
 
     /// The command, without the arguments of its `XADD`. Its reply is a message's ID.
-    mutating func script(in room: String, _ key: IdempotencyKey, _ fingerprint: String) -> [String] {
-        let cutoff = StreamID(RetentionPolicy.cutoff(now: clock.now(), age: limits.age)).milliseconds
+    mutating func script(
+        in room: String,
+        _ key: IdempotencyKey,
+        _ fingerprint: String,
+        now: SendTime
+    ) -> [String] {
+        let cutoff = StreamID(RetentionPolicy.cutoff(now: clock.now(wall: now), age: limits.age)).milliseconds
         return ["EVAL", Self.script, "3", room, "\(room):keys", "\(room):keys:age"]
             + [key.text, fingerprint, "\(cutoff)", "\(limits.count)"]
     }

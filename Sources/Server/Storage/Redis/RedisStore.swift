@@ -39,7 +39,7 @@ final class RedisStore: HistoryStore {
             guard let heldAfter = snapshot.heldAfter else {
                 throw RedisError(description: "Redis was emptied just now")
             }
-            let state = RedisStoreState(LossDetector(snapshot), heldAfter: heldAfter)
+            let state = RedisStoreState(LossDetector(snapshot), heldAfter: heldAfter, now: try stream.now())
             self.state = state
             latest = state.acknowledged
             // If Redis refuses writes, senders learn that later.
@@ -47,17 +47,18 @@ final class RedisStore: HistoryStore {
             var connectedWriter = RedisWriter(
                 host,
                 retention: retention,
-                keys: RedisKeys(limits: keys, latest: latest),
+                keys: RedisKeys(limits: keys, latest: latest, now: state.now),
                 clock: RetentionClock(
                     latest: try RetentionClock.trustedStart(
                         latest: latest,
                         age: retention.maxAge,
                         neighbors: stream.neighbors
                     ),
-                    age: retention.maxAge
+                    age: retention.maxAge,
+                    wall: state.now
                 ),
                 failureLog: FailureLog(logger: logger, health: health),
-                interrupt: state.interrupt
+                state: state
             )
             try connectedWriter.connect()
             let redisWriter = Mutex(connectedWriter)
@@ -66,7 +67,7 @@ final class RedisStore: HistoryStore {
                 limit: AppendJob.queueLimit,
                 tick: RedisWriter.upkeepInterval
             ) { jobs in redisWriter.withLock { $0.append(jobs) } }
-            let redisReader = Mutex(RedisReader(host, state))
+            let redisReader = Mutex(RedisReader(host, state, FailureLog(logger: logger)))
             reader = try BatchWorker(named: "history-reader", limit: ReadJob.queueLimit) { jobs in
                 redisReader.withLock { $0.read(jobs) }
             }
@@ -85,8 +86,8 @@ final class RedisStore: HistoryStore {
     var heldAfter: SendTime { state.heldAfter }
     var lastAcknowledged: SendTime { state.acknowledged }
     var isShared: Bool { true }
-    /// Redis's clock assigns times. The tolerance is small: a reader that begins ahead of Redis's clock receives
-    /// nothing until that clock has caught up.
+    var now: SendTime { state.now }
+    /// A reader that begins ahead of Redis's clock receives nothing until that clock has caught up.
     var maxClockSkew: Duration { .seconds(2) }
 
     func follow(into tail: HistoryTail) {
@@ -145,6 +146,8 @@ final class RedisStoreState: Sendable {
         var heldAfter: SendTime
         var acknowledged: SendTime
         var newlyAcknowledged: [SendTime] = []
+        /// Redis's clock, less the monotonic clock.
+        var clockOffset: Int64
         var isClosed = false
     }
 
@@ -153,9 +156,28 @@ final class RedisStoreState: Sendable {
     private let state: Mutex<State>
 
     /// Starts at the end of the stream.
-    init(_ detector: LossDetector, heldAfter: SendTime) {
+    /// - Parameter now: The time by Redis's clock.
+    init(_ detector: LossDetector, heldAfter: SendTime, now: SendTime) {
         let latest = max(heldAfter, detector.lastID.time)
-        state = Mutex(State(detector: detector, heldAfter: heldAfter, acknowledged: latest))
+        state = Mutex(
+            State(detector: detector, heldAfter: heldAfter, acknowledged: latest, clockOffset: Self.offset(of: now))
+        )
+    }
+
+    private static func offset(of time: SendTime) -> Int64 {
+        time.nanosecondsSinceEpoch - Int64(MonotonicClock.now / .nanoseconds(1))
+    }
+
+    /// The time by Redis's clock, which assigns times. This machine's may be another one.
+    var now: SendTime {
+        let monotonic = Int64(MonotonicClock.now / .nanoseconds(1))
+        return SendTime(nanosecondsSinceEpoch: state.withLock(\.clockOffset) + monotonic)
+    }
+
+    /// Sets ``now``.
+    func setClock(_ now: SendTime) {
+        let offset = Self.offset(of: now)
+        state.withLock { $0.clockOffset = offset }
     }
 
     /// How far the consumer has read. Everything before is in the tail, or on its way there.
@@ -190,91 +212,5 @@ final class RedisStoreState: Sendable {
 
     func close() {
         state.withLock { $0.isClosed = true }
-    }
-}
-
-/// Adds messages to the stream in a pipeline, and completes their jobs.
-struct RedisWriter {
-    private let retention: RetentionPolicy
-    private var keys: RedisKeys
-    private let maxLength: String
-    private let failureLog: FailureLog
-    private let interrupt: RedisInterrupt
-    private let commits = CommitMetrics()
-    private var stream: ReconnectingStream
-    private var clock: RetentionClock
-    private var lastTrim = ContinuousClock.now
-
-    /// How often old messages are removed, and Redis is tried, while nothing is sent.
-    static let upkeepInterval = Duration.seconds(2)
-    private static let trimInterval = Duration.seconds(1)
-    /// The most commands in flight.
-    private static let pipelineDepth = 1000
-
-    init(
-        _ host: RedisHost,
-        retention: RetentionPolicy,
-        keys: RedisKeys,
-        clock: RetentionClock,
-        failureLog: FailureLog,
-        interrupt: RedisInterrupt
-    ) {
-        self.retention = retention
-        self.keys = keys
-        self.clock = clock
-        self.failureLog = failureLog
-        self.interrupt = interrupt
-        maxLength = "\(retention.maxMessages)"
-        stream = ReconnectingStream(host, interrupt)
-    }
-
-    /// Connects ahead of the first message, so that the server can add messages even if it is out of file descriptors
-    /// then.
-    mutating func connect() throws(RedisError) { _ = try stream.connected() }
-
-    /// Adds messages, and sometimes removes those that are too old. Without messages it asks whether Redis would accept
-    /// one.
-    mutating func append(_ jobs: [AppendJob]) {
-        var unanswered = jobs[...]
-        var refusal: RedisError?
-        do throws(RedisError) {
-            let stream = try stream.connected()
-            while !unanswered.isEmpty {
-                let batch = unanswered.prefix(Self.pipelineDepth)
-                let start = ContinuousClock.now
-                for job in batch { stream.queueAppend(job.message, maxLength: maxLength, &keys) }
-                for job in batch {
-                    let result = try stream.appendResult()
-                    unanswered.removeFirst()
-                    let outcome = result.mapError(Self.storageError)
-                    if case .failure(let error) = result, outcome != .failure(.keyIsTaken) { refusal = error }
-                    job.completion(outcome)
-                }
-                commits.committed(batch.count, since: start)
-            }
-            if retention.maxAge != nil, ContinuousClock.now - lastTrim >= Self.trimInterval {
-                lastTrim = .now
-                try stream.trim(before: retention.cutoff(now: clock.now()))
-            }
-            if jobs.isEmpty { refusal = try stream.writeRefusal() }
-            guard let refusal else { return failureLog.recovered() }
-            failureLog.failed("the history cannot be written", refusal)
-            // A Redis that has become a replica refuses too. The next connection may lead to the new primary.
-            if Self.storageError(refusal) != .full(.memoryIsFull) { self.stream.disconnect() }
-        } catch {
-            stream.disconnect()
-            // After an interrupt, the one that triggered it has logged it.
-            if !interrupt.isTriggered { failureLog.failed("the history cannot be written", error) }
-            // These messages may have been added, so the error must not say that they were refused.
-            for job in unanswered { job.completion(.failure(.unavailable(.cannotBeReached))) }
-        }
-    }
-
-    private static func storageError(_ error: RedisError) -> StorageError {
-        switch error.code {
-        case "OOM": .full(.memoryIsFull)
-        case RedisKeys.isTaken: .keyIsTaken
-        default: .unavailable(.cannotBeWritten)
-        }
     }
 }

@@ -28,10 +28,10 @@ struct RedisStream {
 
     /// Queues an `XADD`, in a script if the message has a key. ``appendResult()`` receives the reply.
     /// - Parameter maxLength: The approximate number of messages that the stream keeps.
-    func queueAppend(_ message: NewMessage, maxLength: String, _ keys: inout RedisKeys) {
+    func queueAppend(_ message: NewMessage, maxLength: String, _ keys: inout RedisKeys, now: SendTime) {
         let add = ["MAXLEN", "~", maxLength, "*", "a", message.author, "t", message.text]
         if let key = message.key {
-            connection.queue(keys.script(in: address.key, key, message.fingerprint) + add)
+            connection.queue(keys.script(in: address.key, key, message.fingerprint, now: now) + add)
         } else {
             connection.queue(["XADD", address.key] + add)
         }
@@ -76,6 +76,13 @@ struct RedisStream {
     }
 
     // MARK: - Reading
+
+    /// The time by Redis's clock.
+    func now() throws(RedisError) -> SendTime {
+        let parts = try connection.call(["TIME"]).list?.compactMap { $0.text.flatMap { Int64($0) } } ?? []
+        guard parts.count == 2 else { throw RedisError(description: "Redis's reply to TIME has an unexpected form") }
+        return .clockTime(seconds: parts[0], nanos: parts[1] * 1000)
+    }
 
     /// The last message before a time, and the first one at or after it.
     func neighbors(of time: SendTime) throws(RedisError) -> (before: SendTime?, after: SendTime?) {

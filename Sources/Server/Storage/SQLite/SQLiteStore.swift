@@ -158,6 +158,7 @@ final class SQLiteStore: HistoryStore {
     /// A message is in the tail before it is acknowledged, so this needs no update.
     var lastAcknowledged: SendTime { latest }
     var isShared: Bool { false }
+    var now: SendTime { .now() }
     var maxClockSkew: Duration { .zero }
 
     func follow(into tail: HistoryTail) throws(StartError) {
