@@ -192,6 +192,15 @@ def test_redis_is_frozen_at_a_start(launch, redis):
     assert "Redis does not answer" in one_line(server, 69)
 
 
+def test_a_stop_while_a_start_waits_for_redis(launch, redis):
+    """SIGTERM ends the start at once, with exit code 0. Redis may have several addresses, and take 5 s at each."""
+    redis.freeze()
+    server = launch.server(MESSENGER_HISTORY=redis.location())
+    wait_until(lambda: redis.unread() > 0, "the server waits for Redis")
+    assert server.stop() < 2
+    assert "stopped before the history was open" in server.log()
+
+
 def test_redis_clock_steps_back(start_server, redis):
     """IDs then increase by their second part.
 

@@ -93,19 +93,17 @@ struct HistorySettings: ParsableArguments, Sendable {
             maxBytes: historyKeepBytes.bytes,
             maxAge: historyKeepAge == .zero ? nil : historyKeepAge
         )
-        return switch history {
-        case .unset, .memory: nil
+        switch history {
+        case .unset, .memory: return nil
         case .redis(let address):
-            try RedisStore(
-                address,
-                tls: try redisTLS(address),
-                retention: retention,
-                keys: keyLimits,
-                logger: logger,
-                health: health
-            )
+            let tls = try redisTLS(address)
+            let keys = keyLimits
+            // Redis may have several addresses, and take seconds at each.
+            return try await abandonedAtShutdown { () throws(StartError) in
+                try RedisStore(address, tls: tls, retention: retention, keys: keys, logger: logger, health: health)
+            }
         case .sqlite(let path):
-            try await SQLiteStore.open(
+            return try await SQLiteStore.open(
                 path: path,
                 sync: historySync,
                 retention: retention,
