@@ -85,4 +85,16 @@ struct ConnectivityTests {
         #expect(await late.next() == .idle, "the channel is still there")
         #expect(await late.next() == nil)
     }
+
+    /// The core would keep a connection that is made when its channel is gone.
+    @Test func channelsThatAreReleasedWhileTheyConnect() async throws {
+        try await Loopback.run([]) { loopback in
+            for number in 0..<300 {
+                let channel = Channel(target: "127.0.0.1:\(loopback.port)", group: loopback.group)
+                _ = channel.connectivityState(connecting: true)
+                if number % 4 == 0 { try await Task.sleep(for: .microseconds(300)) }
+            }
+            while loopback.server.openConnections > 0 { try await Task.sleep(for: .milliseconds(10)) }
+        }
+    }
 }

@@ -46,6 +46,32 @@ public final class Channel: @unchecked Sendable {
 
     deinit {
         group.channelEnded(socket)
-        grpc_channel_destroy(handle)
+        let core = CoreChannel(handle: handle)
+        if core.isConnecting { core.destroyLater(socket) } else { core.destroy() }
+    }
+
+    /// The core's channel, after the last reference to ours is gone.
+    ///
+    /// `@unchecked`: the handle is thread-safe.
+    private struct CoreChannel: @unchecked Sendable {
+        let handle: OpaquePointer
+
+        var isConnecting: Bool { grpc_channel_check_connectivity_state(handle, 0) == GRPC_CHANNEL_CONNECTING }
+
+        func destroy() {
+            grpc_channel_destroy(handle)
+        }
+
+        /// Ends the attempt to connect first. If it succeeded after the channel was destroyed, the core would never
+        /// close the connection.
+        func destroyLater(_ socket: ChannelSocket) {
+            Task {
+                while isConnecting {
+                    socket.disconnect()
+                    try? await Task.sleep(for: .milliseconds(10))
+                }
+                destroy()
+            }
+        }
     }
 }
