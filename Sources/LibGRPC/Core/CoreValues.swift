@@ -109,6 +109,12 @@ final class CoreMetadata: @unchecked Sendable {
         entries.deallocate()
     }
 
+    /// What the core writes itself. It does not expect it from a program: some of these would abort the process, others
+    /// would change the outcome of the call.
+    private static let reserved: Set = [
+        "grpc-accept-encoding", "grpc-encoding", "grpc-message", "grpc-status", "grpc-timeout", "grpclb_client_stats",
+    ]
+
     private static func entry(_ key: String, _ value: Metadata.Value) throws(RPCError) -> grpc_metadata {
         var entry = grpc_metadata()
         entry.key = grpc_slice(copying: key.utf8)
@@ -122,6 +128,7 @@ final class CoreMetadata: @unchecked Sendable {
             entry.value = grpc_slice(copying: bytes)
             isLegal = isLegal && isBinary
         }
+        if isLegal, key.utf8.starts(with: "grpc".utf8) { isLegal = !reserved.contains(key) }
         guard isLegal else {
             grpc_slice_unref(entry.key)
             grpc_slice_unref(entry.value)

@@ -4,7 +4,7 @@ internal import Glibc
 ///
 /// Keys consist of lower-case ASCII letters, digits, `-`, `_` and `.`, and may repeat. Values are printable ASCII, or
 /// any bytes if the key ends in `-bin`. Sending anything else fails with `INVALID_ARGUMENT`. Keys that begin with
-/// `grpc-` are reserved for gRPC.
+/// `grpc-` are reserved for gRPC: those that it writes itself, such as `grpc-timeout`, fail too.
 ///
 /// ```swift
 /// var metadata: Metadata = ["locale": "fr", "trace-bin": .binary([1, 2])]
