@@ -102,4 +102,29 @@ struct AdmissionTests {
             context.end(with: RPCError(code: .internal, message: "again"))
         }
     }
+
+    /// OK is no error, and a refused call must not look like one that succeeded.
+    @Test func refusedWithOK() async throws {
+        let admission = ServerInterceptor(
+            admit: { _ throws(RPCError) in throw RPCError(code: .ok, message: "fine") },
+            { _ in nil }
+        )
+        try await Loopback.run([Self.whoami], interceptors: [admission]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                for try await _ in try loopback.channel.serverStreaming(Echo.unary, ByteBuffer("x")) {}
+            }
+            #expect(error?.code == .unknown)
+        }
+        let ending = ServerMethod.unary(Echo.unary) { request, context in
+            context.end(with: RPCError(code: .ok, message: "fine"))
+            await Signal().waitUntilCancelled()
+            return request
+        }
+        try await Loopback.run([ending]) { loopback in
+            let error = await #expect(throws: RPCError.self) {
+                for try await _ in try loopback.channel.serverStreaming(Echo.unary, ByteBuffer("x")) {}
+            }
+            #expect(error?.code == .unknown)
+        }
+    }
 }

@@ -170,6 +170,7 @@ extension ServerCall {
             for admission in server.admissions { caller = try admission(context) ?? caller }
             return true
         } catch {
+            let error = RPCError(ofHandler: error)
             refuse(.notAdmitted, lateStatus ?? Status(code: error.code, message: error.message))
             return false
         }

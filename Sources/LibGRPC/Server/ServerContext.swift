@@ -28,6 +28,7 @@ public struct ServerContext: Sendable {
     /// Ends the call with this error's status while its handler works, for example because its caller has lost a right.
     /// The handler sees the call cancelled. The error's metadata is not sent. Does nothing if the call has ended.
     public func end(with error: RPCError) {
+        let error = RPCError(ofHandler: error)
         call.end(with: Status(code: error.code, message: error.message))
     }
 
@@ -39,7 +40,7 @@ public struct ServerContext: Sendable {
     /// metadata.
     ///
     /// - Throws: `INVALID_ARGUMENT` for metadata that gRPC does not allow, `INTERNAL` if initial metadata or a message
-    ///   has been sent, `CANCELLED` if the client is gone.
+    ///   has been sent, `CANCELLED` if the call has ended.
     public func sendInitialMetadata(_ metadata: Metadata) async throws(RPCError) {
         try await call.sendInitialMetadata(metadata)
     }

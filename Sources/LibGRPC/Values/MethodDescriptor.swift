@@ -96,7 +96,7 @@ extension MessageCodec {
     func encode(request message: Message) throws(RPCError) -> ByteBuffer {
         do {
             return try encode(message)
-        } catch let error as RPCError {
+        } catch let error as RPCError where error.code != .ok {
             throw error
         } catch {
             throw RPCError(code: .internal, message: "the request could not be encoded", cause: error)
