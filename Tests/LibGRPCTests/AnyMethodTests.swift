@@ -141,4 +141,9 @@ struct MessageCodecTests {
             #expect(error?.code == .outOfRange)
         }
     }
+
+    /// A proxy that checks paths must not pass on another one.
+    @Test(arguments: ["/a/b", "//a/b", "/a//b", "/a/b/c", "/a", "", "a/b"]) func thePathIsKept(path: String) {
+        #expect(MethodDescriptor(path: path).path == path)
+    }
 }

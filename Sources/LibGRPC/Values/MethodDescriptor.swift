@@ -35,8 +35,10 @@ extension MethodDescriptor<ByteBuffer, ByteBuffer> {
     /// A method whose messages stay bytes, by its path in HTTP/2: for proxies.
     public init(path: String) {
         let names = path.split(separator: "/", maxSplits: 1).map(String.init)
-        let (service, method) = (names.first ?? "", names.dropFirst().first ?? "")
-        self.init(service: service, method: method, requests: .bytes, responses: .bytes)
+        (service, method) = (names.first ?? "", names.dropFirst().first ?? "")
+        // Not made of the names: a proxy must not change the path.
+        self.path = path
+        (requests, responses) = (.bytes, .bytes)
     }
 }
 
