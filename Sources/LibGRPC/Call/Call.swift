@@ -158,7 +158,11 @@ extension Call {
     /// - Returns: Whether the operation succeeded.
     final func outcome(of operation: Operation) async -> Bool {
         if let succeeded = result(of: operation) {
-            if queue.shouldYield() { await Task.yield() }
+            if queue.shouldYield() {
+                await Task.yield()
+                // A task that never waits would not see its cancellation.
+                if Task.isCancelled { cancel() }
+            }
             return succeeded
         }
         return await withTaskCancellationHandler {
