@@ -25,4 +25,27 @@ struct StreamEndTests {
             #expect(error?.code == .cancelled)
         }
     }
+
+    @Test func aWriteAfterTheHandlersEnd() async throws {
+        let hasEnded = Signal()
+        let errors = AsyncStream<(any Error)?>.makeStream()
+        let method = ServerMethod.serverStreaming(Echo.stream) { _, writer, _ in
+            Task {
+                await hasEnded.wait()
+                do {
+                    try await writer.write(ByteBuffer(""))
+                    errors.continuation.yield(nil)
+                } catch {
+                    errors.continuation.yield(error)
+                }
+            }
+        }
+        try await Loopback.run([method]) { loopback in
+            for try await _ in try loopback.channel.serverStreaming(Echo.stream, ByteBuffer("")) {}
+            await hasEnded.set()
+            var late = errors.stream.makeAsyncIterator()
+            let error = await late.next() as? RPCError
+            #expect(error?.code == .cancelled)
+        }
+    }
 }

@@ -65,6 +65,11 @@ class Call: EventTarget, @unchecked Sendable {
     /// The largest message that may be received, in bytes, if the core does not check it.
     var maxReceivedMessageSize: Int { .max }
 
+    /// Why an operation cannot begin while its slot is in use.
+    func refusal(of operation: Operation) -> RPCError {
+        .misuse(operation == .receiveMessage ? .concurrentReads : .concurrentWrites)
+    }
+
     /// Ends the call: operations in flight complete, and the peer sees `CANCELLED`. At any time. Thread-safe.
     func cancel() {
         guard let call = storage.pointee.call else { return }
@@ -107,7 +112,7 @@ extension Call {
         _ start: (Tag) throws(RPCError) -> grpc_call_error?
     ) throws(RPCError) {
         guard slots.withLock({ $0[operation].begin(slot) }) else {
-            throw .misuse(operation == .receiveMessage ? .concurrentReads : .concurrentWrites)
+            throw refusal(of: operation)
         }
         let pointer: UnsafeMutablePointer<cgrpc_tag> = cgrpc_call_storage_tag(storage, operation.rawValue)
         let tag = Tag(pointer)

@@ -82,6 +82,11 @@ final class ServerCall: Call, @unchecked Sendable {
         if !peerIsGone { super.cancel() }
     }
 
+    override func refusal(of operation: Operation) -> RPCError {
+        // The status is the last send.
+        operation == .send && state.withLock(\.hasFinished) ? .peerIsGone : super.refusal(of: operation)
+    }
+
     var peerIsGone: Bool { state.withLock { $0.peerIsGone } }
 
     /// Call it before each send.

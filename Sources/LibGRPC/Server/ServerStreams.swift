@@ -42,7 +42,7 @@ public struct ResponseWriter<Message>: Sendable {
     /// - Parameters:
     ///   - message: The message.
     ///   - compressed: `false` sends this message uncompressed on a call that uses compression.
-    /// - Throws: `CANCELLED` if the client is gone, and what encoding the message throws.
+    /// - Throws: `CANCELLED` if the call has ended, and what encoding the message throws.
     public func write(_ message: Message, compressed: Bool = true) async throws {
         try await call.send(codec.encode(message), compressed: compressed)
     }
