@@ -23,6 +23,17 @@ struct LifecycleTests {
         #expect(throws: RPCError.self) { try channel.bidirectional(Echo.chat) }
     }
 
+    @Test func groupShutDownWithAStreamThatHasEnded() async throws {
+        let group = try CompletionQueueGroup(count: 1)
+        let channel = Channel(target: "127.0.0.1:1", group: group)
+        let stream = try channel.serverStreaming(Echo.stream, ByteBuffer(""))
+        await #expect(throws: RPCError.self) { for try await _ in stream {} }
+        let begin = ContinuousClock.now
+        await group.shutDown(gracePeriod: .seconds(30))
+        #expect(.now - begin < .seconds(20))
+        extendLifetime(stream)
+    }
+
     @Test func taskOnAQueueThatHasEnded() async throws {
         let group = try CompletionQueueGroup(count: 1)
         let queue = group.queues[0]

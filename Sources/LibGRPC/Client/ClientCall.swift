@@ -43,11 +43,17 @@ final class ClientCall: Call, @unchecked Sendable {
     }
 
     deinit {
+        leaveGroup()
+    }
+
+    private func leaveGroup() {
         if let call = storage.pointee.call { channel.group.callEnded(call) }
     }
 
     /// The call has its status.
     private func ended() {
+        // The group's shutdown does not wait for it, even if somebody still holds the stream.
+        leaveGroup()
         if let observer { observer.callEnded(receivedStatus, nil) }
         let waiting = ending.withLock { ending in
             defer { ending = .ended }
