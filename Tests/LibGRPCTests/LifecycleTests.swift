@@ -23,6 +23,25 @@ struct LifecycleTests {
         #expect(throws: RPCError.self) { try channel.bidirectional(Echo.chat) }
     }
 
+    /// As people write "no limit".
+    @Test func theLongestDurations() async throws {
+        var options = ServerOptions()
+        options.firstMessageTimeout = .seconds(Int64.max)
+        let group = try CompletionQueueGroup(count: 1)
+        let server = try Server(methods: [Self.endless], options: options, group: group)
+        let port = try await server.start(listeningOn: ["127.0.0.1:0"])[0]
+        let channel = Channel(target: "127.0.0.1:\(port)", group: group)
+        let call = CallOptions(timeout: .seconds(Int64.max))
+        let stream = try channel.serverStreaming(Echo.stream, ByteBuffer(""), options: call)
+        _ = try await stream.initialMetadata
+        let shutdown = Task { await server.shutDown(gracePeriod: .seconds(Int64.max)) }
+        try await Task.sleep(for: .milliseconds(50))
+        #expect(server.openCalls == 1)
+        stream.cancel()
+        await shutdown.value
+        await group.shutDown(gracePeriod: .seconds(Int64.max))
+    }
+
     @Test func groupShutDownWithAStreamThatHasEnded() async throws {
         let group = try CompletionQueueGroup(count: 1)
         let channel = Channel(target: "127.0.0.1:1", group: group)

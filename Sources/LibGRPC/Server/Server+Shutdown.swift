@@ -28,7 +28,8 @@ extension Server {
         beginShutdown()
         // The core accepts a cancellation only after its shutdown has begun.
         let cancellation = Task {
-            try await Task.sleep(for: grace)
+            // Swift traps if the sum of this and the time is too large.
+            try await Task.sleep(for: min(grace, .seconds(Int32.max)))
             grpc_server_cancel_all_calls(handle)
             try await Task.sleep(for: CompletionQueueGroup.farewell)
             acceptor.disconnect()

@@ -116,7 +116,7 @@ public final class Server: @unchecked Sendable {
         awaited = group.queues.map(AwaitedCalls.init)
         if let timeout = options.firstMessageTimeout {
             tick = max(min(.seconds(1), timeout / 4), .milliseconds(1))
-            firstMessageTicks = Int((timeout / tick).rounded(.up))
+            firstMessageTicks = Int(min((timeout / tick).rounded(.up), Double(Int32.max)))
         } else {
             tick = .seconds(1)
             firstMessageTicks = .max
