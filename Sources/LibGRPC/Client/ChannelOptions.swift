@@ -57,6 +57,10 @@ public struct ChannelOptions: Sendable {
     /// a channel with a service config that is malformed fail.
     ///
     /// A service config of the name resolver would be used instead. DNS is not asked for one.
+    ///
+    /// Set timeouts with ``CallOptions/timeout`` rather than here: the core ends a timeout of a service config one to
+    /// two seconds too early ([grpc/grpc#34547](https://github.com/grpc/grpc/issues/34547)), and the server does not
+    /// learn it.
     public var serviceConfig: String?
     /// Whether failed calls are retried as ``serviceConfig`` says. If not, the core also does not retry a call that
     /// provably has not reached the server.
