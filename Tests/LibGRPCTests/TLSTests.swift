@@ -112,7 +112,7 @@ struct TLSTests {
         )
         let address = ListenAddress("127.0.0.1:0", credentials: .tls(identity))
         let error = await #expect(throws: ServerStartError.self) { try await server.start(listeningOn: [address]) }
-        #expect(error?.description == "the TLS certificate and key for 127.0.0.1:0 cannot be used")
+        #expect(error?.description == "the TLS certificate, key or authorities for 127.0.0.1:0 cannot be used")
         await group.shutDown()
     }
 

@@ -178,7 +178,7 @@ public enum ServerStartError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .cannotListen(let error): "\(error)"
-        case .badCredentials(let address): "the TLS certificate and key for \(address) cannot be used"
+        case .badCredentials(let address): "the TLS certificate, key or authorities for \(address) cannot be used"
         case .groupIsShutDown: "the server's completion queues have been shut down"
         case .notIdle: "the server has been started or shut down before"
         }
