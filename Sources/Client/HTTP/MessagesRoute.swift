@@ -113,13 +113,14 @@ private final class ReadSlots: Sendable {
 
 extension HTTPFailure {
     fileprivate init(_ error: ReadError) {
-        switch error {
-        case .gone: self.init(.gone, "The room no longer holds the next messages.")
-        case .invalid(let sentence): self.init(.badRequest, sentence)
-        case .unavailable: self.init(.serviceUnavailable, "The server cannot be reached.")
-        case .overloaded: self.init(.tooManyRequests, "The server is overloaded; try again later.")
-        case .refused: self.init(.badGateway, ServerToken.refusal)
-        case .failed: self.init(.badGateway, "The server failed to return messages.")
-        }
+        let status: HTTPResponseStatus =
+            switch error {
+            case .gone: .gone
+            case .invalid: .badRequest
+            case .unavailable: .serviceUnavailable
+            case .overloaded: .tooManyRequests
+            case .refused, .failed: .badGateway
+            }
+        self.init(status, "\(error)")
     }
 }

@@ -70,6 +70,20 @@ enum ReadError: Error, Sendable, Equatable {
     case failed
 }
 
+extension ReadError: CustomStringConvertible {
+    /// A sentence, for an answer and for the log.
+    var description: String {
+        switch self {
+        case .gone: "The room no longer holds the next messages."
+        case .invalid(let sentence): sentence
+        case .unavailable: "The server cannot be reached."
+        case .overloaded: "The server is overloaded; try again later."
+        case .refused: ServerToken.refusal
+        case .failed: "The server failed to return messages."
+        }
+    }
+}
+
 /// Cancels an operation that is in progress. May be called on any thread; does nothing after the operation's end.
 typealias Cancellation = @Sendable () -> Void
 
