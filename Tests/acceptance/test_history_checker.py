@@ -121,6 +121,16 @@ def test_a_reader_that_starts_between_two_times(got, own, clean):
     assert (violations(history) == []) == clean
 
 
+@pytest.mark.parametrize(("answered", "clean"), [(25, True), (15, False)])
+def test_a_program_that_starts_while_a_message_waits_to_be_stored(answered, clean):
+    """It may have a message with a time from before its start, unless that was acknowledged before, too."""
+    waiting = Send("Ivan", "waiting", Outcome.ACCEPTED, time=1, began=10, ended=answered)
+    other = Send("Ivan", "other", Outcome.ACCEPTED, time=2, began=20, ended=30)
+    got = [Message(send.time, send.author, send.text) for send in (waiting, other)]
+    history = History([waiting, other], [Reading("c", 2, 4, got, through=4)])
+    assert (violations(history) == []) == clean
+
+
 def test_equal_messages_are_a_mistake_of_the_test():
     with pytest.raises(ValueError):
         violations(History(sends(1) * 2, []))

@@ -1,5 +1,6 @@
 """Looks for broken promises in a history. The package's docstring lists the promises."""
 
+import math
 from collections.abc import Iterator
 
 from support.history.flushes import late
@@ -51,12 +52,25 @@ def _within(reading: Reading, sends: dict[tuple[str, str], Send]) -> Iterator[Vi
             yield Violation(Kind.EQUAL_TIMES, reading.name, detail)
         elif latest and message.time < latest.time:
             yield Violation(Kind.REORDERED, reading.name, detail)
-        if message.time <= reading.not_before:
+        if message.time <= reading.not_before and _is_too_early(message, reading, sends):
             yield Violation(Kind.TOO_EARLY, reading.name, f"{message}, begun after {reading.not_before}")
         if kind := _origin(message, sends.get(message.content), by_time.get(message.time)):
             yield Violation(kind, reading.name, detail)
         seen.add(message.content)
         latest = message
+
+
+def _is_too_early(message: Message, reading: Reading, sends: dict[tuple[str, str], Send]) -> bool:
+    """Whether a reader may not have this message, whose time is not after the reader's `not_before`.
+
+    A message that waits to be stored has its time already, and is accepted later. So a program that starts meanwhile may
+    have it. It may not have what was acknowledged before: before others were sent that are from before its start too.
+    """
+    sent = sends.get(message.content)
+    if reading.not_before == reading.complete_after or sent is None:
+        return True
+    before = (send.began for send in sends.values() if send.time is not None and send.time <= reading.not_before)
+    return sent.ended < max(before, default=-math.inf)
 
 
 def _origin(message: Message, sent: Send | None, at_its_time: Send | None) -> Kind | None:
