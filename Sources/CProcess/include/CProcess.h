@@ -1,6 +1,6 @@
 // The process itself. Linked into a program, this makes sure before `main` that the environment and the standard streams
 // exist, that no signal ends or stops the process when it writes to them, that SIGTERM ends it also as process 1, and that
-// it may start threads. No wait of its libraries lasts longer because the wall clock is set back.
+// it may start threads.
 #pragma once
 
 // `malloc_trim` and `mallinfo2`, which Swift's module of the C library leaves out.

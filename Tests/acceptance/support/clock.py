@@ -11,22 +11,15 @@ from pathlib import Path
 
 from support.needs import skip_or_fail
 
-#: Adds the seconds in the file that CLOCK_FILE names to the wall clock; the monotonic clocks stay as they are. A wait until
-#: a time of the wall clock ends when this clock has that time, as if the system's clock had been set.
+#: Adds the seconds in the file that CLOCK_FILE names to the wall clock; the monotonic clocks stay as they are.
 SOURCE = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
-#include <semaphore.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 static volatile int64_t *ahead;
 static int (*real)(clockid_t, struct timespec *);
@@ -42,40 +35,6 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     int result = real(clock, time);
     if (clock == CLOCK_REALTIME && ahead) time->tv_sec += *ahead;
     return result;
-}
-
-static const struct timespec pause_ = {0, 5000000};
-
-static int has_come(const struct timespec *time) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec > time->tv_sec || (now.tv_sec == time->tv_sec && now.tv_nsec >= time->tv_nsec);
-}
-
-int sem_timedwait(sem_t *semaphore, const struct timespec *deadline) {
-    while (sem_trywait(semaphore) != 0) {
-        if (has_come(deadline)) return errno = ETIMEDOUT, -1;
-        nanosleep(&pause_, 0);
-    }
-    return 0;
-}
-
-long syscall(long number, ...) {
-    static long (*real_syscall)(long, ...);
-    if (!real_syscall) real_syscall = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-    va_list list;
-    va_start(list, number);
-    long a[6];
-    for (int index = 0; index < 6; index++) a[index] = va_arg(list, long);
-    va_end(list);
-    int until_wall_time = FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME;
-    if (number != SYS_futex || (a[1] & ~FUTEX_PRIVATE_FLAG) != until_wall_time || !a[3])
-        return real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    while (!has_come((const struct timespec *)a[3])) {
-        long result = real_syscall(number, a[0], FUTEX_WAIT | (a[1] & FUTEX_PRIVATE_FLAG), a[2], &pause_, 0, 0);
-        if (result == 0 || errno != ETIMEDOUT) return result;
-    }
-    return errno = ETIMEDOUT, -1;
 }
 """
 
