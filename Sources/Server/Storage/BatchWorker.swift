@@ -1,7 +1,6 @@
 import Dispatch
 import LibGRPC
 import Messenger
-import ServiceLifecycle
 import Synchronization
 
 /// A thread with a queue: it handles jobs in order, each time all that are waiting.
@@ -173,25 +172,4 @@ func finishes(within limit: Duration, _ work: @escaping @Sendable () async -> Vo
     }
     defer { timer.cancel() }
     return await results.first { _ in true } ?? false
-}
-
-/// Runs blocking work on a thread of its own. A graceful shutdown does not wait for it.
-func abandonedAtShutdown<Value: Sendable>(
-    _ work: @escaping @Sendable () throws(StartError) -> Value
-) async throws(StartError) -> Value {
-    let (results, result) = AsyncStream.makeStream(of: Result<Value, StartError>.self)
-    do {
-        try Thread.start(named: "start") {
-            result.yield(Result { () throws(StartError) in try work() })
-        }
-    } catch {
-        throw StartError(.unavailable, "\(error)")
-    }
-    let first = await withGracefulShutdownHandler {
-        await results.first { _ in true }
-    } onGracefulShutdown: {
-        result.finish()
-    }
-    guard let first else { throw StoredHistory.stopped }
-    return try first.get()
 }

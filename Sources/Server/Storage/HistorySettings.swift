@@ -99,7 +99,7 @@ struct HistorySettings: ParsableArguments, Sendable {
             let tls = try redisTLS(address)
             let keys = keyLimits
             // Redis may have several addresses, and take seconds at each.
-            return try await abandonedAtShutdown { () throws(StartError) in
+            return try await opened { () throws(StartError) in
                 try RedisStore(address, tls: tls, retention: retention, keys: keys, logger: logger, health: health)
             }
         case .sqlite(let path):

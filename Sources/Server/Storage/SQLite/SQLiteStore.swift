@@ -2,7 +2,6 @@ import LibGRPC
 import Logging
 import Messenger
 import SQLite
-import ServiceLifecycle
 import Synchronization
 
 /// Stores the history in an SQLite database, for one server.
@@ -57,7 +56,7 @@ final class SQLiteStore: HistoryStore {
         health: StorageHealth
     ) async throws(StartError) -> SQLiteStore {
         let interrupt = Interrupt(busyTimeout: busyTimeout)
-        let opening: @Sendable () throws(StartError) -> SQLiteStore = { () throws(StartError) in
+        return try await opened(interrupt: interrupt.trigger) { () throws(StartError) in
             try SQLiteStore(
                 path: path,
                 sync: sync,
@@ -68,21 +67,6 @@ final class SQLiteStore: HistoryStore {
                 health: health
             )
         }
-        let result: Result<SQLiteStore, StartError> = await withGracefulShutdownHandler {
-            await withCheckedContinuation { continuation in
-                do {
-                    try Thread.start(named: "history-open") {
-                        continuation.resume(returning: Result(catching: opening))
-                    }
-                } catch {
-                    let error = StartError(.unavailable, "Cannot open the history: \(error)")
-                    continuation.resume(returning: .failure(error))
-                }
-            }
-        } onGracefulShutdown: {
-            interrupt.trigger()
-        }
-        return try result.get()
     }
 
     /// Opens the file, or creates it. Blocks while it checks the file.
