@@ -43,7 +43,8 @@ final class ClientCall: Call, @unchecked Sendable {
     }
 
     deinit {
-        leaveGroup()
+        let hasEnded = ending.withLock { if case .ended = $0 { true } else { false } }
+        if !hasEnded { leaveGroup() }
     }
 
     private func leaveGroup() {

@@ -128,6 +128,7 @@ final class CoreMetadata: @unchecked Sendable {
             entry.value = grpc_slice(copying: bytes)
             isLegal = isLegal && isBinary
         }
+        // What is legal is ASCII, so a comparison is cheap.
         if isLegal, key.utf8.starts(with: "grpc".utf8) { isLegal = !reserved.contains(key) }
         guard isLegal else {
             grpc_slice_unref(entry.key)
