@@ -24,9 +24,6 @@ public struct MessageLimits: Sendable, Equatable {
     public var authorBytes: Int
     public var textBytes: Int
 
-    /// The highest limits that settings allow. No server accepts a longer message, and clients can receive these.
-    public static let highest = MessageLimits(authorBytes: 64 << 10, textBytes: 1 << 20)
-
     public init(authorBytes: Int, textBytes: Int) {
         self.authorBytes = authorBytes
         self.textBytes = textBytes

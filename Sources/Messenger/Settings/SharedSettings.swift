@@ -4,12 +4,12 @@ public import Logging
 
 /// The settings that both programs have.
 public struct SharedSettings: ParsableArguments, Sendable {
-    @Option("MESSENGER_MAX_AUTHOR_BYTES", in: 1 ... .kibibytes(64), "Longest author of a message, in bytes of UTF-8.")
+    @Option("MESSENGER_MAX_AUTHOR_BYTES", in: 1 ... .longestAuthor, "Longest author of a message, in bytes of UTF-8.")
     public var maxAuthorBytes: ByteCount = 256
 
     @Option(
         "MESSENGER_MAX_TEXT_BYTES",
-        in: 1 ... .mebibytes(1),
+        in: 1 ... .longestText,
         "Longest text of a message, in bytes of UTF-8. Set it to the same value for server and client."
     )
     public var maxTextBytes: ByteCount = .kibibytes(64)
@@ -80,4 +80,17 @@ extension PEM {
             throw StartError(.badConfiguration, "\(setting): \(error)")
         }
     }
+}
+
+extension ByteCount {
+    fileprivate static let longestAuthor = kibibytes(64)
+    fileprivate static let longestText = mebibytes(1)
+}
+
+extension MessageLimits {
+    /// The highest limits that settings allow. No server accepts a longer message, and clients can receive these.
+    public static let highest = MessageLimits(
+        authorBytes: ByteCount.longestAuthor.bytes,
+        textBytes: ByteCount.longestText.bytes
+    )
 }
