@@ -136,7 +136,7 @@ extension SendError {
         case .deadlineExceeded where isConnected:
             self.init(code: .deadlineExceeded, message: "The server did not answer in time.")
         case .unavailable, .deadlineExceeded, .cancelled:
-            self.init(code: .unavailable, message: "The server cannot be reached.")
+            self.init(code: .unavailable, message: "\(ReadError.unavailable)")
         case .invalidArgument:
             self.init(code: .invalidArgument, message: "The server rejected the message: \(error.message)")
         case .alreadyExists:
@@ -144,7 +144,7 @@ extension SendError {
         case .unauthenticated, .permissionDenied:
             self.init(code: .failed, message: ServerToken.refusal)
         case .resourceExhausted:
-            self.init(code: .resourceExhausted, message: "The server is overloaded; try again later.")
+            self.init(code: .resourceExhausted, message: "\(ReadError.overloaded)")
         default:
             self.init(code: .failed, message: "The server failed to accept the message.")
         }

@@ -117,12 +117,11 @@ struct HostNames: SettingValue, Hashable {
     init?(settingText: String) {
         var names: Set<HostName> = []
         for part in settingText.utf8.split(separator: UInt8(ascii: ",")) {
-            let name = part.drop { $0 == UInt8(ascii: " ") }
-            let end = name.lastIndex { $0 != UInt8(ascii: " ") }
+            let words = part.split(separator: UInt8(ascii: " ")).map { Substring($0) }
             // Patterns such as *.example.com would match nothing.
-            guard let end, ListenHost.isName(Substring(name[...end])),
-                let name = HostName(field: String(Substring(name[...end])))
-            else { return nil }
+            guard words.count == 1, ListenHost.isName(words[0]), let name = HostName(field: String(words[0])) else {
+                return nil
+            }
             names.insert(name)
         }
         self.init(settingText: settingText, names: names)
